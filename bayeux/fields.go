@@ -1,0 +1,32 @@
+package bayeux
+
+// Names of the fields that a Message has a place for.
+const (
+	fieldAdvice       = "advice"
+	fieldChannel      = "channel"
+	fieldClientID     = "clientId"
+	fieldData         = "data"
+	fieldError        = "error"
+	fieldExt          = "ext"
+	fieldID           = "id"
+	fieldSubscription = "subscription"
+	fieldSuccessful   = "successful"
+)
+
+// fieldName returns the key as a string. The names that clients send with each
+// handshake and connect cost no memory.
+func fieldName(key []byte) string {
+	switch string(key) {
+	case "connectionType":
+		return "connectionType"
+	case "version":
+		return "version"
+	case "minimumVersion":
+		return "minimumVersion"
+	case "supportedConnectionTypes":
+		return "supportedConnectionTypes"
+	case "timestamp":
+		return "timestamp"
+	}
+	return string(key)
+}

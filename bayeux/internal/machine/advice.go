@@ -1,0 +1,104 @@
+package machine
+
+import (
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+)
+
+// longest bounds every duration, so that sums of a few of them stay in range.
+const longest = 50 * 365 * 24 * time.Hour
+
+// wish returns what a client's connect asks for, capped (DESIGN 7). ok is false
+// when its advice cannot be read.
+func wish(m *bayeux.Message, v Via) (asks bayeux.ClientAdvice, ok bool) {
+	asks, err := bayeux.ParseAdvice(m.Advice)
+	if v.MaxTimeout > 0 {
+		asks.Timeout = min(asks.Timeout, v.MaxTimeout)
+	}
+	if v.MaxInterval > 0 {
+		asks.Interval = min(asks.Interval, v.MaxInterval)
+	}
+	return asks, err == nil
+}
+
+// clamp makes a configured time safe to add; negative stays -1.
+func clamp(d time.Duration) time.Duration { return min(max(d, -1), longest) }
+
+// choose returns the first that is set.
+func choose(own, transport time.Duration) time.Duration {
+	if own >= 0 {
+		return own
+	}
+	return max(0, clamp(transport))
+}
+
+func (s *Session) currentTimeout() time.Duration { return choose(s.timeout, s.way.times.Timeout) }
+
+// currentInterval includes what the client asked for in this cycle.
+func (s *Session) currentInterval() time.Duration {
+	if s.asked >= 0 {
+		return s.asked
+	}
+	return choose(s.interval, s.way.times.Interval)
+}
+
+func (s *Session) currentMaxInterval() time.Duration {
+	return choose(s.maxInterval, s.way.times.MaxInterval)
+}
+
+// full returns the complete advice: the timeout of the next hold, not the
+// client's own of this one, and the interval in force ([R-AD-3]).
+func (s *Session) full() *bayeux.Advice {
+	interval, timeout := s.currentInterval(), s.currentTimeout()
+	a := &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: &interval, Timeout: &timeout}
+	if s.way.reconnect {
+		maxInterval := s.currentMaxInterval()
+		a.MaxInterval = &maxInterval
+	}
+	return a
+}
+
+// advise puts full advice on a connect's reply where it is due: the transport
+// is not the one last advised, or a change made it due ([R-AD-1], [R-AD-2]).
+// Advice that an extension has put there stays, and ours stays due.
+func (s *Session) advise(reply *bayeux.Message) {
+	if s.due() && reply.Advice == nil {
+		reply.Advice = s.full().Raw()
+		s.advised = s.way.transport
+	}
+}
+
+// due tells whether the next connect reply brings full advice.
+func (s *Session) due() bool { return s.advised == "" || s.advised != s.way.transport }
+
+// again returns advice that comes with 402.
+func again(reconnect string) bayeux.Raw {
+	var now time.Duration
+	return (&bayeux.Advice{Reconnect: reconnect, Interval: &now}).Raw()
+}
+
+// SetTimeout sets how long connects are held; negative means the transport's
+// time. A hold in progress is not shortened; its reply has full advice
+// ([R-AD-1], [R-AD-4]).
+func (s *Session) SetTimeout(d time.Duration) {
+	s.timeout = clamp(d)
+	s.advised = ""
+}
+
+// SetInterval sets the pause between connects; negative means the
+// transport's. The next connect reply has full advice ([R-AD-1], [R-AD-4]).
+func (s *Session) SetInterval(d time.Duration) {
+	s.interval = clamp(d)
+	s.advised = ""
+}
+
+// SetMaxInterval sets how long the session lives beyond the interval without
+// a connect; negative means the transport's. It counts from the next reply on
+// ([R-EX-6]). Full advice is due if it has a maxInterval.
+func (s *Session) SetMaxInterval(d time.Duration) {
+	s.maxInterval = clamp(d)
+	if s.way.reconnect {
+		s.advised = ""
+	}
+}

@@ -1,0 +1,116 @@
+package machine
+
+import "time"
+
+// unwritten is how long a reply may stay unwritten without MaxProcessing. Every
+// carrier reports its replies as written or lost; this bounds what a session
+// costs whose carrier does neither, so that none is immortal ([R-CN-22]).
+const unwritten = 10 * time.Minute
+
+// clock is the time that a session has left. It is in one of three modes:
+// stopped while a connect is held, writing while a connect's reply is on its
+// way, else running.
+type clock struct {
+	expires time.Time // zero: stopped
+	writing bool
+	// limit is when the writing has taken too long; zero: never.
+	limit time.Time
+	// allowance is MaxProcessing, of the writing in progress.
+	allowance time.Duration
+}
+
+func (c *clock) stop() { *c = clock{} }
+
+func (c *clock) run(until time.Time) { *c = clock{expires: until} }
+
+func (c *clock) write(now time.Time, allowance time.Duration) {
+	*c = clock{expires: now.Add(unwritten), writing: true}
+	if allowance > 0 {
+		c.allowance = min(allowance, longest)
+		c.limit = now.Add(c.allowance)
+	}
+}
+
+// extend moves the deadline of a clock, never back. A stopped clock runs.
+func (c *clock) extend(until time.Time) {
+	if until.After(c.expires) {
+		c.expires = until
+	}
+}
+
+// deadline returns when the session ends, and why.
+func (c *clock) deadline() (time.Time, Reason) {
+	if !c.limit.IsZero() && c.limit.Before(c.expires) {
+		return c.limit, ReasonMaxProcessing
+	}
+	return c.expires, ReasonExpired
+}
+
+// start lets the clock run for interval and maxInterval ([R-EX-2]).
+func (s *Session) start(now time.Time) {
+	if s.state.Alive() && s.held == nil {
+		s.clock.run(now.Add(s.currentInterval() + s.currentMaxInterval()))
+	}
+}
+
+// Written says that the reply of a connect or handshake has been written, or
+// could not be: the clock starts now, unless a connect is held ([R-EX-2],
+// [R-CN-14], [R-CN-18], [R-CN-22], [R-HS-19]).
+func (s *Session) Written(now time.Time) Effects {
+	s.start(now)
+	return s.done(Effects{})
+}
+
+// Received says that a message other than a connect came from the session,
+// which extends a running clock to maxInterval from now, never shortens it
+// ([R-EX-3] as decided in WIRE 16), and starts MaxProcessing anew. Step calls
+// it where it has to; the caller does for publishes.
+func (s *Session) Received(now time.Time) {
+	if s.held != nil || !s.state.Alive() {
+		return
+	}
+	s.clock.extend(now.Add(s.currentMaxInterval()))
+	if !s.clock.limit.IsZero() {
+		s.clock.limit = now.Add(s.clock.allowance)
+	}
+}
+
+// Expire does what is due at now: it answers a hold whose time has come
+// ([R-CN-8]), or ends a session whose client has been silent for too long
+// ([R-EX-1], [R-EX-2]). Rounding to sweeps is the caller's. Calls that come
+// early do nothing.
+func (s *Session) Expire(now time.Time) Effects {
+	var e Effects
+	switch at, reason := s.clock.deadline(); {
+	case s.held != nil:
+		if !now.Before(s.held.until) {
+			e.Ended = s.finish(now, TimedOut)
+		}
+	case s.state.Alive() && !now.Before(at):
+		e.Removed = s.end(Expired, reason)
+	}
+	return s.done(e)
+}
+
+// Deadline returns when Expire wants to be called next: the end of the hold,
+// else that of the session; zero when there is nothing to wait for. A session
+// removed while its connect is held waits for the end of the hold.
+func (s *Session) Deadline() time.Time {
+	if s.held != nil {
+		return s.held.until
+	}
+	if !s.state.Alive() {
+		return time.Time{}
+	}
+	at, _ := s.clock.deadline()
+	return at
+}
+
+// ExpiresAt returns when the session expires as things are; zero while a
+// connect is held, and for a session that is not alive.
+func (s *Session) ExpiresAt() time.Time {
+	if s.held != nil {
+		return time.Time{}
+	}
+	return s.Deadline()
+}

@@ -1,0 +1,72 @@
+package machine
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+)
+
+// version is the only one there is; what clients send is not looked at
+// ([R-HS-3]).
+const version = `"1.0"`
+
+// handshake needs nothing but the channel: version, connection types, advice
+// and clientId of the request do not matter ([R-HS-2], [R-HS-4]).
+func (s *Session) handshake(now time.Time, in Input) Effects {
+	reply := in.Message.Reply()
+	if s.state != Created {
+		return Effects{Reply: reply.Fail(bayeux.ErrHandshakeFailed)} // [R-HS-11]
+	}
+	if in.Refused != nil {
+		return Effects{Reply: denied(reply, in.Refused)}
+	}
+	s.enter(Handshaken)
+	s.way = wayOf(in.Via)
+	reply.Succeed(true) // [R-HS-1]
+	reply.ClientID = s.id
+	reply.SetField("version", bayeux.Raw(version))
+	reply.SetField("minimumVersion", bayeux.Raw(version))
+	reply.SetField("supportedConnectionTypes", types(in.Via.Supported))
+	if reply.Advice == nil {
+		reply.Advice = s.full().Raw() // [R-HS-7]
+		s.advised = s.way.transport   // [R-AD-1]
+	}
+	s.clock.write(now, s.way.times.MaxProcessing) // starts when written [R-HS-19]
+	return Effects{Reply: reply}
+}
+
+// denied refuses a handshake. What policy code has put on the reply stays, by
+// the error or directly; else the client is told not to retry ([R-HS-10],
+// [R-SP-2]).
+func denied(reply *bayeux.Message, refused *bayeux.Error) *bayeux.Message {
+	full := *refused
+	if full.Code == 0 {
+		full.Code = bayeux.ErrHandshakeDenied.Code
+	}
+	if full.Text == "" {
+		full.Text = bayeux.ErrHandshakeDenied.Text
+	}
+	reply.Fail(&full)
+	if reply.Advice == nil {
+		reply.Advice = (&bayeux.Advice{Reconnect: bayeux.ReconnectNone}).Raw()
+	}
+	return reply
+}
+
+// types encodes the names of transports. Names are the server's own, and
+// strings always marshal.
+func types(names []string) bayeux.Raw {
+	if names == nil {
+		names = []string{}
+	}
+	raw, err := json.Marshal(names)
+	if err != nil {
+		return bayeux.Raw("[]")
+	}
+	return raw
+}
+
+func wayOf(v Via) way {
+	return way{transport: v.Transport, times: v.Times, reconnect: v.HandshakeReconnect}
+}

@@ -1,0 +1,165 @@
+package machine
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/channels"
+)
+
+// Names of the meta channels.
+const (
+	metaHandshake   = "/meta/handshake"
+	metaConnect     = "/meta/connect"
+	metaSubscribe   = "/meta/subscribe"
+	metaUnsubscribe = "/meta/unsubscribe"
+	metaDisconnect  = "/meta/disconnect"
+)
+
+// Session is the protocol state of one session. It is not safe for concurrent
+// use: the caller has a lock, and carries effects out after releasing it, in
+// the sequence of the calls. now never needs to be later than before; a clock
+// that goes back only shifts deadlines.
+type Session struct {
+	id    string
+	state State
+	subs  map[channels.Name]struct{} // nil when empty
+
+	// Times that server code set; negative is the transport's.
+	timeout     time.Duration
+	interval    time.Duration
+	maxInterval time.Duration
+	// asked is the interval that the client's last connect asked for; negative
+	// when it did not ([R-CN-14]).
+	asked time.Duration
+
+	// way is that of the last handshake or connect; while a connect is held, its.
+	way way
+	// advised is the transport whose full advice the client has; empty when
+	// full advice is due ([R-AD-1]).
+	advised string
+
+	held  *held
+	holds uint64 // ids given out
+	clock clock
+}
+
+// way is what is kept of a Via.
+type way struct {
+	transport string
+	times     Times
+	reconnect bool // Via.HandshakeReconnect
+}
+
+// held is a connect that waits.
+type held struct {
+	id    uint64
+	until time.Time
+	reply *bayeux.Message
+	push  bool
+}
+
+// New returns a session in the state Created.
+func New(id string) *Session {
+	return &Session{id: id, timeout: -1, interval: -1, maxInterval: -1, asked: -1}
+}
+
+// Step processes a message. A session that ended after the caller had looked
+// it up gives the answers of that case, so the caller needs no check of its
+// own: 402 to all ([R-DC-3]), but "subscribe_failed" to a subscribe
+// ([R-SB-8]). Any other channel than the five of a session counts as a
+// publish: it is acknowledged, and Received.
+func (s *Session) Step(now time.Time, in Input) Effects {
+	var e Effects
+	switch in.Message.Channel {
+	case metaHandshake:
+		e = s.handshake(now, in)
+	case metaConnect:
+		e = s.connect(now, in)
+	case metaSubscribe:
+		e = s.subscribe(now, in)
+	case metaUnsubscribe:
+		e = s.unsubscribe(now, in)
+	case metaDisconnect:
+		e = s.disconnect(now, in)
+	default:
+		e = s.publish(now, in)
+	}
+	return s.done(e)
+}
+
+// done fills in what all effects have.
+func (s *Session) done(e Effects) Effects {
+	e.Wake = s.Deadline()
+	return e
+}
+
+func (s *Session) publish(now time.Time, in Input) Effects {
+	if !s.state.Alive() {
+		return Effects{Reply: Unknown(in.Message)}
+	}
+	s.Received(now)
+	if in.Refused != nil {
+		return Effects{Reply: in.Message.Reply().Fail(in.Refused)}
+	}
+	return Effects{Reply: in.Message.Reply().Succeed(true)} // [R-PB-1]
+}
+
+// Unknown returns the reply to a message of a session that the server does
+// not know, or that is not the session of its request or connection
+// ([R-ID-1], [R-ID-5], [R-ERR-1]). Connects and handshakes are told to
+// handshake; no other reply has advice ([R-ERR-2], [R-ERR-3]).
+func Unknown(m *bayeux.Message) *bayeux.Message {
+	reply := m.Reply().Fail(bayeux.ErrSessionUnknown)
+	if m.Channel == metaConnect || m.Channel == metaHandshake {
+		reply.Advice = again(bayeux.ReconnectHandshake)
+	}
+	return reply
+}
+
+// enter changes the state. The callers keep to the table of transitions; one
+// that does not changes nothing.
+func (s *Session) enter(next State) {
+	if slices.Contains(transitions[s.state], next) {
+		s.state = next
+	}
+}
+
+// ID returns the clientId.
+func (s *Session) ID() string { return s.id }
+
+// State returns the state.
+func (s *Session) State() State { return s.state }
+
+// Subscribed tells whether the session is subscribed to exactly that channel.
+func (s *Session) Subscribed(name channels.Name) bool {
+	_, ok := s.subs[name]
+	return ok
+}
+
+// Subscriptions returns a sorted copy, never nil. A session that ended still
+// has those it had at its end, for the caller to undo ([R-EX-5]).
+func (s *Session) Subscriptions() []channels.Name {
+	names := slices.AppendSeq(make([]channels.Name, 0, len(s.subs)), maps.Keys(s.subs))
+	slices.Sort(names)
+	return names
+}
+
+// SubscriptionCount returns the number of subscriptions.
+func (s *Session) SubscriptionCount() int { return len(s.subs) }
+
+// Held returns the connect that is held: its id, when Expire answers it and
+// whether its carrier pushes; ok is false when there is none. A session that
+// was removed may still have one ([R-CN-17]).
+func (s *Session) Held() (id uint64, until time.Time, push, ok bool) {
+	if s.held == nil {
+		return 0, time.Time{}, false, false
+	}
+	return s.held.id, s.held.until, s.held.push, true
+}
+
+// Advised returns the transport whose full advice the client has; empty when
+// the next connect reply brings it ([R-AD-1]).
+func (s *Session) Advised() string { return s.advised }

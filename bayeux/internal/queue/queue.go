@@ -1,0 +1,270 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+)
+
+// ErrFull is what the errors of Append are, in the sense of errors.Is; their
+// type is *FullError.
+var ErrFull = errors.New("queue is full")
+
+// FullError says which bound a message would have passed.
+type FullError struct {
+	// Limit is "messages" or "bytes".
+	Limit string
+	// Max is the bound.
+	Max int64
+}
+
+// Error names the bound.
+func (e *FullError) Error() string {
+	return fmt.Sprintf("%v: more than %d %s", ErrFull, e.Max, e.Limit)
+}
+
+// Is makes errors.Is(err, ErrFull) true.
+func (e *FullError) Is(target error) bool { return target == ErrFull }
+
+// Limits bound one queue. Waiting, leased and retained messages count. Zero
+// and negative values are no bound.
+type Limits struct {
+	// Messages is their number.
+	Messages int
+	// Bytes is the length of their JSON.
+	Bytes int64
+}
+
+// Total counts the bytes of many queues together: each message once, however
+// many queues share it. It is safe for concurrent use; a message must not be in
+// queues of different totals.
+type Total struct{ bytes atomic.Int64 }
+
+// NewTotal returns a total of nothing.
+func NewTotal() *Total { return &Total{} }
+
+// Bytes returns the length of the JSON of all queued messages.
+func (t *Total) Bytes() int64 { return t.bytes.Load() }
+
+func (t *Total) add(f *bayeux.Frozen) {
+	if t != nil && f.Retain() {
+		t.bytes.Add(int64(len(f.JSON)))
+	}
+}
+
+func (t *Total) remove(f *bayeux.Frozen) {
+	if t != nil && f.Release() {
+		t.bytes.Add(-int64(len(f.JSON)))
+	}
+}
+
+// entry is a message and where it stands: waiting (lease 0, not sent), leased
+// (lease not 0) or retained (lease 0, sent).
+type entry struct {
+	f     *bayeux.Frozen // nil: removed, the place is empty
+	seq   uint64         // ascending along the queue
+	until time.Time      // when a lazy one has waited enough; zero: never by itself
+	batch int64          // the number it left or will leave under; 0: none yet
+	lease uint64         // the lease that has it; 0: none
+	at    int            // its place in that lease
+	sent  bool
+	lazy  bool
+}
+
+func (e *entry) waiting() bool { return e.f != nil && e.lease == 0 && !e.sent }
+
+// Queue is the outgoing messages of one session, in the order in which they
+// were queued. It is not safe for concurrent use.
+type Queue struct {
+	limits Limits
+	total  *Total
+
+	entries []entry
+	empty   int   // places in entries without a message
+	bytes   int64 // of all messages
+	unsent  int   // waiting messages
+	urgent  int   // waiting messages that are not lazy
+	// first is the earliest time of a waiting lazy message; when stale, it has
+	// to be looked for again.
+	first time.Time
+	stale bool
+
+	retaining bool
+	batch     int64  // the last number given out
+	seqs      uint64 // the last one given out
+	leases    uint64 // the last one given out
+}
+
+// New returns an empty queue. t may be nil.
+func New(l Limits, t *Total) *Queue { return &Queue{limits: l, total: t} }
+
+// Append queues a message. With a zero lazyUntil it wants to leave at once;
+// else it is lazy and leaves with others, or from that time on by itself
+// ([R-DL-5]). If a bound would be passed, nothing is queued and the error is a
+// *FullError.
+func (q *Queue) Append(f *bayeux.Frozen, lazyUntil time.Time) error {
+	if l := q.limits.Messages; l > 0 && q.Len() >= l {
+		return &FullError{Limit: "messages", Max: int64(l)}
+	}
+	if l := q.limits.Bytes; l > 0 && q.bytes+int64(len(f.JSON)) > l {
+		return &FullError{Limit: "bytes", Max: l}
+	}
+	q.push(entry{f: f, until: lazyUntil, lazy: !lazyUntil.IsZero()})
+	return nil
+}
+
+func (q *Queue) push(e entry) {
+	q.seqs++
+	e.seq = q.seqs
+	q.entries = append(q.entries, e)
+	q.bytes += int64(len(e.f.JSON))
+	q.total.add(e.f)
+	q.count(&e, 1)
+}
+
+// count adds a waiting entry to the counters, or takes it off. Each change of
+// an entry is put between count(e, -1) and count(e, 1).
+func (q *Queue) count(e *entry, by int) {
+	if !e.waiting() {
+		return
+	}
+	q.unsent += by
+	switch {
+	case !e.lazy:
+		q.urgent += by
+	case e.until.IsZero():
+	case by < 0:
+		q.stale = q.stale || !q.first.Before(e.until)
+	case q.first.IsZero() || e.until.Before(q.first):
+		q.first = e.until
+	}
+}
+
+// set changes where an entry stands.
+func (q *Queue) set(e *entry, lease uint64, sent bool) {
+	q.count(e, -1)
+	e.lease, e.sent = lease, sent
+	q.count(e, 1)
+}
+
+// remove takes an entry's message out. tidy must follow.
+func (q *Queue) remove(e *entry) {
+	q.count(e, -1)
+	q.bytes -= int64(len(e.f.JSON))
+	q.total.remove(e.f)
+	e.f = nil
+	q.empty++
+}
+
+// roomy is the capacity above which an empty queue gives its memory back, so
+// that idle sessions keep little.
+const roomy = 16
+
+// tidy drops empty places: all of them when there is nothing else, those in
+// front, and those in between when they are the most.
+func (q *Queue) tidy() {
+	if q.empty == len(q.entries) {
+		if q.empty = 0; cap(q.entries) > roomy {
+			q.entries = nil
+		} else {
+			q.entries = q.entries[:0]
+		}
+		return
+	}
+	front := 0
+	for q.entries[front].f == nil {
+		front++
+	}
+	if front > 0 && front == q.empty && front <= len(q.entries)/2 {
+		q.entries = q.entries[front:]
+		q.empty = 0
+		return
+	}
+	if q.empty > len(q.entries)/2 {
+		q.entries = slices.DeleteFunc(q.entries, func(e entry) bool { return e.f == nil })
+		q.empty = 0
+	}
+}
+
+// DropOldest removes the oldest message that is not leased and tells whether
+// there was one.
+func (q *Queue) DropOldest() bool {
+	for i := range q.entries {
+		if q.drop(&q.entries[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// DropNewest removes the newest message that is not leased and tells whether
+// there was one.
+func (q *Queue) DropNewest() bool {
+	for i := range slices.Backward(q.entries) {
+		if q.drop(&q.entries[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (q *Queue) drop(e *entry) bool {
+	if e.f == nil || e.lease != 0 {
+		return false
+	}
+	q.remove(e)
+	q.tidy()
+	return true
+}
+
+// Clear removes all messages. Leases that are out keep theirs, and Done for
+// them does nothing. Batch numbers go on.
+func (q *Queue) Clear() {
+	for i := range q.entries {
+		if q.entries[i].f != nil {
+			q.remove(&q.entries[i])
+		}
+	}
+	q.tidy()
+}
+
+// Len returns the number of messages: waiting, leased and retained.
+func (q *Queue) Len() int { return len(q.entries) - q.empty }
+
+// Bytes returns the length of their JSON.
+func (q *Queue) Bytes() int64 { return q.bytes }
+
+// Unsent returns the number of waiting messages, lazy ones included.
+func (q *Queue) Unsent() int { return q.unsent }
+
+// Pending tells whether a message wants to leave now: a waiting one that is
+// not lazy, or a lazy one whose time has come ([R-CN-11], [R-DL-5]).
+func (q *Queue) Pending(now time.Time) bool {
+	if q.urgent > 0 {
+		return true
+	}
+	at := q.LazyDeadline()
+	return !at.IsZero() && !now.Before(at)
+}
+
+// LazyDeadline returns the earliest time of a waiting lazy message, zero if
+// there is none ([R-DL-6]). It may have passed: the message then waits for a
+// carrier. Lazy messages that left once and were not acknowledged have no time:
+// they wait for the next reply (CASES 141).
+func (q *Queue) LazyDeadline() time.Time {
+	if !q.stale {
+		return q.first
+	}
+	q.first, q.stale = time.Time{}, false
+	for i := range q.entries {
+		e := &q.entries[i]
+		if e.waiting() && e.lazy && !e.until.IsZero() && (q.first.IsZero() || e.until.Before(q.first)) {
+			q.first = e.until
+		}
+	}
+	return q.first
+}

@@ -1,0 +1,381 @@
+package router
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/halleypush/halley/channels"
+)
+
+const (
+	shardCount = 256
+	// levels is how many depths of wildcard channels are counted apart; deeper
+	// ones share the last count.
+	levels = 64
+)
+
+// Attrs is how a channel behaves. The zero value is an ordinary channel.
+type Attrs struct {
+	// LazyTimeout is how long messages on a lazy channel may wait; zero is the
+	// transport's maxLazyTimeout.
+	LazyTimeout time.Duration
+	// Persistent keeps the channel from being swept ([R-SB-13]).
+	Persistent bool
+	// Lazy marks the messages that match this channel as lazy ([R-DL-6]).
+	Lazy bool
+	// NoEcho keeps what a session publishes from coming back to it by its
+	// subscription to this channel: broadcastToPublisher=false ([R-PB-11]).
+	NoEcho bool
+}
+
+// Router is the set of channels of a server and of their subscribers, which are
+// of type *T. Make one with New. All methods are safe for concurrent use, and do
+// nothing for the zero Name or a nil subscriber; names must be valid, as from
+// channels.Parse.
+type Router[T any] struct {
+	// Immutable after construction.
+	seed maphash.Seed
+
+	// The channels. A wildcard channel is kept under its name up to the slash
+	// before the wildcard, a piece of every name that it matches, so that
+	// Collect looks it up without building a string. A channel and a deep
+	// wildcard cannot share such a key, for names have no trailing slash; deep
+	// and shallow ones could, so the shallow ones are apart.
+	plain   [shardCount]shard[T]
+	shallow [shardCount]shard[T]
+
+	// Atomic: how many channels there are, and how many wildcard channels with
+	// so many segments. Publishing does not look for those of a depth that has
+	// none.
+	size      atomic.Int64
+	deepAt    [levels]atomic.Int32
+	shallowAt [levels]atomic.Int32
+
+	// tables are *table[T], for Collect.
+	tables sync.Pool
+}
+
+// shard is a part of the channels.
+type shard[T any] struct {
+	mu sync.RWMutex
+
+	// Guarded by mu.
+	nodes    map[string]*node[T]
+	creating map[string]*creation
+	unused   []channels.Name // what Sweep has to look at
+	members  int             // subscriptions in all nodes
+
+	_ [64]byte // a lock is not slowed by the use of its neighbours
+}
+
+// node is one channel, guarded by the lock of its shard.
+type node[T any] struct {
+	attrs  Attrs
+	subs   list[T]
+	sweeps atomic.Uint32 // in a row that found it unused; also reset under a read lock
+	pins   int32
+	listed bool // in shard.unused
+}
+
+// creation is a channel whose initialiser runs. It is in no map of nodes yet.
+type creation struct {
+	done chan struct{} // closed when over, well or not
+	pins int32         // guarded by the lock of the shard
+}
+
+// New returns an empty router.
+func New[T any]() *Router[T] {
+	return &Router[T]{seed: maphash.MakeSeed()}
+}
+
+// Exists tells whether there is a channel of that name. A channel whose
+// initialiser still runs does not exist yet.
+func (r *Router[T]) Exists(n channels.Name) bool {
+	_, ok := r.Attrs(n)
+	return ok
+}
+
+// Attrs returns the attributes of a channel, and whether it exists.
+func (r *Router[T]) Attrs(n channels.Name) (Attrs, bool) {
+	sh, key := r.locate(n)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if nd := sh.nodes[key]; nd != nil {
+		return nd.attrs, true
+	}
+	return Attrs{}, false
+}
+
+// Ensure makes the channel exist and tells whether this call created it. Only
+// then is init called, once, and without a lock; no method shows the channel to
+// anybody before init has returned, and calls that would create it wait for
+// that. So init must not use this router with the same name, Pin and Unpin
+// apart. If it panics the channel is not created, unless it is pinned. A nil init sets nothing. For
+// an existing channel the call counts as a use ([R-SB-13]).
+func (r *Router[T]) Ensure(n channels.Name, init func(*Attrs)) (created bool) {
+	if n == "" {
+		return false
+	}
+	sh, key := r.locate(n)
+	sh.mu.RLock()
+	nd := sh.nodes[key]
+	nd.touch()
+	sh.mu.RUnlock()
+	if nd != nil {
+		return false
+	}
+	if init == nil {
+		nd, created = r.enter(sh, n, key)
+		sh.suspect(n, nd)
+		sh.mu.Unlock()
+		return created
+	}
+	for {
+		sh.mu.Lock()
+		nd, c := sh.nodes[key], sh.creating[key]
+		if nd == nil && c == nil {
+			break
+		}
+		nd.touch()
+		sh.mu.Unlock()
+		if nd != nil {
+			return false
+		}
+		<-c.done
+	}
+	c := &creation{done: make(chan struct{})}
+	if sh.creating == nil {
+		sh.creating = make(map[string]*creation)
+	}
+	sh.creating[key] = c
+	sh.mu.Unlock()
+	return r.create(sh, n, key, c, init)
+}
+
+// create runs an initialiser and publishes its channel.
+func (r *Router[T]) create(sh *shard[T], n channels.Name, key string, c *creation, init func(*Attrs)) bool {
+	var attrs Attrs
+	done := false
+	defer func() {
+		sh.mu.Lock()
+		delete(sh.creating, key)
+		if !done {
+			attrs = Attrs{}
+		}
+		if done || c.pins > 0 {
+			nd := &node[T]{attrs: attrs, pins: c.pins}
+			r.insert(sh, n, key, nd)
+			sh.suspect(n, nd)
+		}
+		sh.mu.Unlock()
+		close(c.done)
+	}()
+	init(&attrs)
+	done = true
+	return true
+}
+
+// Update changes the attributes of a channel, which is created if missing. The
+// function is called without a lock, and again if somebody else changed the
+// attributes meanwhile: it must do nothing but set fields. The call counts as
+// a use ([R-SB-13]).
+func (r *Router[T]) Update(n channels.Name, change func(*Attrs)) {
+	if n == "" {
+		return
+	}
+	sh, key := r.locate(n)
+	for {
+		old, known := r.Attrs(n)
+		if !known {
+			if r.Ensure(n, change) {
+				return
+			}
+			continue
+		}
+		attrs := old
+		change(&attrs)
+		sh.mu.Lock()
+		nd := sh.nodes[key]
+		same := nd != nil && nd.attrs == old
+		if same {
+			nd.attrs = attrs
+			nd.touch()
+			sh.suspect(n, nd)
+		}
+		sh.mu.Unlock()
+		if same {
+			return
+		}
+	}
+}
+
+// Pin keeps the channel from being swept until as many calls of Unpin: for
+// channels with listeners or authorizers ([R-SB-13]). It is created if missing.
+func (r *Router[T]) Pin(n channels.Name) {
+	if n == "" {
+		return
+	}
+	sh, key := r.locate(n)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if c := sh.creating[key]; c != nil {
+		// Not waiting lets an initialiser add a listener to its channel.
+		c.pins++
+		return
+	}
+	nd := sh.nodes[key]
+	if nd == nil {
+		nd = &node[T]{pins: 1}
+		r.insert(sh, n, key, nd)
+		return
+	}
+	nd.touch()
+	nd.pins++
+}
+
+// Unpin takes back one call of Pin. Without one it does nothing.
+func (r *Router[T]) Unpin(n channels.Name) {
+	sh, key := r.locate(n)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if c := sh.creating[key]; c != nil {
+		c.pins = max(0, c.pins-1)
+		return
+	}
+	if nd := sh.nodes[key]; nd != nil {
+		nd.pins = max(0, nd.pins-1)
+		sh.suspect(n, nd)
+	}
+}
+
+// Add subscribes s to a channel, which is created if missing, and tells whether
+// it was not subscribed before.
+func (r *Router[T]) Add(n channels.Name, s *T) (added bool) {
+	if n == "" || s == nil {
+		return false
+	}
+	sh, key := r.locate(n)
+	nd, _ := r.enter(sh, n, key)
+	defer sh.mu.Unlock()
+	if added = nd.subs.add(r.seed, s); added {
+		sh.members++
+	}
+	return added
+}
+
+// Remove ends a subscription and tells whether there was one. A Collect that is
+// running may still return s.
+func (r *Router[T]) Remove(n channels.Name, s *T) (removed bool) {
+	sh, key := r.locate(n)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	nd := sh.nodes[key]
+	if nd == nil || s == nil || !nd.subs.remove(r.seed, s) {
+		return false
+	}
+	sh.members--
+	sh.suspect(n, nd)
+	return true
+}
+
+// Subscribers returns how many subscribe to the channel itself.
+func (r *Router[T]) Subscribers(n channels.Name) int {
+	sh, key := r.locate(n)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if nd := sh.nodes[key]; nd != nil {
+		return nd.subs.live
+	}
+	return 0
+}
+
+// Len returns the number of channels. It is cheap, unlike Stats.
+func (r *Router[T]) Len() int { return int(r.size.Load()) }
+
+// locate returns where a channel is kept.
+func (r *Router[T]) locate(n channels.Name) (sh *shard[T], key string) {
+	key = string(n)
+	switch {
+	case !n.IsWild():
+		return r.shard(key), key
+	case n.IsDeepWild():
+		key = key[:len(key)-2]
+		return r.shard(key), key
+	default:
+		key = key[:len(key)-1]
+		return r.shallowShard(key), key
+	}
+}
+
+func (r *Router[T]) shard(key string) *shard[T] {
+	return &r.plain[maphash.String(r.seed, key)%shardCount]
+}
+
+func (r *Router[T]) shallowShard(key string) *shard[T] {
+	return &r.shallow[maphash.String(r.seed, key)%shardCount]
+}
+
+// enter locks the shard and returns the node of n, created if missing, waiting
+// for an initialiser that is creating it. The caller unlocks.
+func (r *Router[T]) enter(sh *shard[T], n channels.Name, key string) (nd *node[T], created bool) {
+	for {
+		sh.mu.Lock()
+		if nd = sh.nodes[key]; nd != nil {
+			nd.touch()
+			return nd, false
+		}
+		c := sh.creating[key]
+		if c == nil {
+			nd = new(node[T])
+			r.insert(sh, n, key, nd)
+			return nd, true
+		}
+		sh.mu.Unlock()
+		<-c.done
+	}
+}
+
+// insert publishes a new node. The shard is locked; the caller calls suspect if
+// the node stays unused.
+func (r *Router[T]) insert(sh *shard[T], n channels.Name, key string, nd *node[T]) {
+	if sh.nodes == nil {
+		sh.nodes = make(map[string]*node[T])
+	}
+	sh.nodes[key] = nd
+	r.count(n, +1)
+}
+
+// count keeps the numbers of channels.
+func (r *Router[T]) count(n channels.Name, change int32) {
+	r.size.Add(int64(change))
+	at := min(n.Segments(), levels-1)
+	switch {
+	case n.IsDeepWild():
+		r.deepAt[at].Add(change)
+	case n.IsWild():
+		r.shallowAt[at].Add(change)
+	}
+}
+
+// touch says that the channel is in use. The shard is at least read-locked.
+func (nd *node[T]) touch() {
+	if nd != nil && nd.sweeps.Load() != 0 {
+		nd.sweeps.Store(0)
+	}
+}
+
+// unused tells whether nothing keeps the channel ([R-SB-13]).
+func (nd *node[T]) unused() bool {
+	return !nd.attrs.Persistent && nd.pins == 0 && nd.subs.live == 0
+}
+
+// suspect brings a channel that may have become unused to the notice of Sweep.
+// The shard is locked.
+func (sh *shard[T]) suspect(n channels.Name, nd *node[T]) {
+	if !nd.listed && nd.unused() {
+		nd.listed = true
+		sh.unused = append(sh.unused, n)
+	}
+}

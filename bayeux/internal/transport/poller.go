@@ -1,0 +1,137 @@
+package transport
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Poller keeps connections that have nothing to say, so that they need no
+// goroutine and no buffer (DESIGN 4.5). Without one, a goroutine waits for
+// each connection. It is safe for concurrent use.
+type Poller interface {
+	// Arm calls p.Ready once, on a goroutine of its own, when p.Conn can be
+	// read, was closed by its peer, or the deadline has passed (zero: none). It
+	// reports false when this connection cannot be watched, or no longer: the
+	// caller then waits itself. p must not be armed already.
+	Arm(p *Parked, deadline time.Time) bool
+	// Disarm ends the watch and reports whether p was still armed: then Ready
+	// is not called any more. It must come before the connection is closed by
+	// us.
+	Disarm(p *Parked) bool
+	// Wait ends the poller: nothing can be armed any more, what is armed is
+	// called as if its deadline had passed, and Wait returns when those calls
+	// have returned, or with the error of ctx.
+	Wait(ctx context.Context) error
+}
+
+// Parked is a connection that a Poller may keep.
+type Parked struct {
+	// Conn and Ready are set once, before the first Arm.
+	Conn  net.Conn
+	Ready func()
+
+	pollSlot
+}
+
+// pollSlot is what the epoll poller knows of a connection; its lock guards it.
+type pollSlot struct {
+	fd       int
+	armed    bool
+	known    bool      // the descriptor is registered
+	deadline time.Time // zero: none
+	due      int64     // second at which it is looked at next, 0: none
+}
+
+// pollBuffer is a read buffer on loan from a pool.
+type pollBuffer [8 << 10]byte
+
+// pollPool lends read buffers.
+type pollPool struct{ pool sync.Pool }
+
+func (p *pollPool) get() *pollBuffer {
+	if b, ok := p.pool.Get().(*pollBuffer); ok {
+		return b
+	}
+	return new(pollBuffer)
+}
+
+func (p *pollPool) put(b *pollBuffer) {
+	if b != nil {
+		p.pool.Put(b)
+	}
+}
+
+// pollReader reads what a connection has. It has no buffer while it waits,
+// where the platform lets it. It must not be copied once it was initialised.
+type pollReader struct {
+	conn  net.Conn
+	pool  *pollPool
+	raw   syscall.RawConn // nil: read through conn
+	small [32]byte
+
+	// What try has found; it is bound once, not at each read.
+	try  func(fd uintptr) bool
+	got  []byte
+	buf  *pollBuffer
+	fail error
+}
+
+func (r *pollReader) init(conn net.Conn, pool *pollPool) {
+	r.conn, r.pool = conn, pool
+	// Only for a bare TCP connection is what the descriptor says all there is.
+	if tcp, ok := conn.(*net.TCPConn); ok && pollRawReads {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			r.raw, r.try = raw, r.tryRead
+		}
+	}
+}
+
+// read waits until the connection has something and returns it. The bytes are
+// valid until the next read, or until the buffer, if one is returned, goes
+// back to its pool. idle says that nothing is half read: the peer may take its
+// time.
+func (r *pollReader) read(idle bool) ([]byte, *pollBuffer, error) {
+	if r.raw != nil {
+		return r.readRaw()
+	}
+	if idle {
+		n, err := r.conn.Read(r.small[:])
+		return r.small[:n], nil, err
+	}
+	buf := r.pool.get()
+	n, err := r.conn.Read(buf[:])
+	return buf[:n], buf, err
+}
+
+// readRaw reads with the descriptor itself: the runtime waits when the read
+// finds nothing, and the buffer is on loan only for the length of the call.
+// To wait first and read afterwards would lose what comes in between, for the
+// runtime's poller tells of changes only.
+func (r *pollReader) readRaw() ([]byte, *pollBuffer, error) {
+	err := r.raw.Read(r.try)
+	if err == nil {
+		err = r.fail
+	}
+	p, buf := r.got, r.buf
+	r.got, r.buf, r.fail = nil, nil, nil
+	return p, buf, err
+}
+
+// tryRead reports false when there was nothing to read.
+func (r *pollReader) tryRead(fd uintptr) bool {
+	buf := r.pool.get()
+	n, again, err := pollSyscallRead(fd, buf[:])
+	if again {
+		r.pool.put(buf)
+		return false
+	}
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	r.got, r.buf, r.fail = buf[:n], buf, err
+	return true
+}

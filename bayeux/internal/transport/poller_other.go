@@ -1,0 +1,12 @@
+//go:build !unix
+
+package transport
+
+import "syscall"
+
+// pollRawReads tells that pollSyscallRead works here.
+const pollRawReads = false
+
+func pollSyscallRead(uintptr, []byte) (n int, again bool, err error) {
+	return 0, false, syscall.EINVAL
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package transport
+
+import "testing"
+
+func newSystemPoller(testing.TB) Poller { return newMemoryPoller() }

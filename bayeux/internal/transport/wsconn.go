@@ -1,0 +1,398 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+
+	"github.com/halleypush/halley/bayeux"
+)
+
+// wsControlMax is the size of unsent pongs that makes the reader send them
+// before it goes on.
+const wsControlMax = 1 << 10
+
+// wsClosing is why a connection ends; the first reason counts.
+type wsClosing struct {
+	code   int
+	reason string
+	// drain takes from the port once more before the close frame.
+	drain bool
+	// echo answers the peer's close frame: nothing is to come after it.
+	echo bool
+}
+
+// wsConn is one connection: the Link that the server's Port talks to.
+//
+// One goroutine at a time reads (run), one at a time writes (the flusher, see
+// wswrite.go); neither exists while there is nothing to do and a Poller keeps
+// the connection.
+type wsConn struct {
+	Parked
+
+	// Immutable after start.
+	carrier *WebSocketCarrier
+	port    Port
+	ctx     context.Context //nolint:containedctx // ends with the connection
+	cancel  context.CancelFunc
+	deflate bool
+
+	// Owned by the goroutine that reads.
+	reader  pollReader
+	frames  frameReader
+	stash   [frameMaxHead]byte // an incomplete header
+	stashed int
+	heard   bool      // a frame came since the deadline was set
+	idleBy  time.Time // zero: never
+
+	// Guarded by mu, a leaf: nothing is called with it held.
+	mu      sync.Mutex
+	control []byte // control frames to be sent
+	timers  [2]*time.Timer
+	ended   bool
+
+	// Atomic.
+	state     atomic.Uint32 // see wswrite.go
+	closing   atomic.Pointer[wsClosing]
+	closeSent atomic.Bool
+	dead      atomic.Bool
+
+	// waiter is where the reader waits for the flusher.
+	waiter sync.WaitGroup
+}
+
+var _ Link = (*wsConn)(nil)
+
+// Close implements Link.
+func (c *wsConn) Close(code int, reason string) {
+	c.close(&wsClosing{code: code, reason: reason, drain: true})
+}
+
+// close asks for the end of the connection; it does not wait for it.
+func (c *wsConn) close(why *wsClosing) {
+	if c.closing.CompareAndSwap(nil, why) {
+		c.Wake()
+	}
+}
+
+// start is the first goroutine of a connection. early is what the client has
+// sent behind its upgrade.
+func (c *wsConn) start(early []byte) {
+	if d := c.carrier.o.PingInterval; d > 0 {
+		c.after(0, d, c.ping)
+	}
+	c.heard = true
+	// The flusher was held until the port was known.
+	c.releaseFlusher()
+	if !c.consume(early) {
+		c.finish()
+		return
+	}
+	if !c.park() {
+		c.run()
+	}
+}
+
+// run reads until the connection ends or is parked.
+func (c *wsConn) run() {
+	for c.onReadable() {
+		if c.park() {
+			return
+		}
+	}
+	c.finish()
+}
+
+// park leaves the connection to the poller and tells whether it could: then
+// run is called again, by another goroutine.
+func (c *wsConn) park() bool {
+	poller := c.carrier.o.Poller
+	if poller == nil || c.dead.Load() {
+		return false
+	}
+	c.refreshIdle()
+	if !poller.Arm(&c.Parked, c.idleBy) {
+		return false
+	}
+	// Whoever cut the connection meanwhile may have found it not armed yet.
+	return !c.dead.Load() || !poller.Disarm(&c.Parked)
+}
+
+// cut ends the connection without a word.
+func (c *wsConn) cut() {
+	if c.dead.Swap(true) {
+		return
+	}
+	poller := c.carrier.o.Poller
+	parked := poller != nil && poller.Disarm(&c.Parked)
+	_ = c.Conn.Close() // the reader finds out
+	if parked {
+		go c.run() // ends at once: the connection is closed
+	}
+}
+
+// refreshIdle sets the deadline anew if a frame has come [R-WS-17].
+func (c *wsConn) refreshIdle() {
+	if !c.heard {
+		return
+	}
+	c.heard = false
+	idle := c.carrier.o.IdleTimeout
+	if idle == 0 {
+		idle = c.port.Idle()
+	}
+	c.idleBy = time.Time{}
+	if idle > 0 {
+		c.idleBy = time.Now().Add(idle)
+	}
+}
+
+// onReadable reads once and processes what is whole. It reports false when
+// the connection has ended.
+func (c *wsConn) onReadable() bool {
+	c.refreshIdle()
+	if err := c.Conn.SetReadDeadline(c.idleBy); err != nil {
+		return c.readFailed(err)
+	}
+	p, buf, err := c.reader.read(!c.frames.inFrame)
+	defer c.carrier.buffers.put(buf)
+	if len(p) > 0 {
+		c.carrier.o.Observer.Bytes(len(p), 0)
+		if !c.consume(p) {
+			return false
+		}
+	}
+	return err == nil || c.readFailed(err)
+}
+
+// readFailed ends the connection after a failed read, by a close frame where
+// the peer was only silent.
+func (c *wsConn) readFailed(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) && !c.closeSent.Load() {
+		c.idleBy, c.heard = time.Time{}, false // the close has its own timer
+		c.refuse(wsGoingAway, "idle timeout")  // [R-WS-17]
+		return !c.dead.Load()
+	}
+	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
+	return false
+}
+
+// consume processes the frames in p, behind what was left of the last read.
+func (c *wsConn) consume(p []byte) bool {
+	for c.stashed > 0 && len(p) > 0 {
+		// Complete the header byte by byte: it is short.
+		c.stash[c.stashed] = p[0]
+		c.stashed++
+		p = p[1:]
+		head := c.stash[:c.stashed]
+		n, event, fault := c.frames.next(head)
+		if n == 0 && fault == nil {
+			continue
+		}
+		c.stashed = 0
+		if !c.handle(event, fault) {
+			return false
+		}
+	}
+	for len(p) > 0 {
+		n, event, fault := c.frames.next(p)
+		if n == 0 && fault == nil {
+			c.stashed = copy(c.stash[:], p)
+			break
+		}
+		p = p[n:]
+		if !c.handle(event, fault) {
+			return false
+		}
+	}
+	if c.controlSize() > 0 {
+		c.flushSync()
+	}
+	return true
+}
+
+// handle acts on what frameReader.next has found.
+func (c *wsConn) handle(event frameEvent, fault *frameFault) bool {
+	if fault != nil {
+		if fault.code == wsTooBig {
+			c.carrier.o.Observer.Limit(wsLimitSize)
+		}
+		c.refuse(fault.code, fault.reason)
+		return true
+	}
+	if event == frameNone {
+		return true
+	}
+	c.heard = true
+	switch event {
+	case framePing:
+		c.queueControl(ws.OpPong, c.frames.ctl)
+		if c.controlSize() > wsControlMax {
+			c.flushSync()
+		}
+	case frameClose:
+		return c.peerCloses()
+	case frameText:
+		c.receive()
+	}
+	return true
+}
+
+// peerCloses answers the peer's close frame, if ours was not sent before.
+func (c *wsConn) peerCloses() bool {
+	if c.closeSent.Load() {
+		return false
+	}
+	code, fault := frameCloseCode(c.frames.ctl)
+	if fault != nil {
+		c.frames.lost = true
+		c.refuse(fault.code, fault.reason)
+		return true
+	}
+	c.close(&wsClosing{code: code, reason: "closed by the peer", echo: true})
+	c.flushSync()
+	return false
+}
+
+// refuse closes because of what the peer did. Nothing more is taken for this
+// connection: the session gets it by its next one. What still comes in is
+// dropped until the peer closes too, or the time for that is over.
+func (c *wsConn) refuse(code int, reason string) {
+	c.frames.discard = true
+	c.close(&wsClosing{code: code, reason: reason})
+	c.flushSync()
+}
+
+// receive processes a message, and sends what it caused before the next frame
+// is read, so that a peer that does not read is not read either
+// [R-WS-7, R-WS-24].
+func (c *wsConn) receive() {
+	body, packed := c.frames.take()
+	if c.closing.Load() != nil {
+		return
+	}
+	if packed {
+		var err error
+		body, err = c.carrier.deflater.unpack(body, c.frames.limit)
+		switch {
+		case errors.Is(err, errWSBomb):
+			c.carrier.o.Observer.Limit(wsLimitSize)
+			c.refuse(wsTooBig, err.Error()) // [R-WS-9]
+			return
+		case err != nil:
+			c.refuse(wsBadPayload, err.Error())
+			return
+		}
+	}
+	if !utf8.Valid(body) {
+		c.refuse(wsBadPayload, "text is not UTF-8")
+		return
+	}
+	if code, reason := c.deliver(body); code != 0 {
+		c.refuse(code, reason) // [R-WS-8] the session lives on
+		return
+	}
+	c.flushSync()
+}
+
+// deliver gives the batch to the port and returns the close code of a refusal.
+func (c *wsConn) deliver(body []byte) (code int, reason string) {
+	batch, err := bayeux.Decode(body, c.carrier.o.Limits)
+	if err != nil {
+		var broken *bayeux.DecodeError
+		if errors.As(err, &broken) && broken.Kind == bayeux.DecodeBatch {
+			c.carrier.o.Observer.Limit(limitBatch)
+			return wsPolicy, err.Error()
+		}
+		return wsServerError, err.Error()
+	}
+	if len(batch) == 0 {
+		return 0, "" // `[]`, a keep-alive of some clients (WIRE 16)
+	}
+	var refused *StatusError
+	switch err = c.port.Receive(c.ctx, batch); {
+	case err == nil:
+		return 0, ""
+	case errors.As(err, &refused) &&
+		(refused.Status == http.StatusTooManyRequests || refused.Status == http.StatusRequestEntityTooLarge):
+		return wsPolicy, refused.Reason
+	default:
+		return wsServerError, err.Error()
+	}
+}
+
+// queueControl adds a control frame to what the flusher sends next.
+func (c *wsConn) queueControl(op ws.OpCode, payload []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.control = frameAppendControl(c.control, op, payload)
+}
+
+func (c *wsConn) controlSize() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.control)
+}
+
+// ping is called by a timer. One unsent ping is enough.
+func (c *wsConn) ping() {
+	if c.closing.Load() != nil {
+		return
+	}
+	if c.controlSize() == 0 {
+		c.queueControl(ws.OpPing, nil)
+		c.Wake()
+	}
+	c.after(0, c.carrier.o.PingInterval, c.ping)
+}
+
+// after calls f in d; what is the timer's place. Nothing is called once the
+// connection has ended.
+func (c *wsConn) after(what int, d time.Duration, f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.timers[what] = time.AfterFunc(d, f)
+	}
+}
+
+// finish is the end of the goroutine that reads, and of the connection.
+func (c *wsConn) finish() {
+	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
+	c.cancel()
+	c.dead.Store(true)
+	_ = c.Conn.Close()
+	c.mu.Lock()
+	c.ended = true
+	for _, t := range c.timers {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	c.mu.Unlock()
+	c.stopFlusher()
+	why := c.closing.Load()
+	c.port.Closed(why.reason) // [R-WS-18] the session is not removed
+	c.carrier.o.Observer.Count(EventWSClosed + strconv.Itoa(why.code))
+	c.carrier.forget(c)
+}
+
+// newWSConn makes a connection whose flusher is held until start.
+func newWSConn(carrier *WebSocketCarrier, conn net.Conn, req *bayeux.Request, deflate bool) *wsConn {
+	c := &wsConn{carrier: carrier, deflate: deflate}
+	c.Conn, c.Ready = conn, c.run
+	c.reader.init(conn, &carrier.buffers)
+	c.frames = frameReader{limit: int64(carrier.o.MaxMessageSize), deflate: deflate}
+	c.ctx, c.cancel = context.WithCancel(bayeux.WithRequest(context.Background(), req))
+	c.state.Store(linkRunning)
+	return c
+}

@@ -1,0 +1,181 @@
+package bayeux
+
+import (
+	"encoding/json"
+	"slices"
+)
+
+// Raw is one JSON value, byte for byte as it came.
+type Raw = json.RawMessage
+
+// Field is a field of a message that the server has no name for.
+type Field struct {
+	Name  string
+	Value Raw
+}
+
+// Message is one Bayeux message. Values of data, ext and unknown fields are
+// kept as the bytes that came and go out unchanged; the order of the envelope
+// is free (WIRE 16).
+//
+// An incoming message belongs to the goroutine that processes it. A message
+// that is being broadcast is shared and read-only; Edit gives a copy.
+type Message struct {
+	// Channel is the name as the sender spelt it; empty when missing.
+	Channel string
+	// HasChannel tells an empty channel, which is invalid ([R-MSG-8]), from a
+	// missing or null one ([R-MSG-7]). A message made by hand need not set it.
+	HasChannel bool
+	// ID correlates replies. Numbers are kept as their digits ([R-MSG-6]).
+	ID string
+	// HasID tells an empty id from a missing (or null) one. A message made by
+	// hand need not set it unless its id is empty.
+	HasID bool
+	// ClientID is the session's id; empty when missing.
+	ClientID string
+	// Data is the payload; nil when missing or null ([R-PB-5]).
+	Data Raw
+	// Ext is the extension object; nil when missing or null.
+	Ext Raw
+	// Advice is the advice object; nil when missing or null.
+	Advice Raw
+	// Subscription is the value of that field; nil when missing or null.
+	Subscription Raw
+	// Successful is nil when missing. In a client's message one that is no
+	// boolean is among the Fields, and so is an Error that is no string.
+	Successful *bool
+	// Error is the error string of a reply; empty when missing.
+	Error string
+	// Fields are all others, in their order, each name once.
+	Fields []Field
+
+	// Lazy marks a message that need not leave at once. It is set by server
+	// code only; a field "lazy" from a client is just a field ([R-DL-5]).
+	Lazy bool
+
+	// Fault is set by Decode when a known field has the wrong JSON type: the
+	// message is answered with it and goes no further ([R-MSG-11]).
+	Fault *Error
+
+	reply  *Message
+	batch  int64
+	shared bool
+	edited *Message
+}
+
+// Reply returns the reply to this message, made at the first call with the
+// base fields of [R-MSG-4]: channel, id and subscription.
+func (m *Message) Reply() *Message {
+	if m.reply == nil {
+		m.reply = &Message{
+			Channel: m.Channel, HasChannel: m.HasChannel,
+			ID: m.ID, HasID: m.HasID, // [R-MSG-5]
+			Subscription: m.Subscription,
+		}
+	}
+	return m.reply
+}
+
+// Succeed marks the message, a reply, as successful or not.
+func (m *Message) Succeed(ok bool) *Message {
+	m.Successful = &ok
+	return m
+}
+
+// Fail fills in the message, a reply, with the error and what it carries.
+func (m *Message) Fail(e *Error) *Message {
+	m.Succeed(false)
+	m.Error = e.Error()
+	if e.Advice != nil {
+		m.Advice = e.Advice.Raw()
+	}
+	if e.Ext != nil {
+		m.Ext = e.Ext
+	}
+	return m
+}
+
+// OK tells whether the message is a successful reply.
+func (m *Message) OK() bool { return m.Successful != nil && *m.Successful }
+
+// Field returns the value of an unknown field, nil when missing.
+func (m *Message) Field(name string) Raw {
+	for i := range m.Fields {
+		if m.Fields[i].Name == name {
+			return m.Fields[i].Value
+		}
+	}
+	return nil
+}
+
+// SetField sets or replaces an unknown field; a nil value removes it.
+func (m *Message) SetField(name string, value Raw) {
+	for i := range m.Fields {
+		if m.Fields[i].Name == name {
+			if value == nil {
+				m.Fields = slices.Concat(m.Fields[:i], m.Fields[i+1:])
+			} else {
+				m.Fields[i].Value = value
+			}
+			return
+		}
+	}
+	if value != nil {
+		m.Fields = append(m.Fields, Field{Name: name, Value: value})
+	}
+}
+
+// Broadcast returns the message that subscribers get of one that a client has
+// published: without id and clientId, and without advice, successful and error
+// unless relayReplyFields is true. All else passes, raw values byte for byte
+// ([R-PB-6]). The copy shares the raw values with m, not the list of Fields.
+func (m *Message) Broadcast(relayReplyFields bool) *Message {
+	c := &Message{
+		Channel: m.Channel, HasChannel: m.HasChannel,
+		Data: m.Data, Ext: m.Ext, Subscription: m.Subscription,
+		Fields: slices.Clone(m.Fields), Lazy: m.Lazy,
+	}
+	if relayReplyFields {
+		c.Advice, c.Successful, c.Error = m.Advice, m.Successful, m.Error
+		return c
+	}
+	c.Fields = slices.DeleteFunc(c.Fields, func(f Field) bool {
+		return f.Name == fieldSuccessful || f.Name == fieldError
+	})
+	return c
+}
+
+// Edit returns a copy that the caller may change. Called by a session's
+// Outgoing extension on a shared broadcast, it gives that session its own
+// version, encoded apart; further calls return the same copy. On a message
+// that is not shared it returns the message itself.
+func (m *Message) Edit() *Message {
+	if !m.shared {
+		return m
+	}
+	if m.edited == nil {
+		c := *m
+		c.shared, c.edited, c.reply = false, nil, nil
+		c.Fields = slices.Clone(m.Fields)
+		m.edited = &c
+	}
+	return m.edited
+}
+
+// Share returns a read-only view of m for one receiver's extensions: its Edit
+// copies on the first call. Used by the server; the view is for one goroutine.
+func (m *Message) Share() *Message {
+	v := *m
+	v.shared, v.edited = true, nil
+	return &v
+}
+
+// Edited returns the copy that Edit made of this view, nil if none.
+func (m *Message) Edited() *Message { return m.edited }
+
+// SetBatch records the number of the retained batch that leaves with this
+// reply; see Delivery.
+func (m *Message) SetBatch(n int64) { m.batch = n }
+
+// Batch returns what SetBatch recorded, 0 if nothing.
+func (m *Message) Batch() int64 { return m.batch }

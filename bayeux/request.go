@@ -1,0 +1,54 @@
+package bayeux
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/netip"
+)
+
+// Request is the HTTP request that messages came by; for a WebSocket, the
+// upgrade. It is read-only.
+type Request struct {
+	Method string
+	URL    string
+	Proto  string
+	Host   string
+	Header http.Header
+	// Remote is the client's address, behind trusted proxies only.
+	Remote netip.AddrPort
+	// TLS is nil for plain connections that we terminate; Secure also tells
+	// what a trusted proxy said.
+	TLS    *tls.ConnectionState
+	Secure bool
+	// Principal is the authenticated peer, empty if none: the subject of a
+	// verified client certificate.
+	Principal string
+}
+
+// Cookie returns the value of the first cookie of that name. A nil request has
+// none.
+func (r *Request) Cookie(name string) (string, bool) {
+	if r == nil {
+		return "", false
+	}
+	c, err := (&http.Request{Header: r.Header}).Cookie(name)
+	if err != nil {
+		return "", false
+	}
+	return c.Value, true
+}
+
+type requestKey struct{}
+
+// WithRequest returns a context that carries r.
+func WithRequest(ctx context.Context, r *Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
+// RequestFrom returns the request that the message being processed came by,
+// nil for messages of the server itself.
+func RequestFrom(ctx context.Context) *Request {
+	r, _ := ctx.Value(requestKey{}).(*Request)
+	return r
+}

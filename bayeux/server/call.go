@@ -1,0 +1,95 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// callContext is the context that extensions, policies and listeners get. It
+// ends with the request, with the session or after ExtensionTimeout; its timer
+// is made only if somebody asks for Done, so that a call which does not wait
+// costs nothing.
+type callContext struct {
+	context.Context //nolint:containedctx // it is a context
+
+	sess  *session
+	limit time.Duration
+	start time.Time
+
+	mu     sync.Mutex
+	inner  context.Context //nolint:containedctx // made on demand
+	cancel context.CancelFunc
+}
+
+// call runs f with such a context.
+func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) error {
+	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
+	defer c.close()
+	return f(c)
+}
+
+// Deadline implements context.Context.
+func (c *callContext) Deadline() (time.Time, bool) {
+	at, ok := c.Context.Deadline()
+	if c.limit > 0 {
+		if own := c.start.Add(c.limit); !ok || own.Before(at) {
+			return own, true
+		}
+	}
+	return at, ok
+}
+
+// Done implements context.Context.
+func (c *callContext) Done() <-chan struct{} { return c.open().Done() }
+
+// Err implements context.Context.
+func (c *callContext) Err() error {
+	c.mu.Lock()
+	inner := c.inner
+	c.mu.Unlock()
+	if inner != nil {
+		return inner.Err()
+	}
+	if err := c.Context.Err(); err != nil {
+		return err
+	}
+	if at, ok := c.Deadline(); ok && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func (c *callContext) open() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inner != nil {
+		return c.inner
+	}
+	if at, ok := c.Deadline(); ok {
+		c.inner, c.cancel = context.WithDeadline(c.Context, at)
+	} else {
+		c.inner, c.cancel = context.WithCancel(c.Context)
+	}
+	if c.sess != nil {
+		go watch(c.inner, c.cancel, c.sess.done())
+	}
+	return c.inner
+}
+
+// watch ends a call when its session ends; it ends with the call.
+func watch(ctx context.Context, cancel context.CancelFunc, ended <-chan struct{}) {
+	select {
+	case <-ctx.Done():
+	case <-ended:
+		cancel()
+	}
+}
+
+func (c *callContext) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cancel != nil {
+		c.cancel()
+	}
+}

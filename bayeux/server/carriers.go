@@ -1,0 +1,68 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/halleypush/halley/bayeux/internal/transport"
+)
+
+// carriers builds the HTTP handler of the server from its options.
+func (srv *Server) carriers() (http.Handler, *transport.WebSocketCarrier) {
+	sockets := transport.NewWebSocket(srv, srv.wsOptions())
+	lp := lookup{options: srv.config.Options, transport: transport.LongPolling}
+	jp := lookup{options: srv.config.Options, transport: transport.CallbackPolling}
+	o := transport.Options{
+		Cookie: transport.Cookie{
+			Name:           lp.text("browserCookieName", "BAYEUX_BROWSER"),
+			Domain:         lp.text("browserCookieDomain", ""),
+			Path:           lp.text("browserCookiePath", "/"),
+			MaxAge:         lp.number("browserCookieMaxAge", -1),
+			Secure:         lp.flag("browserCookieSecure", false),
+			ScriptReadable: !lp.flag("browserCookieHttpOnly", true),
+			SameSite:       lp.text("browserCookieSameSite", ""),
+			Partitioned:    lp.flag("browserCookiePartitioned", false),
+		},
+		LongPolling:       srv.bounds(lp),
+		CallbackPolling:   srv.bounds(jp),
+		MaxLimits:         srv.config.Limits.Messages,
+		Allowed:           srv.supported,
+		CallbackParameter: jp.text("callbackParameter", "jsonp"),
+		CallbackMaxLength: jp.number("callbackParameterMaxLength", 64),
+		Trusted:           srv.config.TrustedProxies,
+		WebSocket:         sockets.Serve,
+		Observer:          &srv.stats,
+	}
+	return transport.NewHandler(srv, o), sockets
+}
+
+func (srv *Server) bounds(l lookup) transport.Bounds {
+	return transport.Bounds{
+		MaxMessageSize: srv.settings[l.transport].maxMessageSize,
+		ResponseBytes:  l.number("maxResponseSize", srv.config.Limits.ResponseBytes),
+	}
+}
+
+func (srv *Server) wsOptions() transport.WSOptions {
+	l := lookup{options: srv.config.Options, transport: transport.WebSocket}
+	o := transport.WSOptions{
+		Protocol:          l.text("protocol", ""),
+		MaxMessageSize:    srv.settings[transport.WebSocket].maxMessageSize,
+		MessagesPerFrame:  l.number("messagesPerFrame", 1),
+		Deflate:           true,
+		AckMessageLimit:   l.number("ackMessageLimit", 60_000),
+		AckFramesSeparate: strings.EqualFold(l.text("ackFrames", "joined"), "separate"),
+		MaxTake:           srv.config.Limits.ResponseBytes,
+		Limits:            srv.config.Limits.Messages,
+		Observer:          &srv.stats,
+	}
+	if o.MessagesPerFrame <= 0 {
+		o.MessagesPerFrame = -1 // all in one ([R-WS-10])
+	}
+	for name, value := range srv.config.Options {
+		if ext, ok := strings.CutPrefix(name, "ws.enableExtension."); ok && strings.TrimSpace(value) == "false" {
+			o.ExtensionsDisabled = append(o.ExtensionsDisabled, ext)
+		}
+	}
+	return o
+}

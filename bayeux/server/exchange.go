@@ -1,0 +1,329 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/queue"
+	"github.com/halleypush/halley/bayeux/internal/transport"
+)
+
+// exchange is one HTTP request on its way to an answer.
+type exchange struct {
+	srv        *Server
+	settings   *settings
+	sess       *session
+	setBrowser string
+	handshake  *bayeux.Message
+	replies    []*bayeux.Message
+	settled    bool // the batch has ended; owned by the request's goroutine
+
+	mu sync.Mutex
+	// Guarded by mu.
+	held     bool
+	released bool
+	err      *transport.StatusError
+	wake     func()
+	ends     []func()
+}
+
+var (
+	_ transport.Hub      = (*Server)(nil)
+	_ transport.Exchange = (*exchange)(nil)
+	_ holder             = (*exchange)(nil)
+)
+
+// Request implements transport.Hub.
+func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*bayeux.Message) (transport.Exchange, error) {
+	if err := checkBatch(batch); err != nil {
+		return nil, err
+	}
+	st := srv.settings[from.Transport]
+	x := &exchange{srv: srv, settings: st}
+	srv.stats.request(from.Transport)
+	if len(batch) == 0 {
+		return x, nil
+	}
+	ctx = bayeux.WithRequest(ctx, from.Request)
+	p := &pass{srv: srv, origin: from, settings: st, holder: x, alone: len(batch) == 1}
+	if batch[0].Channel == metaHandshake {
+		return x, srv.handshakeRequest(ctx, p, x, batch[0])
+	}
+	// The session is looked up once, from the first message ([R-ID-1]).
+	x.sess = srv.resolve(from, st, batch[0].ClientID)
+	if p.sess = x.sess; x.sess != nil {
+		x.sess.enter(from.Transport)
+	}
+	for _, m := range batch {
+		if reply := p.message(ctx, m); reply != nil {
+			x.replies = append(x.replies, reply)
+		} else {
+			x.hold()
+		}
+	}
+	return x, nil
+}
+
+// resolve finds the session that an HTTP request may speak for: its browser
+// cookie must be the one of the handshake, unless the clientId alone is
+// trusted ([R-ID-3, R-ID-4, R-ID-7]).
+func (srv *Server) resolve(from transport.Origin, st *settings, clientID string) *session {
+	s := srv.registry.get(clientID)
+	if s == nil || !st.trustClient && !s.owns(home{from.Transport, from.Browser}) {
+		return nil
+	}
+	return s
+}
+
+// handshakeRequest processes a handshake, which comes alone.
+func (srv *Server) handshakeRequest(ctx context.Context, p *pass, x *exchange, m *bayeux.Message) error {
+	if wait := srv.overloaded(); wait > 0 {
+		return &transport.StatusError{
+			Status: http.StatusTooManyRequests, RetryAfter: wait,
+			Reason: "too many sessions or handshakes; try again in " + strconv.Itoa(int(wait.Seconds())) + " s",
+		}
+	}
+	browser := p.origin.Browser
+	if browser == "" {
+		browser = newID(browserIDChars)
+	}
+	s := srv.newSession(home{p.origin.Transport, browser}, p.settings)
+	p.sess, x.sess = s, s
+	s.enter(p.origin.Transport)
+	reply := p.message(ctx, m)
+	if !reply.OK() {
+		x.replies = []*bayeux.Message{reply}
+		return nil
+	}
+	x.handshake = reply
+	if p.origin.Browser == "" {
+		x.setBrowser = browser // [R-HS-14]
+	}
+	return nil
+}
+
+// hold notes that the request's connect is held. From here on the session's
+// queue may end it.
+func (x *exchange) hold() {
+	x.mu.Lock()
+	x.held = true
+	x.mu.Unlock()
+	x.settle()
+}
+
+func (x *exchange) settle() {
+	if x.sess != nil && !x.settled {
+		x.settled = true
+		x.sess.settle()
+	}
+}
+
+// onEnd has f called when the hold ends, at once if it has ended.
+func (x *exchange) onEnd(f func()) {
+	x.mu.Lock()
+	late := x.released
+	if !late {
+		x.ends = append(x.ends, f)
+	}
+	x.mu.Unlock()
+	if late {
+		f()
+	}
+}
+
+// release implements holder.
+func (x *exchange) release(_ *session, e machine.Ended) {
+	x.mu.Lock()
+	if x.released {
+		x.mu.Unlock()
+		return
+	}
+	x.released = true
+	if e.Reply != nil {
+		x.replies = append(x.replies, e.Reply)
+	} else {
+		x.err = &transport.StatusError{ // [R-CN-20]
+			Status: x.settings.duplicateStatus,
+			Reason: "a newer /meta/connect of the session has taken over",
+		}
+	}
+	wake, ends := x.wake, x.ends
+	x.mu.Unlock()
+	x.srv.stats.holds.Add(-1)
+	for _, f := range ends {
+		f()
+	}
+	if wake != nil {
+		wake()
+	}
+}
+
+// Await implements transport.Exchange.
+func (x *exchange) Await(wake func()) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.held || x.released {
+		return false
+	}
+	x.wake = wake
+	return true
+}
+
+// Abandon implements transport.Exchange ([R-CN-21]).
+func (x *exchange) Abandon() {
+	if x.sess == nil {
+		return
+	}
+	x.settle()
+	x.mu.Lock()
+	x.wake = nil
+	held := x.held
+	x.mu.Unlock()
+	if held {
+		x.sess.lost(x)
+	}
+	x.mu.Lock()
+	dropped := held && !x.released
+	x.released = true
+	ends := x.ends
+	x.mu.Unlock()
+	if dropped {
+		x.srv.stats.holds.Add(-1)
+		x.srv.stats.holdsAborted.Add(1)
+		for _, f := range ends {
+			f()
+		}
+	} else {
+		// An answer was due and cannot be delivered; the clock starts all the
+		// same ([R-CN-22]).
+		x.sess.written()
+	}
+	x.sess.releaseUser()
+}
+
+// lost drops the hold that h was to answer.
+func (s *session) lost(h holder) {
+	s.step(func(now time.Time) machine.Effects {
+		if s.hold.holder != h {
+			return machine.Effects{}
+		}
+		id := s.hold.id
+		s.hold = hold{}
+		return s.machine.Lost(now, id)
+	})
+}
+
+// written starts the expiry clock ([R-EX-2]).
+func (s *session) written() {
+	s.step(func(now time.Time) machine.Effects { return s.machine.Written(now) })
+}
+
+// Take implements transport.Exchange.
+func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
+	x.mu.Lock()
+	err, replies := x.err, x.replies
+	x.mu.Unlock()
+	if x.sess == nil {
+		return transport.Output{Replies: x.srv.encode(ctx, nil, replies), Done: func(int, bool) {}}
+	}
+	if err != nil {
+		x.settle()
+		return transport.Output{Err: err, Done: func(int, bool) { x.sess.releaseUser() }}
+	}
+	lease := x.lease(limit, replies)
+	out := transport.Output{SetBrowser: x.setBrowser, Messages: messagesOf(lease), More: lease != nil && lease.More}
+	x.settle()
+	clock := x.handshake != nil || answersConnect(replies)
+	if x.handshake != nil {
+		stampHandshake(x.handshake, lease)
+		out.Handshake = x.srv.encodeOne(ctx, x.sess, x.handshake)
+	}
+	stamp(replies, lease)
+	out.Replies = x.srv.encode(ctx, x.sess, replies)
+	out.Done = func(sent int, _ bool) {
+		x.sess.finish(lease, sent, clock)
+		x.sess.releaseUser()
+	}
+	return out
+}
+
+// lease takes what leaves with the answer ([R-DL-1]).
+func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
+	s := x.sess
+	connect := hasConnect(replies)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case x.handshake != nil:
+		if !x.settings.duringHandshake {
+			return nil // [R-HS-17]
+		}
+		return s.queue.Take(limit, true) // [R-HS-18]
+	case (s.connectOnly || x.settings.deliverOnly) && !connect:
+		return nil // [R-DL-4, R-ACK-10]
+	}
+	return s.queue.Take(limit, connect)
+}
+
+// finish ends a lease: sent messages were written. clock: a connect or
+// handshake reply was among the replies.
+func (s *session) finish(lease *queue.Lease, sent int, clock bool) {
+	s.step(func(now time.Time) machine.Effects {
+		if lease != nil {
+			s.queue.Done(lease, sent)
+			s.srv.stats.messagesOut.Add(uint64(sent))
+		}
+		if !clock || s.over {
+			return machine.Effects{}
+		}
+		return s.machine.Written(now)
+	})
+}
+
+func messagesOf(l *queue.Lease) []*bayeux.Frozen {
+	if l == nil {
+		return nil
+	}
+	return l.Messages
+}
+
+// hasConnect tells whether a successful connect reply is among replies:
+// messages that leave with connects only leave with it.
+func hasConnect(replies []*bayeux.Message) bool {
+	return slices.ContainsFunc(replies, func(r *bayeux.Message) bool { return r.Channel == metaConnect && r.OK() })
+}
+
+// answersConnect tells whether replies answer a connect, whichever way.
+func answersConnect(replies []*bayeux.Message) bool {
+	return slices.ContainsFunc(replies, func(r *bayeux.Message) bool { return r.Channel == metaConnect })
+}
+
+// stamp gives the connect reply its batch number ([R-ACK-3]).
+func stamp(replies []*bayeux.Message, l *queue.Lease) {
+	if l == nil {
+		return
+	}
+	for _, r := range replies {
+		if r.Channel == metaConnect && r.OK() {
+			r.SetBatch(l.Batch)
+		}
+	}
+}
+
+// stampHandshake tells the client how many messages come with the handshake
+// reply ([R-HS-18]).
+func stampHandshake(r *bayeux.Message, l *queue.Lease) {
+	if l == nil {
+		return
+	}
+	r.SetBatch(l.Batch)
+	if n := len(l.Messages); n > 0 {
+		r.SetField("x-messages", strconv.AppendInt(nil, int64(n), 10))
+	}
+}

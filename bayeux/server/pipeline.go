@@ -1,0 +1,141 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/halleypush/halley/bayeux"
+)
+
+// incoming runs the extensions on a message that came in: server-wide ones in
+// order, then the session's own ([R-SV-4]).
+func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) error {
+	if len(srv.config.Extensions) == 0 && (s == nil || len(s.extensions) == 0) {
+		return nil
+	}
+	return srv.call(ctx, s, func(ctx context.Context) error {
+		for _, e := range srv.config.Extensions {
+			if err := e.Incoming(ctx, view(s), m); err != nil {
+				return err
+			}
+		}
+		if s == nil {
+			return nil
+		}
+		for _, e := range s.extensions {
+			if err := e.Incoming(ctx, s, m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// outgoing runs the extensions on a message for one session, in reverse. The
+// server-wide ones are left out for a broadcast, which they have seen once.
+func (srv *Server) outgoing(ctx context.Context, s *session, m *bayeux.Message, serverWide bool) error {
+	if (len(srv.config.Extensions) == 0 || !serverWide) && (s == nil || len(s.extensions) == 0) {
+		return nil
+	}
+	return srv.call(ctx, s, func(ctx context.Context) error {
+		if s != nil {
+			for i := len(s.extensions) - 1; i >= 0; i-- {
+				if err := s.extensions[i].Outgoing(ctx, s, m); err != nil {
+					return err
+				}
+			}
+		}
+		if !serverWide {
+			return nil
+		}
+		for i := len(srv.config.Extensions) - 1; i >= 0; i-- {
+			if err := srv.config.Extensions[i].Outgoing(ctx, view(s), m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// view keeps a missing session a nil interface.
+func view(s *session) bayeux.Session {
+	if s == nil {
+		return nil
+	}
+	return s
+}
+
+// verdict turns what an extension or listener returned into the error of the
+// reply; nil for Handled. What is no verdict is logged and answered with def.
+func (srv *Server) verdict(err error, def *bayeux.Error) *bayeux.Error {
+	var e *bayeux.Error
+	switch {
+	case errors.Is(err, bayeux.Handled):
+		return nil
+	case errors.As(err, &e):
+		return complete(e, def.Text)
+	case errors.Is(err, bayeux.Drop):
+	default:
+		srv.log.Error().Err(err).Msg("extension failed; the message is dropped")
+	}
+	return def
+}
+
+// complete fills in what a refusal left out: 403, and the operation.
+func complete(e *bayeux.Error, operation string) *bayeux.Error {
+	if e.Code != 0 && e.Text != "" {
+		return e
+	}
+	c := *e
+	if c.Code == 0 {
+		c.Code = 403
+	}
+	if c.Text == "" {
+		c.Text = operation
+	}
+	return &c
+}
+
+// ask asks the policy, outside all locks ([R-SP-2]); nil allows.
+func (srv *Server) ask(ctx context.Context, s *session, operation string, f func(context.Context) error) *bayeux.Error {
+	err := srv.call(ctx, s, f)
+	if err == nil {
+		return nil
+	}
+	srv.stats.denied.Add(1)
+	var e *bayeux.Error
+	if errors.As(err, &e) {
+		return complete(e, operation)
+	}
+	srv.log.Error().Err(err).Str("operation", operation).Msg("policy failed; the operation is refused")
+	if operation == bayeux.ErrHandshakeDenied.Text {
+		return bayeux.ErrHandshakeDenied
+	}
+	return complete(bayeux.Deny(bayeux.ReasonSecurityPolicy), operation)
+}
+
+// encode runs the outgoing extensions on replies, at the time they leave, and
+// encodes them as one group. A reply that an extension drops is left out
+// ([R-MSG-3], [R-OUT-3]).
+func (srv *Server) encode(ctx context.Context, s *session, replies []*bayeux.Message) [][][]byte {
+	group := make([][]byte, 0, len(replies))
+	for _, r := range replies {
+		if b := srv.encodeOne(ctx, s, r); b != nil {
+			group = append(group, b)
+		}
+	}
+	if len(group) == 0 {
+		return nil
+	}
+	return [][][]byte{group}
+}
+
+func (srv *Server) encodeOne(ctx context.Context, s *session, r *bayeux.Message) []byte {
+	if err := srv.outgoing(ctx, s, r, true); err != nil {
+		if !errors.Is(err, bayeux.Drop) {
+			srv.log.Error().Err(err).Str("channel", r.Channel).Msg("extension failed; the reply is dropped")
+		}
+		return nil
+	}
+	return bayeux.AppendMessage(nil, r)
+}

@@ -1,0 +1,344 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/queue"
+	"github.com/halleypush/halley/bayeux/internal/transport"
+)
+
+// port is the server's end of a WebSocket connection.
+type port struct {
+	srv      *Server
+	settings *settings
+	origin   transport.Origin
+	link     transport.Link
+
+	// afterConnect tells that the last message handled was a connect
+	// ([R-WS-22]).
+	afterConnect atomic.Bool
+	// longest is the longest hold that was in force, in nanoseconds.
+	longest atomic.Int64
+	// processing tells that a WebSocket message is being processed.
+	processing atomic.Bool
+
+	mu sync.Mutex
+	// Guarded by mu.
+	sess   *session // whom the connection is for ([R-ID-5])
+	outbox []group
+	closed bool
+}
+
+// group is what answers one WebSocket message ([R-WS-10]).
+type group struct {
+	sess      *session
+	handshake *bayeux.Message
+	replies   []*bayeux.Message
+}
+
+var (
+	_ transport.Port = (*port)(nil)
+	_ holder         = (*port)(nil)
+)
+
+// Attach implements transport.Hub.
+func (srv *Server) Attach(from transport.Origin, link transport.Link) transport.Port {
+	srv.stats.sockets.Add(1)
+	p := &port{srv: srv, settings: srv.settings[from.Transport], origin: from, link: link}
+	p.longest.Store(int64(p.settings.times.Timeout))
+	return p
+}
+
+// Receive implements transport.Port.
+func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
+	if err := checkBatch(batch); err != nil {
+		return err
+	}
+	p.srv.stats.request(transport.WebSocket)
+	if len(batch) == 0 {
+		return nil
+	}
+	ctx = bayeux.WithRequest(ctx, p.origin.Request)
+	w := &pass{srv: p.srv, origin: p.origin, settings: p.settings, holder: p, port: p, alone: true}
+	if batch[0].Channel == metaHandshake {
+		return p.handshake(ctx, w, batch[0])
+	}
+	if w.sess = p.resolve(batch[0].ClientID); w.sess != nil {
+		w.sess.enter(transport.WebSocket)
+		p.attach(w.sess)
+	}
+	g := group{sess: w.sess}
+	for _, m := range batch {
+		if reply := w.message(ctx, m); reply != nil {
+			g.replies = append(g.replies, reply)
+		}
+		p.afterConnect.Store(m.Channel == metaConnect)
+	}
+	p.post(g)
+	if w.sess != nil {
+		w.sess.settle()
+		w.sess.releaseUser()
+		p.noteHold(w.sess)
+	}
+	return nil
+}
+
+func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error {
+	if wait := p.srv.overloaded(); wait > 0 {
+		return &transport.StatusError{
+			Status: http.StatusTooManyRequests, RetryAfter: wait,
+			Reason: "too many sessions or handshakes",
+		}
+	}
+	s := p.srv.newSession(home{transport: transport.WebSocket}, p.settings)
+	w.sess = s
+	s.enter(transport.WebSocket)
+	reply := w.message(ctx, m)
+	g := group{sess: s}
+	if reply.OK() {
+		g.handshake = reply
+		p.adopt(s) // a further handshake leaves the old session to its expiry [R-WS-23]
+	} else {
+		g.replies = []*bayeux.Message{reply} // the socket stays open [R-WS-25]
+	}
+	p.post(g)
+	s.settle()
+	s.releaseUser()
+	return nil
+}
+
+// resolve finds the session of a batch: the connection's own, or on a fresh
+// connection any that the clientId names ([R-ID-5]), unless each connection
+// needs its own handshake ([R-ID-6]).
+func (p *port) resolve(clientID string) *session {
+	p.mu.Lock()
+	own := p.sess
+	p.mu.Unlock()
+	if own != nil && (own.id == clientID || !own.isOver()) {
+		if own.id != clientID {
+			return nil
+		}
+		return own
+	}
+	if p.settings.ownHandshake {
+		return nil
+	}
+	s := p.srv.registry.get(clientID)
+	if s != nil {
+		p.adopt(s)
+	}
+	return s
+}
+
+// adopt makes s the session of the connection. The one before keeps its
+// expiry clock and loses the push path.
+func (p *port) adopt(s *session) {
+	p.mu.Lock()
+	before := p.sess
+	p.sess = s
+	p.mu.Unlock()
+	if before != nil && before != s {
+		before.detach(p)
+	}
+}
+
+// attach installs the push path of s ([R-WS-12]). Another carrier that the
+// session had loses it: a held long poll ends as a duplicate, a hold on
+// another socket silently ([R-WS-19, R-WS-21]).
+func (p *port) attach(s *session) {
+	s.step(func(now time.Time) machine.Effects {
+		if s.port == p || s.over {
+			return machine.Effects{}
+		}
+		s.port = p
+		return s.machine.Takeover(now)
+	})
+}
+
+// detach takes the push path away because the connection is gone or serves
+// another session ([R-WS-18]).
+func (s *session) detach(p *port) {
+	s.step(func(now time.Time) machine.Effects {
+		if s.port != p {
+			return machine.Effects{}
+		}
+		s.port = nil
+		s.clearLocked()
+		if s.over {
+			return machine.Effects{}
+		}
+		return s.machine.Detached(now)
+	})
+}
+
+func (p *port) post(g group) {
+	if g.handshake == nil && len(g.replies) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.outbox = append(p.outbox, g)
+}
+
+// release implements holder: a held connect is answered, or silently dropped
+// ([R-WS-20]).
+func (p *port) release(s *session, e machine.Ended) {
+	p.srv.stats.holds.Add(-1)
+	if e.Reply == nil {
+		return
+	}
+	p.post(group{sess: s, replies: []*bayeux.Message{e.Reply}})
+	p.link.Wake()
+}
+
+// noteHold remembers the longest hold in force, for Idle.
+func (p *port) noteHold(s *session) {
+	s.mu.Lock()
+	_, until, _, held := s.machine.Held()
+	s.mu.Unlock()
+	if !held {
+		return
+	}
+	if left := int64(until.Sub(p.srv.now())); left > p.longest.Load() {
+		p.longest.Store(left)
+	}
+}
+
+// Idle implements transport.Port ([R-WS-17]).
+func (p *port) Idle() time.Duration {
+	if p.settings.idle > 0 {
+		return p.settings.idle
+	}
+	return max(30*time.Second, 2*time.Duration(p.longest.Load()))
+}
+
+// Closed implements transport.Port ([R-WS-18]).
+func (p *port) Closed(string) {
+	p.mu.Lock()
+	s, first := p.sess, !p.closed
+	left := p.outbox
+	p.closed, p.sess, p.outbox = true, nil, nil
+	p.mu.Unlock()
+	if !first {
+		return
+	}
+	p.srv.stats.sockets.Add(-1)
+	for _, g := range left {
+		// Unsent replies start the clock too: no immortal sessions [R-WS-24].
+		if g.sess != nil && (g.handshake != nil || answersConnect(g.replies)) {
+			g.sess.written()
+		}
+	}
+	if s != nil {
+		s.detach(p)
+	}
+}
+
+// Take implements transport.Port.
+func (p *port) Take(ctx context.Context, limit int) transport.Output {
+	p.mu.Lock()
+	groups, s := p.outbox, p.sess
+	p.outbox = nil
+	p.mu.Unlock()
+	if len(groups) > 0 && groups[0].handshake != nil {
+		return p.takeHandshake(ctx, groups, limit)
+	}
+	var lease *queue.Lease
+	if s != nil {
+		lease = p.lease(s, groups, limit)
+	}
+	out := transport.Output{Messages: messagesOf(lease), Done: func(int, bool) {}}
+	if lease != nil && lease.More && !s.Retaining() {
+		// The rest of the messages goes ahead of the replies ([R-OUT-2]).
+		out.More = true
+		groups = p.putBack(groups)
+	}
+	clocks := p.fill(ctx, &out, s, groups, lease)
+	if out.Empty() && lease == nil && clocks == nil {
+		return out
+	}
+	out.Done = func(sent int, _ bool) {
+		if s != nil {
+			s.finish(lease, sent, false)
+		}
+		for _, c := range clocks {
+			c.written()
+		}
+	}
+	return out
+}
+
+// fill encodes the replies of groups into out and returns the sessions whose
+// expiry clock starts when they have left.
+func (p *port) fill(ctx context.Context, out *transport.Output, s *session, groups []group, lease *queue.Lease) []*session {
+	var clocks []*session
+	for _, g := range groups {
+		if g.sess == s {
+			stamp(g.replies, lease)
+		}
+		if enc := p.srv.encode(ctx, g.sess, g.replies); len(enc) > 0 {
+			out.Replies = append(out.Replies, enc...)
+		}
+		if answersConnect(g.replies) && g.sess != nil {
+			clocks = append(clocks, g.sess)
+			out.Joined = out.Joined || g.sess == s && s.Retaining()
+		}
+	}
+	return clocks
+}
+
+func (p *port) putBack(groups []group) []group {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.outbox = append(groups, p.outbox...)
+	return nil
+}
+
+// lease takes what may leave now ([R-WS-12, R-WS-15]).
+func (p *port) lease(s *session, groups []group, limit int) *queue.Lease {
+	connect := false
+	for _, g := range groups {
+		connect = connect || g.sess == s && hasConnect(g.replies)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.port != p || s.onlyLocked(p) && !connect {
+		return nil
+	}
+	if !connect && s.queue.Unsent() == 0 {
+		return nil
+	}
+	if !connect && len(groups) == 0 && !s.queue.Pending(p.srv.now()) {
+		return nil // lazy messages alone wait for their time [R-WS-16]
+	}
+	return s.queue.Take(limit, connect)
+}
+
+// takeHandshake takes the first group alone: the handshake reply goes before
+// everything else, and nothing is pushed until the first other message
+// ([R-WS-12]).
+func (p *port) takeHandshake(ctx context.Context, groups []group, limit int) transport.Output {
+	g := groups[0]
+	if len(groups) > 1 {
+		p.putBack(groups[1:])
+	}
+	var lease *queue.Lease
+	if p.settings.duringHandshake {
+		g.sess.mu.Lock()
+		lease = g.sess.queue.Take(limit, true)
+		g.sess.mu.Unlock()
+	}
+	stampHandshake(g.handshake, lease)
+	return transport.Output{
+		Handshake: p.srv.encodeOne(ctx, g.sess, g.handshake),
+		Messages:  messagesOf(lease),
+		More:      len(groups) > 1,
+		Done:      func(sent int, _ bool) { g.sess.finish(lease, sent, true) },
+	}
+}

@@ -1,0 +1,301 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/router"
+	"github.com/halleypush/halley/channels"
+)
+
+// publish handles a client's message to a channel that is not one of ours
+// ([R-PB-1]).
+func (p *pass) publish(ctx context.Context, s *session, m *bayeux.Message) *bayeux.Message {
+	name, err := channels.Parse(m.Channel)
+	if err != nil {
+		return m.Reply().Fail(bayeux.ErrChannelInvalid) // [R-MSG-10]
+	}
+	if e := p.mayPublish(ctx, s, name, m); e != nil {
+		return m.Reply().Fail(e)
+	}
+	p.srv.router.Ensure(name, nil)
+	if e := p.srv.listen(ctx, s, name, m); e != nil {
+		return m.Reply().Fail(e)
+	}
+	if reply := m.Reply(); reply.Successful == nil {
+		reply.Succeed(true)
+	}
+	if name.IsBroadcast() { // [R-PB-12]
+		out := m.Broadcast(p.srv.relayReplyFields)
+		if !p.srv.fanOut(ctx, s, name, out) {
+			return m.Reply().Fail(bayeux.ErrMessageDeleted)
+		}
+	}
+	return m.Reply()
+}
+
+// mayPublish asks for CREATE where the channel is new, then for PUBLISH
+// ([R-PB-2, R-SP-4]). Meta channels are refused whatever the policy says
+// ([R-PB-3]).
+func (p *pass) mayPublish(ctx context.Context, s *session, name channels.Name, m *bayeux.Message) *bayeux.Error {
+	if name.IsMeta() {
+		operation := bayeux.DeniedChannelCreate
+		if isMeta(name) {
+			operation = bayeux.DeniedPublish
+		}
+		return complete(bayeux.Deny(bayeux.ReasonSecurityPolicy), operation)
+	}
+	policy := p.srv.config.Policy
+	if !p.srv.router.Exists(name) {
+		if e := p.srv.roomForChannel(bayeux.DeniedChannelCreate); e != nil {
+			return e
+		}
+		e := p.srv.ask(ctx, s, bayeux.DeniedChannelCreate, func(ctx context.Context) error {
+			return policy.CanCreate(ctx, s, name, m)
+		})
+		if e != nil {
+			return e
+		}
+	}
+	return p.srv.ask(ctx, s, bayeux.DeniedPublish, func(ctx context.Context) error {
+		return policy.CanPublish(ctx, s, name, m)
+	})
+}
+
+func isMeta(name channels.Name) bool {
+	switch name {
+	case metaHandshake, metaConnect, metaSubscribe, metaUnsubscribe, metaDisconnect:
+		return true
+	}
+	return false
+}
+
+// roomForChannel bounds the channels that clients can make the server keep.
+func (srv *Server) roomForChannel(operation string) *bayeux.Error {
+	if n, _ := srv.router.Stats(); n < maxChannels {
+		return nil
+	}
+	srv.stats.limit("channels")
+	return &bayeux.Error{Code: 403, Args: "channels_limit", Text: operation}
+}
+
+// maxChannels bounds the channels of a server; unused ones are swept.
+const maxChannels = 4_000_000
+
+// listen calls the listeners of a channel, from the widest pattern to the
+// channel itself. One that refuses ends the message ([R-PB-4]).
+func (srv *Server) listen(ctx context.Context, s *session, name channels.Name, m *bayeux.Message) *bayeux.Error {
+	listeners := srv.listeners.match(name)
+	if len(listeners) == 0 {
+		return nil
+	}
+	err := srv.call(ctx, s, func(ctx context.Context) error {
+		for _, l := range listeners {
+			err := l(ctx, view(s), m)
+			var e *bayeux.Error
+			switch {
+			case err == nil:
+			case errors.Is(err, bayeux.Drop), errors.As(err, &e):
+				return err
+			default:
+				srv.log.Error().Err(err).Str("channel", m.Channel).Msg("listener failed; the message goes on")
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		return nil
+	}
+	return srv.verdict(err, bayeux.ErrMessageDeleted)
+}
+
+// fanOut delivers a broadcast to its subscribers: server-wide extensions once,
+// then the message is frozen and queued to each session in turn; no two locks
+// are held (DESIGN 4.2). It reports false when an extension dropped it.
+func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) bool {
+	if len(srv.config.Extensions) > 0 {
+		err := srv.call(ctx, from, func(ctx context.Context) error {
+			for i := len(srv.config.Extensions) - 1; i >= 0; i-- {
+				if err := srv.config.Extensions[i].Outgoing(ctx, nil, m); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return srv.verdict(err, bayeux.ErrMessageDeleted) == nil
+		}
+	}
+	srv.spread(ctx, from, name, m)
+	srv.handOn(ctx, name, m)
+	return true
+}
+
+// spread queues a broadcast for the subscribers of this node.
+func (srv *Server) spread(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) {
+	buf, _ := srv.receivers.Get().(*[]router.Receiver[session])
+	list, delivery := srv.router.Collect(name, (*buf)[:0])
+	b := broadcast{srv: srv, from: from, m: m, now: srv.now()}
+	b.lazy = m.Lazy || delivery.Lazy // [R-DL-6]
+	b.lazyTimeout = delivery.LazyTimeout
+	echo := srv.broadcastToPublisher && !from.silent()
+	for _, r := range list {
+		if r.S == from && (!echo || r.NoEcho) {
+			continue // [R-PB-11]
+		}
+		b.to(ctx, r.S)
+	}
+	srv.stats.published.Add(1)
+	clear(list)
+	*buf = list[:0]
+	if cap(list) <= 1<<16 {
+		srv.receivers.Put(buf)
+	}
+}
+
+func (s *session) silent() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.noEcho
+}
+
+// broadcast is one message on its way to many sessions.
+type broadcast struct {
+	srv         *Server
+	from        *session
+	m           *bayeux.Message
+	now         time.Time
+	lazy        bool
+	lazyTimeout time.Duration
+	frozen      *bayeux.Frozen
+}
+
+func (b *broadcast) to(ctx context.Context, s *session) {
+	f, ok := b.forSession(ctx, s)
+	if !ok {
+		return
+	}
+	var until time.Time
+	if b.lazy {
+		wait := b.lazyTimeout
+		if wait <= 0 {
+			wait = b.srv.settings[s.home.transport].maxLazy
+		}
+		if wait > 0 {
+			until = b.now.Add(wait)
+		}
+	}
+	s.offer(b.now, f, until)
+}
+
+// forSession returns the encoded message: the shared one, unless an extension
+// of the session edited its own copy.
+func (b *broadcast) forSession(ctx context.Context, s *session) (*bayeux.Frozen, bool) {
+	if len(s.extensions) > 0 {
+		v := b.m.Share()
+		if err := b.srv.outgoing(ctx, s, v, false); err != nil {
+			if !errors.Is(err, bayeux.Drop) {
+				b.srv.log.Error().Err(err).Str("session", s.id).Msg("extension failed; the message is dropped")
+			}
+			return nil, false
+		}
+		if own := v.Edited(); own != nil {
+			return bayeux.Freeze(own), true
+		}
+	}
+	if b.frozen == nil {
+		b.frozen = bayeux.Freeze(b.m) // encoded once [R-PB-13]
+	}
+	return b.frozen, true
+}
+
+// deliverTo queues a message of the server for one session; a channel's
+// laziness does not apply ([R-DL-6]).
+func (srv *Server) deliverTo(ctx context.Context, s *session, m *bayeux.Message) {
+	if err := srv.outgoing(ctx, s, m, true); err != nil {
+		if !errors.Is(err, bayeux.Drop) {
+			srv.log.Error().Err(err).Str("session", s.id).Msg("extension failed; the message is dropped")
+		}
+		return
+	}
+	now := srv.now()
+	var until time.Time
+	if m.Lazy {
+		until = now.Add(srv.settings[s.home.transport].maxLazy)
+	}
+	s.offer(now, bayeux.Freeze(m), until)
+}
+
+// serverMessage makes a message of the server ([R-PB-7]).
+func serverMessage(channel string, data any) (*bayeux.Message, error) {
+	if _, err := channels.Parse(channel); err != nil {
+		return nil, fmt.Errorf("channel %q: %w", channel, err)
+	}
+	raw, ok := data.(bayeux.Raw)
+	if !ok && data != nil {
+		var err error
+		if raw, err = json.Marshal(data); err != nil {
+			return nil, fmt.Errorf("data for %q: %w", channel, err)
+		}
+	} else if len(raw) > 0 && !json.Valid(raw) {
+		return nil, fmt.Errorf("data for %q is not JSON", channel)
+	}
+	if len(raw) == 0 {
+		raw = nil
+	}
+	return &bayeux.Message{Channel: channel, Data: raw}, nil
+}
+
+// listenerTable knows the listeners by channel or pattern. Reads take a
+// snapshot; the lock is not held while listeners run.
+type listenerTable struct {
+	mu     sync.RWMutex
+	byName map[channels.Name][]*bayeux.Listener
+}
+
+func (t *listenerTable) add(n channels.Name, l *bayeux.Listener) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byName == nil {
+		t.byName = make(map[channels.Name][]*bayeux.Listener)
+	}
+	old := t.byName[n]
+	t.byName[n] = append(old[:len(old):len(old)], l)
+}
+
+func (t *listenerTable) remove(n channels.Name, l *bayeux.Listener) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var kept []*bayeux.Listener
+	for _, x := range t.byName[n] {
+		if x != l {
+			kept = append(kept, x)
+		}
+	}
+	if t.byName[n] = kept; len(kept) == 0 {
+		delete(t.byName, n)
+	}
+}
+
+func (t *listenerTable) match(n channels.Name) []bayeux.Listener {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if len(t.byName) == 0 {
+		return nil
+	}
+	var out []bayeux.Listener
+	for _, w := range append(n.Wilds(), n) {
+		for _, l := range t.byName[w] {
+			out = append(out, *l)
+		}
+	}
+	return out
+}

@@ -1,0 +1,295 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/queue"
+	"github.com/halleypush/halley/bayeux/internal/router"
+	"github.com/halleypush/halley/bayeux/internal/transport"
+	"github.com/halleypush/halley/channels"
+)
+
+// Clock tells the time; it is time.Now outside tests.
+type Clock func() time.Time
+
+// Server is a Bayeux server and an http.Handler. Mount it on any router: the
+// path below its mount point does not matter ([R-HT-1]). It is safe for
+// concurrent use. Shutdown must be called to end its goroutines.
+type Server struct {
+	// Immutable after New.
+	config               Config
+	log                  zerolog.Logger
+	now                  Clock
+	settings             map[string]*settings
+	supported            []string
+	broadcastToPublisher bool
+	relayReplyFields     bool
+	maxSubscriptions     int
+	maxSessions          int
+	sweepPeriod          time.Duration
+	sweepZero            time.Time
+	sessionExtensions    []bayeux.SessionExtension
+	farewell             *bayeux.Frozen
+	handler              http.Handler
+	sockets              *transport.WebSocketCarrier
+
+	registry  *registry
+	browsers  browsers
+	router    *router.Router[session]
+	listeners listenerTable
+	hooks     hooks
+	total     *queue.Total
+	admission *rate.Limiter
+	deadlines *deadlines
+	leave     func() // leaves the broker
+	receivers sync.Pool
+	stats     counters
+
+	draining atomic.Bool
+	stop     chan struct{}
+	stopOnce sync.Once
+	loops    sync.WaitGroup
+}
+
+// New makes a server and starts its two goroutines: one serves all deadlines,
+// one sweeps channels. Shutdown ends them.
+func New(config Config) (*Server, error) {
+	c := config.withDefaults()
+	if err := errors.Join(c.validate(), c.Options.Check()); err != nil {
+		return nil, fmt.Errorf("configure the server: %w", err)
+	}
+	srv := &Server{
+		config: c, log: c.Logger, now: time.Now,
+		registry: newRegistry(), router: router.New[session](), total: queue.NewTotal(),
+		stop: make(chan struct{}),
+	}
+	srv.configure()
+	srv.handler, srv.sockets = srv.carriers()
+	srv.deadlines = newDeadlines(srv.now, (*session).tick)
+	srv.loops.Go(srv.deadlines.run)
+	srv.loops.Go(srv.sweep)
+	srv.leave = func() {}
+	if err := srv.join(); err != nil {
+		_ = srv.Shutdown(context.Background())
+		return nil, err
+	}
+	return srv, nil
+}
+
+// configure resolves the options.
+func (srv *Server) configure() {
+	c, l := srv.config, lookup{options: srv.config.Options}
+	srv.settings = make(map[string]*settings)
+	for _, name := range allTransports() {
+		srv.settings[name] = resolve(c, name)
+	}
+	srv.supported = allTransports()
+	if list := splitList(l.text("allowedTransports", "")); len(list) > 0 {
+		srv.supported = list // in the order of the option [R-HS-5]
+	}
+	srv.broadcastToPublisher = l.flag("broadcastToPublisher", true)
+	srv.relayReplyFields = l.flag("relayReplyFields", false)
+	srv.maxSubscriptions = l.number("maxSubscriptions", c.Limits.Subscriptions)
+	srv.maxSessions = l.number("maxSessions", c.Limits.Sessions)
+	srv.sweepPeriod = max(10*time.Millisecond, l.millis("sweepPeriod", 997*time.Millisecond))
+	srv.sweepZero = srv.now()
+	if c.Limits.HandshakesPerSecond > 0 {
+		srv.admission = rate.NewLimiter(rate.Limit(c.Limits.HandshakesPerSecond), c.Limits.HandshakesPerSecond)
+	}
+	for _, e := range c.Extensions {
+		if x, ok := e.(bayeux.SessionExtension); ok {
+			srv.sessionExtensions = append(srv.sessionExtensions, x)
+		}
+	}
+	goodbye := (&bayeux.Message{Channel: metaDisconnect}).Succeed(true)
+	srv.farewell = bayeux.Freeze(goodbye) // pushed without an id [R-CN-16]
+	srv.receivers.New = func() any { return new([]router.Receiver[session]) }
+}
+
+// ServeHTTP implements http.Handler.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.handler.ServeHTTP(w, r) }
+
+// newSession makes a session that does not exist yet: the handshake decides.
+func (srv *Server) newSession(h home, st *settings) *session {
+	s := &session{
+		srv: srv, id: srv.config.NodePrefix + newID(sessionIDChars), home: h, transport: h.transport,
+		queue: queue.New(queue.Limits{Messages: st.maxQueue, Bytes: st.maxQueueBytes}, srv.total),
+	}
+	s.machine = machine.New(s.id)
+	for _, x := range srv.sessionExtensions {
+		if e := x.NewSession(s); e != nil {
+			s.extensions = append(s.extensions, e)
+		}
+	}
+	return s
+}
+
+// admit refuses handshakes where there is no room, or while the server stops.
+func (srv *Server) admit() *bayeux.Error {
+	if !srv.draining.Load() {
+		return nil
+	}
+	wait := jitter(time.Second)
+	e := *bayeux.ErrHandshakeDenied
+	e.Advice = &bayeux.Advice{Reconnect: bayeux.ReconnectHandshake, Interval: &wait}
+	return &e
+}
+
+// overloaded tells how long a client should wait before its handshake, zero
+// if it need not.
+func (srv *Server) overloaded() time.Duration {
+	switch {
+	case srv.maxSessions > 0 && srv.registry.count.Load() >= int64(srv.maxSessions):
+		srv.stats.limit("sessions")
+		return 5 * time.Second
+	case srv.admission != nil && !srv.admission.AllowN(srv.now(), 1):
+		srv.stats.limit("handshakes")
+		return time.Second
+	}
+	return 0
+}
+
+// added notes a session that exists from now on.
+func (srv *Server) added(s *session) {
+	srv.stats.handshakes.Add(1)
+	srv.log.Debug().Str("session", s.id).Str("transport", s.home.transport).Msg("session begins")
+	srv.hooks.begin(s)
+}
+
+// removed notes the end of a session. Its subscriptions and its place in the
+// registry are gone ([R-EX-5]).
+func (srv *Server) removed(s *session, reason machine.Reason) {
+	srv.deadlines.drop(s)
+	srv.stats.end(string(reason))
+	srv.log.Info().Str("session", s.id).Str("transport", s.Transport()).
+		Str("user", s.User()).Str("reason", string(reason)).Msg("session ends")
+	srv.hooks.end(s, string(reason))
+}
+
+// slowConsumer ends a session whose queue is full.
+func (srv *Server) slowConsumer(s *session, err error) {
+	srv.stats.limit("queue")
+	srv.log.Warn().Str("session", s.id).Err(err).Msg("queue limit reached; the session ends")
+	s.mu.Lock()
+	p := s.port
+	s.mu.Unlock()
+	s.end(machine.ReasonSlowConsumer)
+	if p != nil {
+		p.link.Close(1008, "queue limit reached")
+	}
+}
+
+// nextSweep rounds a time up to the next sweep ([R-EX-1]).
+func (srv *Server) nextSweep(at time.Time) time.Time {
+	n := (at.Sub(srv.sweepZero) + srv.sweepPeriod - 1) / srv.sweepPeriod
+	return srv.sweepZero.Add(n * srv.sweepPeriod)
+}
+
+// sweep removes unused channels ([R-SB-13]) and keeps the sum of all queues
+// below its bound, until the server stops.
+func (srv *Server) sweep() {
+	ticker := time.NewTicker(srv.sweepPeriod)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			srv.router.Sweep()
+			srv.relieve()
+		case <-srv.stop:
+			return
+		}
+	}
+}
+
+// relieve ends the sessions with the largest queues while all queues together
+// are over their bound.
+func (srv *Server) relieve() {
+	limit := srv.config.Limits.TotalQueueBytes
+	if limit <= 0 || srv.total.Bytes() <= limit {
+		return
+	}
+	type load struct {
+		s     *session
+		bytes int64
+	}
+	var loads []load
+	for _, s := range srv.registry.all() {
+		s.mu.Lock()
+		n := s.queue.Bytes()
+		s.mu.Unlock()
+		if n > 0 {
+			loads = append(loads, load{s, n})
+		}
+	}
+	slices.SortFunc(loads, func(a, b load) int { return int(b.bytes>>8 - a.bytes>>8) })
+	for _, l := range loads {
+		if srv.total.Bytes() <= limit {
+			return
+		}
+		srv.slowConsumer(l.s, errors.New("all queues together hold more than "+strconv.FormatInt(limit, 10)+" bytes"))
+	}
+}
+
+// Shutdown stops the server gracefully: held connects are answered with retry
+// advice and a jittered interval, sockets get 1001 after that (WIRE 16 on
+// [R-CN-24] and [R-WS-26]), and new handshakes are refused. It returns when
+// all goroutines have ended or ctx is done; then connections are cut.
+func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.draining.Store(true)
+	for _, s := range srv.registry.all() {
+		s.step(func(now time.Time) machine.Effects {
+			wait := jitter(2 * time.Second)
+			return s.machine.Release(now, &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: &wait})
+		})
+	}
+	err := srv.sockets.Shutdown(ctx)
+	srv.stopOnce.Do(func() {
+		srv.leave()
+		close(srv.stop)
+		close(srv.deadlines.stop)
+	})
+	srv.loops.Wait()
+	return err
+}
+
+// Draining tells whether Shutdown was called.
+func (srv *Server) Draining() bool { return srv.draining.Load() }
+
+// jitter returns a duration between d/2 and 3d/2, so that clients do not come
+// back all at once.
+func jitter(d time.Duration) time.Duration {
+	return d/2 + rand.N(d) //nolint:gosec // spreads load, guards nothing
+}
+
+// Listen calls l with each message published to a channel, or to the channels
+// a pattern matches, before it is delivered; for service channels it is the
+// service ([R-PB-12]). The returned function ends that.
+func (srv *Server) Listen(channel string, l bayeux.Listener) (remove func(), err error) {
+	n, err := channels.Parse(channel)
+	if err != nil {
+		return nil, fmt.Errorf("listen to %q: %w", channel, err)
+	}
+	srv.listeners.add(n, &l)
+	srv.router.Pin(n)
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			srv.listeners.remove(n, &l)
+			srv.router.Unpin(n)
+		})
+	}, nil
+}

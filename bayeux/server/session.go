@@ -1,0 +1,424 @@
+package server
+
+import (
+	"context"
+	"crypto/subtle"
+	"sync"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/queue"
+	"github.com/halleypush/halley/channels"
+)
+
+// session puts a client's five homes side by side (DESIGN 4.1): the machine
+// has its protocol state, the queue what waits to leave, this struct the lock
+// and the deadlines, the carrier (an exchange or a port) the connection, the
+// registry its identity.
+type session struct {
+	// Immutable after the handshake.
+	srv        *Server
+	id         string
+	home       home
+	extensions []bayeux.Extension
+	attributes bayeux.Attributes
+	entry      deadline // owned by the deadlines
+
+	mu sync.Mutex
+	// Guarded by mu.
+	machine     *machine.Session
+	queue       *queue.Queue
+	user        string
+	transport   string // the transport last used
+	connectOnly bool   // messages leave with connect replies only
+	noEcho      bool   // its own messages do not come back
+	batch       int    // requests being processed: nothing wakes the hold meanwhile
+	users       int    // exchanges that may still take from the queue
+	hold        hold
+	port        *port // where pushes go
+	ended       chan struct{}
+	over        bool
+	tail        chan struct{} // closed when the last turn has been carried out
+}
+
+// home is where HTTP requests of a session must come from: the transport and
+// the browser cookie of its handshake ([R-ID-3], [R-JP-5]).
+type home struct {
+	transport string
+	browser   string
+}
+
+// hold is a held connect and who answers it.
+type hold struct {
+	id     uint64
+	holder holder
+}
+
+// holder is the carrier's side of a held connect.
+type holder interface {
+	// release says that the hold has ended. It never blocks.
+	release(s *session, e machine.Ended)
+}
+
+func (s *session) owns(h home) bool {
+	return s.home.transport == h.transport && s.home.browser != "" &&
+		subtle.ConstantTimeCompare([]byte(s.home.browser), []byte(h.browser)) == 1
+}
+
+// work is what is left to do once the lock is released.
+type work struct {
+	eff     machine.Effects
+	gone    []hold // aligned with eff.Ended
+	all     []channels.Name
+	wait    chan struct{} // the turn before ours
+	mine    chan struct{} // ours
+	port    *port         // to be woken
+	wake    time.Time
+	removed bool // the session ends with this step
+}
+
+// step runs f with the lock held and then carries out its effects. Effects
+// that touch the router or the registry are carried out in the order of the
+// steps: each waits for the turn before its own (DESIGN 4.2).
+func (s *session) step(f func(now time.Time) machine.Effects) machine.Effects {
+	return s.stepHold(nil, f)
+}
+
+// stepHold is step for a connect: h answers it if it is held.
+func (s *session) stepHold(h holder, f func(now time.Time) machine.Effects) machine.Effects {
+	now := s.srv.now()
+	s.mu.Lock()
+	w := s.noteLocked(f(now), h, now)
+	s.mu.Unlock()
+	s.carryOut(w)
+	return w.eff
+}
+
+// noteLocked turns effects into work. When the queue has something for a hold
+// or a port that may take it, that is part of the work.
+func (s *session) noteLocked(eff machine.Effects, h holder, now time.Time) work {
+	w := work{eff: eff}
+	w.gone = s.unhookLocked(nil, eff.Ended)
+	if eff.Hold != nil {
+		s.hold = hold{id: eff.Hold.ID, holder: h}
+	}
+	if !s.over && s.wakesHoldLocked(now) {
+		more := s.machine.Wake(now)
+		w.gone = s.unhookLocked(w.gone, more.Ended)
+		w.eff.Ended = append(w.eff.Ended, more.Ended...)
+	}
+	if s.wakesPortLocked(now) {
+		w.port = s.port
+	}
+	if eff.Removed != "" && !s.over {
+		s.over = true
+		w.removed = true
+		w.all = s.machine.Subscriptions()
+		if s.ended != nil {
+			close(s.ended)
+		}
+		s.clearLocked()
+	}
+	if w.removed || len(eff.Subscribe) > 0 || len(eff.Unsubscribe) > 0 {
+		w.wait, w.mine = s.tail, make(chan struct{})
+		s.tail = w.mine
+	}
+	w.wake = s.nextLocked()
+	return w
+}
+
+func (s *session) unhookLocked(gone []hold, ended []machine.Ended) []hold {
+	for _, e := range ended {
+		h := hold{id: e.ID}
+		if s.hold.id == e.ID {
+			h, s.hold = s.hold, hold{}
+		}
+		gone = append(gone, h)
+	}
+	return gone
+}
+
+// wakesHoldLocked tells whether queued messages end the held connect: never
+// while a request of the session itself is processed ([R-DL-2]), and on a
+// WebSocket only where messages leave with connect replies ([R-WS-11]).
+func (s *session) wakesHoldLocked(now time.Time) bool {
+	_, _, push, held := s.machine.Held()
+	return held && s.batch == 0 && (!push || s.onlyLocked(s.port)) && s.queue.Pending(now)
+}
+
+// wakesPortLocked tells whether queued messages can be pushed ([R-WS-12]).
+func (s *session) wakesPortLocked(now time.Time) bool {
+	return s.port != nil && s.batch == 0 && !s.onlyLocked(s.port) && s.queue.Pending(now)
+}
+
+// onlyLocked tells whether messages leave with connect replies only, on the
+// transport of that port ([R-DL-4]).
+func (s *session) onlyLocked(p *port) bool {
+	return s.connectOnly || p != nil && p.settings.deliverOnly
+}
+
+// nextLocked is when the session wants to be looked at again. Expiry is
+// rounded up to the next sweep ([R-EX-1]).
+func (s *session) nextLocked() time.Time {
+	if s.over {
+		return time.Time{}
+	}
+	next := s.machine.Deadline()
+	if _, _, _, held := s.machine.Held(); !held && !next.IsZero() {
+		next = s.srv.nextSweep(next)
+	}
+	if lazy := s.queue.LazyDeadline(); !lazy.IsZero() && (next.IsZero() || lazy.Before(next)) {
+		next = lazy
+	}
+	return next
+}
+
+// clearLocked drops the queue of an ended session once nobody can take from
+// it any more ([R-EX-5], [R-DC-2]).
+func (s *session) clearLocked() {
+	if s.over && s.users == 0 && s.port == nil {
+		s.queue.Clear()
+	}
+}
+
+func (s *session) carryOut(w work) {
+	if w.mine != nil {
+		if w.wait != nil {
+			<-w.wait
+		}
+		s.route(w)
+		close(w.mine)
+	}
+	for i, e := range w.eff.Ended {
+		if h := w.gone[i]; h.holder != nil {
+			h.holder.release(s, e)
+		}
+	}
+	if w.port != nil {
+		w.port.link.Wake()
+	}
+	if w.removed {
+		s.srv.removed(s, w.eff.Removed)
+	}
+	if !w.wake.IsZero() {
+		s.srv.deadlines.set(s, w.wake)
+	}
+}
+
+// route carries out what a turn is for.
+func (s *session) route(w work) {
+	for _, n := range w.eff.Subscribe {
+		s.srv.router.Add(n, s)
+	}
+	for _, n := range w.eff.Unsubscribe {
+		s.srv.router.Remove(n, s)
+	}
+	for _, n := range w.all {
+		s.srv.router.Remove(n, s)
+	}
+	if w.removed {
+		s.srv.registry.remove(s)
+	}
+}
+
+// tick is called at the session's deadline: a hold's end, expiry, lazy
+// messages whose time has come.
+func (s *session) tick() {
+	s.step(s.machine.Expire)
+}
+
+// offer queues a message. Messages for an ended session are dropped
+// ([R-DL-9]).
+func (s *session) offer(now time.Time, f *bayeux.Frozen, lazyUntil time.Time) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	if err := s.queue.Append(f, lazyUntil); err != nil {
+		s.mu.Unlock()
+		s.srv.slowConsumer(s, err)
+		return
+	}
+	s.srv.stats.delivered.Add(1)
+	if !lazyUntil.IsZero() || s.wakesHoldLocked(now) {
+		w := s.noteLocked(machine.Effects{}, nil, now)
+		s.mu.Unlock()
+		s.carryOut(w)
+		return
+	}
+	var p *port
+	if s.wakesPortLocked(now) {
+		p = s.port
+	}
+	s.mu.Unlock()
+	if p != nil {
+		p.link.Wake()
+	}
+}
+
+// enter begins the processing of a request of the session; leave ends it and
+// wakes what had to wait.
+func (s *session) enter(transport string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batch++
+	s.users++
+	s.transport = transport
+}
+
+// settle ends the batch: what is queued may wake the hold again ([R-DL-4]).
+func (s *session) settle() {
+	s.step(func(time.Time) machine.Effects {
+		s.batch--
+		return machine.Effects{}
+	})
+}
+
+// release ends the use of the queue by one exchange.
+func (s *session) releaseUser() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users--
+	s.clearLocked()
+}
+
+// end ends the session from the server's side.
+func (s *session) end(reason machine.Reason) {
+	s.step(func(now time.Time) machine.Effects {
+		if s.over {
+			return machine.Effects{}
+		}
+		return s.machine.Remove(now, reason)
+	})
+}
+
+// done returns a channel that is closed when the session ends.
+func (s *session) done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil {
+		s.ended = make(chan struct{})
+		if s.over {
+			close(s.ended)
+		}
+	}
+	return s.ended
+}
+
+// ID implements bayeux.Session.
+func (s *session) ID() string { return s.id }
+
+// User implements bayeux.Session.
+func (s *session) User() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
+}
+
+// SetUser implements bayeux.Identity.
+func (s *session) SetUser(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.user = id
+}
+
+// Transport implements bayeux.Session.
+func (s *session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transport
+}
+
+// Attributes implements bayeux.Session.
+func (s *session) Attributes() *bayeux.Attributes { return &s.attributes }
+
+// Deliver implements bayeux.Session ([R-PB-7]).
+func (s *session) Deliver(ctx context.Context, channel string, data any) error {
+	m, err := serverMessage(channel, data)
+	if err != nil {
+		return err
+	}
+	s.srv.deliverTo(ctx, s, m)
+	return nil
+}
+
+// Disconnect implements bayeux.Session. The client is told by a pushed
+// /meta/disconnect where a connect is held, or where the socket was last used
+// for something else than a connect ([R-CN-16], [R-WS-22]).
+func (s *session) Disconnect(context.Context) error {
+	s.step(func(now time.Time) machine.Effects {
+		if s.over {
+			return machine.Effects{}
+		}
+		if _, _, _, held := s.machine.Held(); held || s.port != nil && !s.port.afterConnect.Load() {
+			// A full queue cannot take the farewell; the session ends all the same.
+			_ = s.queue.Append(s.srv.farewell, time.Time{})
+		}
+		return s.machine.Disconnect(now, machine.ReasonServer)
+	})
+	return nil
+}
+
+// Retain implements bayeux.Delivery.
+func (s *session) Retain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.Retain()
+	s.connectOnly = true // [R-ACK-2]
+}
+
+// Retaining implements bayeux.Delivery.
+func (s *session) Retaining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.Retaining()
+}
+
+// SetConnectOnly implements bayeux.Delivery.
+func (s *session) SetConnectOnly(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connectOnly = on || s.queue.Retaining()
+}
+
+// CloseBatch implements bayeux.Delivery. The core has closed the batch when it
+// took the messages that leave with the reply, under one lock.
+func (s *session) CloseBatch(reply *bayeux.Message) int64 { return reply.Batch() }
+
+// Acknowledge implements bayeux.Delivery.
+func (s *session) Acknowledge(n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.Acknowledge(n)
+}
+
+// SetTimeout implements bayeux.Timing.
+func (s *session) SetTimeout(d time.Duration) { s.tune(func() { s.machine.SetTimeout(d) }) }
+
+// SetInterval implements bayeux.Timing.
+func (s *session) SetInterval(d time.Duration) { s.tune(func() { s.machine.SetInterval(d) }) }
+
+// SetMaxInterval implements bayeux.Timing.
+func (s *session) SetMaxInterval(d time.Duration) { s.tune(func() { s.machine.SetMaxInterval(d) }) }
+
+func (s *session) tune(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// SetBroadcastToPublisher implements Echo ([R-PB-11]).
+func (s *session) SetBroadcastToPublisher(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noEcho = !on
+}
+
+var (
+	_ bayeux.Session  = (*session)(nil)
+	_ bayeux.Delivery = (*session)(nil)
+	_ bayeux.Timing   = (*session)(nil)
+	_ bayeux.Identity = (*session)(nil)
+)

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/transport"
+)
+
+// settings are the options of one transport, resolved: its own prefix first,
+// then the bare name, then the default (WIRE 11).
+type settings struct {
+	name               string
+	times              machine.Times
+	maxLazy            time.Duration
+	deliverOnly        bool
+	maxQueue           int
+	maxQueueBytes      int64
+	maxMessageSize     int
+	handshakeReconnect bool
+	duringHandshake    bool
+	push               bool
+
+	// HTTP only.
+	perBrowser      int
+	perBrowserHTTP2 int
+	multiInterval   time.Duration
+	trustClient     bool
+	duplicateStatus int
+
+	// WebSocket only.
+	ownHandshake bool
+	idle         time.Duration
+}
+
+// lookup resolves options for one transport.
+type lookup struct {
+	options   Options
+	transport string
+}
+
+func (l lookup) text(name, def string) string {
+	for _, p := range prefixes(l.transport) {
+		if v, ok := l.options[p+name]; ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	if v, ok := l.options[name]; ok {
+		return strings.TrimSpace(v)
+	}
+	return def
+}
+
+func (l lookup) millis(name string, def time.Duration) time.Duration {
+	d, err := parseMillis(l.text(name, ""))
+	if err != nil {
+		return def
+	}
+	return d
+}
+
+func (l lookup) number(name string, def int) int {
+	n, err := strconv.Atoi(l.text(name, ""))
+	if err != nil {
+		return def
+	}
+	return n
+}
+
+func (l lookup) flag(name string, def bool) bool {
+	return l.text(name, strconv.FormatBool(def)) == "true"
+}
+
+// resolve reads the options of one transport; they have been checked.
+func resolve(c Config, name string) *settings {
+	l := lookup{options: c.Options, transport: name}
+	s := &settings{
+		name: name,
+		times: machine.Times{
+			Timeout:       max(0, l.millis("timeout", 20*time.Second)),
+			Interval:      max(0, l.millis("interval", 0)),
+			MaxInterval:   max(0, l.millis("maxInterval", 10*time.Second)),
+			MaxProcessing: l.millis("maxProcessing", -1),
+		},
+		maxLazy:            l.millis("maxLazyTimeout", 5*time.Second),
+		deliverOnly:        l.flag("metaConnectDeliverOnly", false),
+		maxQueue:           l.number("maxQueue", c.Limits.QueueMessages),
+		maxQueueBytes:      int64(l.number("maxQueueBytes", int(c.Limits.QueueBytes))),
+		maxMessageSize:     l.number("maxMessageSize", 1_000_000),
+		handshakeReconnect: l.flag("handshakeReconnect", false),
+		duringHandshake:    l.flag("allowMessageDeliveryDuringHandshake", false),
+		perBrowser:         l.number("maxSessionsPerBrowser", 1),
+		perBrowserHTTP2:    l.number("http2MaxSessionsPerBrowser", -1),
+		multiInterval:      l.millis("multiSessionInterval", 2*time.Second),
+		trustClient:        l.flag("trustClientSession", false),
+		duplicateStatus:    l.number("duplicateMetaConnectHttpResponseCode", 500),
+	}
+	switch name {
+	case transport.WebSocket:
+		s.push = true
+		s.maxMessageSize = l.number("maxMessageSize", 64<<10)
+		s.ownHandshake = l.flag("requireHandshakePerConnection", false)
+		s.idle = l.millis("idleTimeout", 0)
+	case transport.CallbackPolling:
+		s.deliverOnly = true // [R-JP-5]
+	}
+	return s
+}

@@ -1,0 +1,109 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/queue"
+)
+
+// Snapshot is a session without its carrier, so that another server can go on
+// with it (DESIGN 4.8). It marshals to JSON; deadlines are remaining times.
+type Snapshot struct {
+	ID          string                     `json:"id"`
+	Transport   string                     `json:"transport"`
+	Home        string                     `json:"home"`
+	Browser     string                     `json:"browser,omitempty"`
+	User        string                     `json:"user,omitempty"`
+	ConnectOnly bool                       `json:"connectOnly,omitempty"`
+	NoEcho      bool                       `json:"noEcho,omitempty"`
+	Machine     machine.Snapshot           `json:"machine"`
+	Queue       queue.Snapshot             `json:"queue"`
+	Attributes  map[string]json.RawMessage `json:"attributes,omitempty"`
+	Extensions  map[string]bayeux.Raw      `json:"extensions,omitempty"`
+}
+
+// Snapshot copies the state of a session, which goes on. Attributes that do
+// not marshal to JSON are an error that names them.
+func (srv *Server) Snapshot(id string) (*Snapshot, error) {
+	s := srv.registry.get(id)
+	if s == nil {
+		return nil, fmt.Errorf("snapshot of %q: %w", id, ErrNoSession)
+	}
+	out := &Snapshot{ID: s.id, Home: s.home.transport, Browser: s.home.browser}
+	for name, value := range s.attributes.All() {
+		raw, err := json.Marshal(value)
+		if err != nil {
+			return nil, fmt.Errorf("snapshot of %q: attribute %q: %w", id, name, err)
+		}
+		if out.Attributes == nil {
+			out.Attributes = make(map[string]json.RawMessage)
+		}
+		out.Attributes[name] = raw
+	}
+	for _, e := range s.extensions {
+		x, ok := e.(bayeux.Snapshotter)
+		if !ok {
+			continue
+		}
+		state, err := x.Snapshot()
+		if err != nil {
+			return nil, fmt.Errorf("snapshot of %q: extension %q: %w", id, x.Key(), err)
+		}
+		if out.Extensions == nil {
+			out.Extensions = make(map[string]bayeux.Raw)
+		}
+		out.Extensions[x.Key()] = state
+	}
+	now := srv.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.Transport, out.User, out.ConnectOnly, out.NoEcho = s.transport, s.user, s.connectOnly, s.noEcho
+	out.Machine, out.Queue = s.machine.Snapshot(now), s.queue.Snapshot(now)
+	return out, nil
+}
+
+// Restore brings a session back to life. Its client goes on with its next
+// connect; attributes come back as json.RawMessage.
+func (srv *Server) Restore(from *Snapshot) error {
+	st := srv.settings[from.Home]
+	if st == nil {
+		return fmt.Errorf("restore %q: transport %q is unknown", from.ID, from.Home)
+	}
+	if !bayeux.ValidID(from.ID) {
+		return fmt.Errorf("restore: %q is no session id", from.ID)
+	}
+	s := srv.newSession(home{from.Home, from.Browser}, st)
+	s.id, s.transport, s.user = from.ID, from.Transport, from.User
+	s.connectOnly, s.noEcho = from.ConnectOnly, from.NoEcho
+	now := srv.now()
+	m, err := machine.Restore(now, from.Machine)
+	if err != nil {
+		return fmt.Errorf("restore %q: %w", from.ID, err)
+	}
+	s.machine = m
+	s.queue = queue.Restore(now, from.Queue, queue.Limits{Messages: st.maxQueue, Bytes: st.maxQueueBytes}, srv.total)
+	for name, raw := range from.Attributes {
+		s.attributes.Set(name, raw)
+	}
+	for _, e := range s.extensions {
+		if x, ok := e.(bayeux.Snapshotter); ok && from.Extensions[x.Key()] != nil {
+			if err := x.Restore(from.Extensions[x.Key()]); err != nil {
+				return fmt.Errorf("restore %q: extension %q: %w", from.ID, x.Key(), err)
+			}
+		}
+	}
+	if !srv.registry.add(s) {
+		s.queue.Clear()
+		return fmt.Errorf("restore %q: %w", from.ID, errors.New("the session is already here"))
+	}
+	s.step(func(time.Time) machine.Effects {
+		return machine.Effects{Subscribe: s.machine.Subscriptions()}
+	})
+	srv.added(s)
+	return nil
+}

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/channels"
+)
+
+// subscribe handles /meta/subscribe. All elements are validated first
+// ([R-SB-2]); then the policy is asked for each, up to the first refusal
+// ([R-SB-3]).
+func (p *pass) subscribe(ctx context.Context, s *session, m *bayeux.Message) *bayeux.Message {
+	in := p.input(m)
+	names, bad := p.parseNames(m)
+	in.Refused = bad
+	for _, n := range names {
+		e := p.maySubscribe(ctx, s, n, m)
+		if e == nil && n.IsService() {
+			p.srv.router.Ensure(n, nil) // known from now on, but without effect [R-SB-6]
+			continue
+		}
+		in.Names, in.Refusals = append(in.Names, n), append(in.Refusals, e)
+		if e != nil {
+			break
+		}
+	}
+	return s.step(func(now time.Time) machine.Effects { return s.machine.Step(now, in) }).Reply
+}
+
+// parseNames returns the normalised names of the subscription field.
+func (p *pass) parseNames(m *bayeux.Message) ([]channels.Name, *bayeux.Error) {
+	list, _, bad := bayeux.ParseSubscription(m.Subscription)
+	if bad != nil {
+		return nil, bad
+	}
+	lim := p.srv.config.Limits.Messages
+	names := make([]channels.Name, 0, len(list))
+	for _, text := range list {
+		n, err := channels.Parse(text)
+		if err != nil || over(len(n), lim.ChannelBytes) || over(n.Segments(), lim.ChannelSegments) {
+			return nil, bayeux.ErrSubscriptionInvalid
+		}
+		names = append(names, n)
+	}
+	return names, nil
+}
+
+func over(n, limit int) bool { return limit > 0 && n > limit }
+
+// maySubscribe asks for CREATE where the channel is new, then for SUBSCRIBE
+// ([R-SB-8]). Meta channels are refused whatever the policy says ([R-SB-7]).
+func (p *pass) maySubscribe(ctx context.Context, s *session, n channels.Name, m *bayeux.Message) *bayeux.Error {
+	policy := p.srv.config.Policy
+	if n.IsMeta() {
+		operation := bayeux.DeniedCreate
+		if isMeta(n) {
+			operation = bayeux.DeniedSubscribe
+		}
+		return complete(bayeux.Deny(bayeux.ReasonSecurityPolicy), operation)
+	}
+	if !p.srv.router.Exists(n) {
+		if e := p.srv.roomForChannel(bayeux.DeniedCreate); e != nil {
+			return e
+		}
+		e := p.srv.ask(ctx, s, bayeux.DeniedCreate, func(ctx context.Context) error {
+			return policy.CanCreate(ctx, s, n, m)
+		})
+		if e != nil {
+			return e
+		}
+	}
+	return p.srv.ask(ctx, s, bayeux.DeniedSubscribe, func(ctx context.Context) error {
+		return policy.CanSubscribe(ctx, s, channels.Compile(n), m)
+	})
+}
+
+// unsubscribe handles /meta/unsubscribe ([R-SB-12]).
+func (p *pass) unsubscribe(s *session, m *bayeux.Message) *bayeux.Message {
+	in := p.input(m)
+	names, bad := p.parseNames(m)
+	in.Refused = bad
+	for _, n := range names {
+		var e *bayeux.Error
+		switch {
+		case n.IsMeta():
+			e = bayeux.ErrUnsubscribeFailed
+		case !p.srv.router.Exists(n):
+			e = bayeux.ErrChannelMissing
+		case n.IsService():
+			continue
+		}
+		in.Names, in.Refusals = append(in.Names, n), append(in.Refusals, e)
+		if e != nil {
+			break
+		}
+	}
+	return s.step(func(now time.Time) machine.Effects { return s.machine.Step(now, in) }).Reply
+}

@@ -1,0 +1,344 @@
+//go:build interop
+
+package interop
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/halleypush/halley/internal/hostileproxy"
+	"github.com/stretchr/testify/require"
+)
+
+// outage is how long the network is gone in the scenarios that drop it.
+const outage = 3 * time.Second
+
+// stage is what the scenarios of one cell share: a server of its own, a proxy in front of it, the client under test
+// behind that proxy, and another client that talks to the server directly.
+type stage struct {
+	server *server
+	proxy  *hostileproxy.Proxy
+	client client
+	other  client
+	rng    *rand.Rand
+	// lossy says that a message published while the client is away, or a cut between a message and its connect reply,
+	// may cost or double a message. It is so for the CometD servers that stand in for ours, never for ours.
+	lossy bool
+}
+
+// newStage starts the server, the proxy and both clients; build makes the client under test for a base URL.
+func newStage(t *testing.T, build func(t *testing.T, base string) client) *stage {
+	t.Helper()
+	s := &stage{server: startServer(t, serverOptions...), rng: rand.New(rand.NewPCG(seedOf(t.Name()), 0)), lossy: shared.peer != ""}
+	var err error
+	s.proxy, err = hostileproxy.New(s.server.addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.proxy.Close()) })
+	base := url.URL{Scheme: "http", Host: s.proxy.Addr(), Path: "/cometd"}
+	s.client = build(t, base.String())
+	s.other = newRawClient(t, s.server.url(), false, false)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s; the client's last events:\n%s", seedText(), s.client.Inbox().tell(0))
+		}
+	})
+	return s
+}
+
+// play runs the scenarios in their order: each goes on with the session that the one before has left.
+func (s *stage) play(t *testing.T, transport string, ack bool) {
+	t.Helper()
+	steps := []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"handshake and connect", func(t *testing.T) { s.connects(t, transport, ack) }},
+		{"subscribe exact, one level and all levels", s.subscribes},
+		{"publish", s.publishes},
+		{"unsubscribe", s.unsubscribes},
+		{"batch", s.batches},
+		{"network stalls", s.stalls},
+		{"network goes away", s.goesAway},
+		{"cuts", s.cuts},
+		{"server restarts", s.restarts},
+		{"disconnect", s.disconnects},
+	}
+	for _, step := range steps {
+		if step.name == "cuts" && !ack {
+			continue
+		}
+		if !t.Run(step.name, step.run) {
+			return
+		}
+	}
+}
+
+func (s *stage) connects(t *testing.T, transport string, ack bool) {
+	connected(t, s.other)
+	connected(t, s.client)
+	for _, e := range s.client.Inbox().since(0) {
+		if e.is("/meta/connect") {
+			require.Equal(t, transport, e.Transport)
+			require.Equal(t, ack, string(e.Ack) == "1", "the first connect reply closes batch 1 (R-ACK-3), if asked for: %s", e.Ack)
+		}
+	}
+}
+
+func (s *stage) subscribes(t *testing.T) {
+	for _, ch := range []string{"/t/exact", "/t/one/*", "/t/all/**"} {
+		do(t, s.client, subscribe(ch))
+	}
+	mark := s.client.Inbox().mark()
+	for i, ch := range []string{"/t/exact", "/t/other", "/t/exact/x", "/t/one/a", "/t/one/a/b", "/t/one", "/t/all/a", "/t/all/a/b", "/t/all"} {
+		do(t, s.other, publish(ch, i))
+	}
+	do(t, s.other, publish("/t/exact", "end"))
+	awaitMessage(t, s.client, mark, `/t/exact "end"`)
+	require.Equal(t, []string{"/t/exact 0", "/t/one/a 3", "/t/all/a 6", "/t/all/a/b 7", `/t/exact "end"`}, s.client.Inbox().messages(mark))
+}
+
+func (s *stage) publishes(t *testing.T) {
+	do(t, s.other, subscribe("/t/up"))
+	mark := s.other.Inbox().mark()
+	data := map[string]any{"text": "Grüße, 世界 😀 </script>", "list": []any{1, 2.5, nil, true, map[string]any{"a": "b"}}}
+	do(t, s.client, publish("/t/up", data))
+	await(t, s.other, mark, "the client's message", func(events []event) bool {
+		return slices.ContainsFunc(events, func(e event) bool { return e.Kind == "message" })
+	})
+	messages := slices.DeleteFunc(s.other.Inbox().since(mark), func(e event) bool { return e.Kind != "message" })
+	require.Len(t, messages, 1)
+	require.JSONEq(t, `{"text":"Grüße, 世界 😀 </script>","list":[1,2.5,null,true,{"a":"b"}]}`, string(messages[0].Data))
+
+	mark = s.client.Inbox().mark()
+	do(t, s.client, publish("/t/exact", "own"))
+	awaitMessage(t, s.client, mark, `/t/exact "own"`)
+	do(t, s.other, publish("/t/exact", "end"))
+	awaitMessage(t, s.client, mark, `/t/exact "end"`)
+	require.Equal(t, []string{`/t/exact "own"`, `/t/exact "end"`}, s.client.Inbox().messages(mark))
+}
+
+func (s *stage) unsubscribes(t *testing.T) {
+	do(t, s.client, unsubscribe("/t/one/*"))
+	mark := s.client.Inbox().mark()
+	do(t, s.other, publish("/t/one/a", 1))
+	do(t, s.other, publish("/t/exact", "end"))
+	awaitMessage(t, s.client, mark, `/t/exact "end"`)
+	require.Equal(t, []string{`/t/exact "end"`}, s.client.Inbox().messages(mark))
+}
+
+func (s *stage) batches(t *testing.T) {
+	do(t, s.other, subscribe("/t/batch"))
+	mine, theirs := s.client.Inbox().mark(), s.other.Inbox().mark()
+	do(t, s.client, command{Cmd: "batch", Ops: []command{
+		subscribe("/t/batch"), publish("/t/batch", 1), publish("/t/batch", 2), publish("/t/batch", 3),
+	}})
+	awaitMessage(t, s.client, mine, "/t/batch 3")
+	awaitMessage(t, s.other, theirs, "/t/batch 3")
+	want := []string{"/t/batch 1", "/t/batch 2", "/t/batch 3"}
+	require.Equal(t, want, s.client.Inbox().messages(mine))
+	require.Equal(t, want, s.other.Inbox().messages(theirs))
+}
+
+// stalls holds all bytes back for a while: nothing may be lost, nothing doubled, and the session goes on.
+func (s *stage) stalls(t *testing.T) {
+	mark := s.client.Inbox().mark()
+	s.proxy.Stall()
+	want := s.publishAway(t)
+	pause(t, outage)
+	s.proxy.Resume()
+	s.comesBack(t, mark, want, true)
+}
+
+// goesAway cuts all connections and refuses new ones for a while. What is published meanwhile waits for the client.
+func (s *stage) goesAway(t *testing.T) {
+	for _, reset := range []bool{false, true} {
+		mark := s.client.Inbox().mark()
+		s.proxy.Refuse()
+		s.proxy.CutAll(reset)
+		// The server needs a moment to learn of it; what it writes before that only acknowledgements save.
+		pause(t, 300*time.Millisecond)
+		want := s.publishAway(t)
+		pause(t, outage)
+		s.proxy.Resume()
+		s.comesBack(t, mark, want, !s.lossy)
+	}
+}
+
+// publishAway publishes a few messages to the client that is away.
+func (s *stage) publishAway(t *testing.T) []string {
+	t.Helper()
+	var want []string
+	for i := range 5 {
+		do(t, s.other, publish("/t/exact", i))
+		want = append(want, fmt.Sprintf("/t/exact %d", i))
+	}
+	return want
+}
+
+// comesBack checks that the client gets what it missed and what is published next, in its old session.
+func (s *stage) comesBack(t *testing.T, mark int, want []string, all bool) {
+	t.Helper()
+	awaitMeta(t, s.client, mark, 1, "/meta/connect")
+	do(t, s.other, publish("/t/exact", "end"))
+	awaitMessage(t, s.client, mark, `/t/exact "end"`)
+	want = append(want, `/t/exact "end"`)
+	if got := s.client.Inbox().messages(mark); all {
+		require.Equal(t, want, got, s.client.Inbox().tell(mark))
+	} else if !slices.Equal(want, got) {
+		t.Logf("lossy peer: %v instead of %v", got, want)
+	}
+	require.Zero(t, count(s.client.Inbox().since(mark), "/meta/handshake"), "the session was lost")
+}
+
+const (
+	cutCount   = 20
+	cutLeast   = 200 // messages published at least.
+	cutBytes   = 900 // a planned cut happens within so many bytes.
+	cutPublish = 8 * time.Millisecond
+)
+
+// cuts publishes numbered messages while the network cuts the client off again and again, at planned bytes (in the
+// middle of requests, responses and frames) and at moments between them: each message comes once and in order.
+func (s *stage) cuts(t *testing.T) {
+	do(t, s.client, subscribe("/t/cuts"))
+	mark := s.client.Inbox().mark()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.harm(ctx) }()
+	n := s.publishUntil(t, done)
+	do(t, s.other, publish("/t/cuts", "end"))
+	awaitMessage(t, s.client, mark, `/t/cuts "end"`)
+	want := make([]string, 0, n+1)
+	for i := range n {
+		want = append(want, "/t/cuts "+strconv.Itoa(i))
+	}
+	want = append(want, `/t/cuts "end"`)
+	s.compare(t, mark, want)
+	require.Zero(t, count(s.client.Inbox().since(mark), "/meta/handshake"), "the session was lost, %s", seedText())
+}
+
+// compare checks that each message came once and in order.
+func (s *stage) compare(t *testing.T, mark int, want []string) {
+	t.Helper()
+	got := s.client.Inbox().messages(mark)
+	t.Logf("%d messages published, %d received, %+v", len(want), len(got), s.proxy.Stats())
+	if s.lossy && !slices.Equal(want, got) {
+		t.Logf("lossy peer: %s", firstDifference(want, got))
+		return
+	}
+	require.True(t, slices.Equal(want, got), "%s; %s", firstDifference(want, got), seedText())
+}
+
+func firstDifference(want, got []string) string {
+	for i := range min(len(want), len(got)) {
+		if want[i] != got[i] {
+			return fmt.Sprintf("message %d is %q, not %q; around it came %q", i, got[i], want[i], got[max(0, i-3):min(len(got), i+4)])
+		}
+	}
+	return fmt.Sprintf("%d messages instead of %d", len(got), len(want))
+}
+
+// publishUntil publishes numbered messages until the harm is done and there were enough of them.
+func (s *stage) publishUntil(t *testing.T, done <-chan error) int {
+	t.Helper()
+	tick := time.NewTicker(cutPublish)
+	defer tick.Stop()
+	n, over := 0, false
+	for !over || n < cutLeast {
+		select {
+		case err := <-done:
+			require.NoError(t, err, seedText())
+			over, done = true, nil
+		case <-tick.C:
+			do(t, s.other, publish("/t/cuts", n))
+			n++
+		}
+	}
+	return n
+}
+
+// harm makes the cuts, one after the other.
+func (s *stage) harm(ctx context.Context) error {
+	before := s.proxy.Stats()
+	for i := range cutCount {
+		if s.rng.IntN(5) < 3 {
+			s.proxy.Plan(hostileproxy.RandomCuts(s.rng, 1, cutBytes)...)
+			planned := before.Planned + 1
+			if err := s.proxy.Wait(ctx, func(st hostileproxy.Stats) bool { return st.Planned >= planned }); err != nil {
+				return fmt.Errorf("cut %d: %w", i, err)
+			}
+			before.Planned = planned
+			continue
+		}
+		if err := s.cutBetween(ctx); err != nil {
+			return fmt.Errorf("cut %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// cutBetween cuts all connections some messages later, as soon as there is one.
+func (s *stage) cutBetween(ctx context.Context) error {
+	timer := time.NewTimer(time.Duration(s.rng.IntN(200)) * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	reset := s.rng.IntN(2) == 0
+	for {
+		if err := s.proxy.Wait(ctx, func(st hostileproxy.Stats) bool { return st.Open > 0 }); err != nil {
+			return err
+		}
+		if s.proxy.CutAll(reset) > 0 {
+			return nil
+		}
+	}
+}
+
+// restarts stops the server, by a signal or as a crash, and starts it again: the clients make new sessions by
+// themselves and subscribe again.
+func (s *stage) restarts(t *testing.T) {
+	mark, otherMark := s.client.Inbox().mark(), s.other.Inbox().mark()
+	if s.rng.IntN(2) == 0 {
+		t.Log("stopped by a signal")
+		s.server.stop(t)
+	} else {
+		t.Log("killed")
+		s.server.kill()
+	}
+	pause(t, 500*time.Millisecond)
+	s.server.start(t)
+	awaitMeta(t, s.client, mark, 1, "/meta/handshake")
+	awaitMeta(t, s.other, otherMark, 1, "/meta/handshake")
+	// Both had several subscriptions and make them anew.
+	awaitMeta(t, s.client, mark, 2, "/meta/subscribe")
+	awaitMeta(t, s.other, otherMark, 2, "/meta/subscribe")
+	mark = s.client.Inbox().mark()
+	do(t, s.other, publish("/t/all/again", "end"))
+	awaitMessage(t, s.client, mark, `/t/all/again "end"`)
+	require.Equal(t, []string{`/t/all/again "end"`}, s.client.Inbox().messages(mark))
+	otherMark = s.other.Inbox().mark()
+	do(t, s.client, publish("/t/up", "again"))
+	awaitMessage(t, s.other, otherMark, `/t/up "again"`)
+}
+
+func (s *stage) disconnects(t *testing.T) {
+	// A connect that overtakes the disconnect on its way is refused, and the JavaScript client then aborts both.
+	pause(t, 300*time.Millisecond)
+	do(t, s.client, command{Cmd: "disconnect"})
+	mark := s.client.Inbox().mark()
+	otherMark := s.other.Inbox().mark()
+	do(t, s.other, command{Cmd: "batch", Ops: []command{publish("/t/exact", "late"), publish("/t/up", "end")}})
+	awaitMessage(t, s.other, otherMark, `/t/up "end"`)
+	require.Empty(t, s.client.Inbox().messages(mark))
+	require.Zero(t, count(s.client.Inbox().since(mark), "/meta/handshake"))
+}

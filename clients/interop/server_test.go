@@ -1,0 +1,155 @@
+//go:build interop
+
+package interop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// serverOptions are short enough for tests and long enough for a client that is away for three seconds.
+var serverOptions = []string{"timeout=4000", "maxInterval=8000", "sweepPeriod=500"}
+
+// server is a server process that can be stopped and started again on the same port.
+type server struct {
+	addr string
+	args []string
+	log  *tail
+	proc *exec.Cmd
+	done chan struct{}
+}
+
+// startServer starts the server under test on a free port of the loopback interface and waits until it listens.
+func startServer(t *testing.T, options ...string) *server {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := ln.Addr().String()
+	require.NoError(t, ln.Close())
+	s := &server{addr: addr, args: serverCommand(addr, options), log: &tail{limit: 16 << 10}}
+	s.start(t)
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Logf("end of the server's log:\n%s", s.log.String())
+		}
+	})
+	return s
+}
+
+// serverCommand is the command line of our server, or of the peer that stands in for it.
+func serverCommand(addr string, options []string) []string {
+	if shared.peer == "" {
+		args := []string{shared.binary, "serve", "--posture", "cometd", "--listen", addr}
+		for _, o := range options {
+			args = append(args, "--set", o)
+		}
+		return args
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	line := strings.NewReplacer("{port}", port, "{options}", strings.Join(options, " ")).Replace(shared.peer)
+	return []string{"sh", "-c", "exec " + line}
+}
+
+func (s *server) url() string { return "http://" + s.addr + "/cometd" }
+
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	s.proc = exec.Command(s.args[0], s.args[1:]...)
+	s.proc.Stdout, s.proc.Stderr = s.log, s.log
+	endWithParent(s.proc)
+	require.NoError(t, s.proc.Start())
+	s.done = make(chan struct{})
+	go func() {
+		_ = s.proc.Wait()
+		close(s.done)
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, s.listening(ctx), "%s\n%s", strings.Join(s.args, " "), s.log.String())
+}
+
+// listening waits until the server accepts connections.
+func (s *server) listening(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		c, err := net.Dial("tcp", s.addr)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-tick.C:
+		case <-s.done:
+			return fmt.Errorf("the server ended with %s", s.proc.ProcessState)
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not listen: %w", err)
+		}
+	}
+}
+
+// stop asks the server to end and waits; a server that takes too long is killed, which fails the test.
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.proc.Process.Signal(os.Interrupt))
+	late := time.NewTimer(20 * time.Second)
+	defer late.Stop()
+	select {
+	case <-s.done:
+	case <-late.C:
+		s.kill()
+		require.Fail(t, "the server did not stop in 20 s")
+	}
+}
+
+// kill ends the server as a crash would. It may be called for a server that has ended.
+func (s *server) kill() {
+	_ = s.proc.Process.Kill()
+	<-s.done
+}
+
+// tail keeps the last bytes written to it.
+type tail struct {
+	limit int
+
+	mu   sync.Mutex
+	data []byte
+}
+
+// Write implements io.Writer.
+func (w *tail) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.data = append(w.data, b...)
+	if n := len(w.data) - w.limit; n > 0 {
+		w.data = append(w.data[:0:0], w.data[n:]...)
+	}
+	return len(b), nil
+}
+
+func (w *tail) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.data)
+}
+
+// seedOf gives each cell of the matrix its own random numbers, which depend on its name and the run's seed only.
+func seedOf(name string) uint64 {
+	h := shared.seed
+	for _, b := range []byte(name) {
+		h = (h ^ uint64(b)) * 1099511628211
+	}
+	return h
+}
+
+func seedText() string { return "HALLEY_INTEROP_SEED=" + strconv.FormatUint(shared.seed, 10) }

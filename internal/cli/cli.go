@@ -1,0 +1,83 @@
+// Package cli is the command line of the program: it parses the arguments and
+// calls the room of the command.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/halleypush/halley/internal/cli/serve"
+	"github.com/halleypush/halley/internal/cli/version"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// Program is what the program needs of its surroundings.
+type Program struct {
+	Args           []string
+	Lookup         func(name string) (string, bool)
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Signals        <-chan os.Signal
+}
+
+// commands are the commands of the program.
+type commands struct {
+	Serve   serve.Command   `cmd:"" help:"Serve Bayeux clients."`
+	Version version.Command `cmd:"" help:"Print version, commit and platform."`
+}
+
+const description = `A Bayeux server for CometD clients, and the tools around it.
+
+  halley serve                                     serves http://localhost:8080/cometd
+  halley sub http://localhost:8080/cometd '/**'    prints what is published
+  halley pub http://localhost:8080/cometd /a '{}'  publishes
+
+Exit codes: 0 done, 1 failed, 2 called or configured wrongly.`
+
+// Run parses the arguments, runs the command and returns the exit code.
+func (p Program) Run(ctx context.Context) int {
+	var all commands
+	left := -1 // what kong wants to exit with, after --help
+	parser, err := kong.New(&all,
+		kong.Name("halley"), kong.Description(description),
+		kong.Writers(p.Stdout, p.Stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { left = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
+		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}))
+	if err != nil {
+		return p.report(err)
+	}
+	chosen, err := parser.Parse(p.Args)
+	switch {
+	case left >= 0:
+		return left
+	case err != nil:
+		return p.report(&serve.UsageError{Reason: err.Error() + " (halley --help lists commands and flags)"})
+	default:
+		return p.report(chosen.Run())
+	}
+}
+
+// report prints an error and returns the exit code.
+func (p Program) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	_, _ = fmt.Fprintln(p.Stderr, "halley:", err)
+	var usage *serve.UsageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailure
+}

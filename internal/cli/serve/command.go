@@ -1,0 +1,99 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// Command is the command line of `halley serve`. Flags that were not given
+// stay empty: Load fills them from the other sources.
+type Command struct {
+	Listen          []string `sep:"none" placeholder:"ADDR" help:"Address to serve on, HOST:PORT or tcp://HOST:PORT?proxy=v1|v2|any&tls=off; repeatable. Default localhost:8080."`
+	Path            []string `sep:"none" placeholder:"PATH" help:"Path of the Bayeux endpoint. Default /cometd."`
+	Posture         []string `sep:"none" placeholder:"WORD" help:"cometd: every well-behaved client is served as CometD does, anonymous publishing and wildcards included. strict: nothing that is not allowed. Default cometd where only loopback addresses are served; on any other address the word must be given."`
+	Set             []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an option by its CometD name, prefixes such as ws. included; repeatable. --print-config lists them."`
+	Limit           []string `sep:"none" placeholder:"NAME=VALUE" help:"Set a limit that CometD has no option for; repeatable. --print-config lists them."`
+	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, and the maps options: and limits:."`
+	TLSCert         []string `sep:"none" name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; with --tls-key the listeners speak TLS."`
+	TLSKey          []string `sep:"none" name:"tls-key" placeholder:"FILE" help:"Private key in PEM."`
+	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`
+	Extensions      []string `sep:"none" placeholder:"NAMES" help:"Extensions that act when a client asks for them, separated by commas, or none. Default ack."`
+	AdminListen     []string `sep:"none" placeholder:"ADDR" help:"Address for /healthz, /readyz and /metrics; without a host it is the loopback. Default off."`
+	ShutdownTimeout []string `sep:"none" placeholder:"TIME" help:"How long a stop may take. Default 10s."`
+	LogLevel        []string `sep:"none" placeholder:"LEVEL" help:"debug, info, warn or error. Default info."`
+	LogFormat       []string `sep:"none" placeholder:"FORMAT" help:"json or console. Default json."`
+
+	CheckConfig bool        `help:"Check all settings, print ok and exit."`
+	PrintConfig printFormat `placeholder:"text|json" help:"Print each setting with its value, default and source, and exit; --print-config=json for programs."`
+}
+
+// Help is shown below the flags.
+func (Command) Help() string {
+	return `Each flag can also be set in the environment as HALLEY_ and its name in capitals (HALLEY_LISTEN, HALLEY_LOG_LEVEL; ` +
+		`HALLEY_SET="timeout=20000;ws.timeout=60000") and as a key of the file. Flags win over the environment, the environment ` +
+		`over the file, the file over the defaults.
+
+SIGTERM or SIGINT stops the server within --shutdown-timeout: /readyz fails, held polls are answered, connections are closed. ` +
+		`A second signal ends it at once.`
+}
+
+// printFormat is the value of --print-config: a flag that may have a value.
+type printFormat string
+
+// IsBool lets the flag stand without a value.
+func (printFormat) IsBool() bool { return true }
+
+// Decode reads "--print-config" and "--print-config=json".
+func (f *printFormat) Decode(ctx *kong.DecodeContext) error {
+	*f = "text"
+	if ctx.Scan.Peek().Type != kong.FlagValueToken {
+		return nil
+	}
+	switch v := fmt.Sprint(ctx.Scan.Pop().Value); v {
+	case "text", "true":
+	case "json":
+		*f = "json"
+	case "false":
+		*f = ""
+	default:
+		return fmt.Errorf("%q: want text or json", v)
+	}
+	return nil
+}
+
+// Env is what the command needs of its surroundings.
+type Env struct {
+	// Lookup is os.LookupEnv.
+	Lookup func(name string) (string, bool)
+	// Stdout gets what was asked for, Stderr the logs.
+	Stdout, Stderr io.Writer
+	// Signals stop the server: the first in good order, the second at once.
+	Signals <-chan os.Signal
+	// Build makes the engine. Nil means the real one.
+	Build Builder
+}
+
+// Run loads the settings and prints them or serves until a signal comes or ctx
+// ends. A *UsageError says that the settings are wrong; any other error that
+// the server failed.
+func (c *Command) Run(ctx context.Context, env Env) error {
+	settings, err := c.Load(env.Lookup)
+	if err != nil {
+		return err
+	}
+	if env.Build == nil {
+		env.Build = buildEngine
+	}
+	switch {
+	case c.PrintConfig != "":
+		return settings.print(env.Stdout, string(c.PrintConfig))
+	case c.CheckConfig:
+		return settings.check(env)
+	default:
+		return serve(ctx, settings, env)
+	}
+}

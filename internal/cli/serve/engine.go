@@ -1,0 +1,56 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/extensions/ack"
+)
+
+// Engine is what the program needs of the server.
+type Engine interface {
+	http.Handler
+	// Shutdown answers held polls and closes the connections that the HTTP
+	// server does not know of.
+	Shutdown(ctx context.Context) error
+	// Samples are the server's figures at this moment.
+	Samples() []Sample
+}
+
+// Builder makes an Engine.
+type Builder func(server.Config) (Engine, error)
+
+// engine fits a server to Engine.
+type engine struct{ *server.Server }
+
+func buildEngine(c server.Config) (Engine, error) {
+	s, err := server.New(c)
+	if err != nil {
+		return nil, err
+	}
+	return engine{s}, nil
+}
+
+// Samples implements Engine.
+func (e engine) Samples() []Sample { return samplesOf(e.Stats()) }
+
+// extensionNames are those that act only when a client asks for them; all are
+// on by default (DESIGN 4.9).
+func extensionNames() []string { return []string{"ack"} }
+
+func makeExtensions(names []string) []bayeux.Extension {
+	var all []bayeux.Extension
+	for _, name := range names {
+		if name == "ack" {
+			all = append(all, ack.New())
+		}
+	}
+	return all
+}
+
+func contextWithTimeout(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}

@@ -1,0 +1,163 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// proxyHeaderTimeout bounds how long a proxy may take for its PROXY header.
+const proxyHeaderTimeout = 5 * time.Second
+
+// Address is a listen address.
+type Address struct {
+	// Host and Port as net.Listen takes them; an empty host is every address
+	// of the machine.
+	Host, Port string
+	// Proxy is the version of the PROXY protocol that trusted proxies speak
+	// here: v1, v2 or any; empty for none.
+	Proxy string
+	// Plain keeps TLS off where the other listeners have it.
+	Plain bool
+}
+
+// String returns HOST:PORT.
+func (a Address) String() string { return net.JoinHostPort(a.Host, a.Port) }
+
+// loopback tells whether only this machine can reach the address. A name other
+// than localhost is taken for an open one: what it resolves to may change.
+func (a Address) loopback() bool {
+	if strings.EqualFold(a.Host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(a.Host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+func parseAddress(text string) (Address, error) {
+	if !strings.Contains(text, "://") {
+		return splitAddress(text)
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "tcp" || u.Path != "" || u.User != nil || u.Fragment != "" {
+		return Address{}, fmt.Errorf("%q: want HOST:PORT or tcp://HOST:PORT?proxy=v2", text)
+	}
+	a, err := splitAddress(u.Host)
+	if err != nil {
+		return a, err
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return a, fmt.Errorf("%q: want tcp://HOST:PORT?proxy=v2", text)
+	}
+	for key, values := range query {
+		if err := a.set(key, last(values)); err != nil {
+			return a, fmt.Errorf("%q: %w", text, err)
+		}
+	}
+	return a, nil
+}
+
+func (a *Address) set(key, value string) error {
+	switch key {
+	case "proxy":
+		a.Proxy = value
+		return wrap("proxy", oneOf(value, "v1", "v2", "any"))
+	case "tls":
+		a.Plain = value == "off"
+		return wrap("tls", oneOf(value, "on", "off"))
+	default:
+		return wrap(strconv.Quote(key)+" is unknown", oneOf(key, "proxy", "tls"))
+	}
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func splitAddress(text string) (Address, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return Address{}, fmt.Errorf("%q: want HOST:PORT such as localhost:8080", text)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || strings.ContainsAny(host, " /") {
+		return Address{}, fmt.Errorf("%q: want HOST:PORT such as localhost:8080", text)
+	}
+	return Address{Host: host, Port: port}, nil
+}
+
+// adminAddress completes the address of the admin listener: it is the
+// loopback unless a host is given.
+func adminAddress(text string) (string, error) {
+	if !strings.Contains(text, ":") {
+		text = ":" + text
+	}
+	a, err := splitAddress(text)
+	if err != nil {
+		return "", errors.New("want HOST:PORT or PORT")
+	}
+	if a.Host == "" {
+		a.Host = "127.0.0.1"
+	}
+	return a.String(), nil
+}
+
+// open starts to listen. Connections of trusted proxies must begin with a
+// PROXY header where the address asks for it; what others send of the kind is
+// read past and not believed.
+func (a Address) open(ctx context.Context, trusted []netip.Prefix) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.String())
+	if err != nil || a.Proxy == "" {
+		return l, err
+	}
+	return &proxyproto.Listener{
+		Listener:          l,
+		ReadHeaderTimeout: proxyHeaderTimeout,
+		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+			if isTrusted(o.Upstream, trusted) {
+				return proxyproto.REQUIRE, nil
+			}
+			return proxyproto.IGNORE, nil
+		},
+		ValidateHeader: func(h *proxyproto.Header) error {
+			if a.Proxy == "any" || "v"+strconv.Itoa(int(h.Version)) == a.Proxy {
+				return nil
+			}
+			return fmt.Errorf("PROXY protocol version %d where %s is agreed", h.Version, a.Proxy)
+		},
+	}, nil
+}
+
+func isTrusted(peer net.Addr, trusted []netip.Prefix) bool {
+	tcp, ok := peer.(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// tlsConfig loads the certificate; nil when TLS is off.
+func (s *Settings) tlsConfig() (*tls.Config, error) {
+	if s.TLSCert == "" {
+		return nil, nil //nolint:nilnil // no TLS is not an error
+	}
+	pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
+	if err != nil {
+		return nil, usagef("", "tls-cert and tls-key: %v", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}

@@ -1,0 +1,265 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/halleypush/halley/bayeux/server"
+)
+
+// Settings are the checked settings of a server.
+type Settings struct {
+	Listen          []Address
+	Path            string
+	Posture         server.Posture
+	TLSCert, TLSKey string
+	TrustedProxies  []netip.Prefix
+	Extensions      []string
+	// AdminListen is HOST:PORT, empty for none.
+	AdminListen     string
+	ShutdownTimeout time.Duration
+	LogLevel        zerolog.Level
+	LogFormat       string
+	Options         server.Options
+	Limits          server.Limits
+
+	// shown are the lines of --print-config.
+	shown []shown
+}
+
+// shown is one setting as it is printed.
+type shown struct {
+	Name    string `json:"name"`
+	Value   string `json:"value"`
+	Default string `json:"default"`
+	Source  string `json:"source"`
+}
+
+const sourceDefault = "default"
+
+// Load layers flags over the environment over the file over the defaults, and
+// checks the result. The error is a *UsageError that names the source.
+func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
+	file, err := c.readFile(lookup)
+	if err != nil {
+		return nil, err
+	}
+	s := &Settings{Options: server.Options{}}
+	for _, f := range flagTable() {
+		values, source := c.resolve(f, lookup, file)
+		if err := f.apply(s, values); err != nil {
+			return nil, usagef(source, "%s %q: %v", f.name, strings.Join(values, ","), err)
+		}
+		s.shown = append(s.shown, shown{f.name, strings.Join(values, ","), f.def, source})
+	}
+	if err := s.loadOptions(c, lookup, file); err != nil {
+		return nil, err
+	}
+	if err := s.loadLimits(c, lookup, file); err != nil {
+		return nil, err
+	}
+	return s, s.validate()
+}
+
+func (c *Command) readFile(lookup func(string) (string, bool)) (fileSettings, error) {
+	path, source := c.Config, "flag --config"
+	if text, ok := lookup(envName("config")); ok && path == "" {
+		path, source = text, "env "+envName("config")
+	}
+	if path == "" {
+		return fileSettings{}, nil
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return fileSettings{}, usagef(source, "%v", err)
+	}
+	return parseFile(path, text)
+}
+
+// resolve returns the values of a flag and where they come from.
+func (c *Command) resolve(f setting, lookup func(string) (string, bool), file fileSettings) (values []string, source string) {
+	if values := f.given(c); len(values) > 0 {
+		return values, "flag --" + f.name
+	}
+	if text, ok := lookup(f.env()); ok {
+		return []string{text}, "env " + f.env()
+	}
+	if e, ok := file.flags[f.name]; ok {
+		return e.values, e.source
+	}
+	return []string{f.def}, sourceDefault
+}
+
+// pairs merges the layers of a map: the file's, then the environment's (pairs
+// separated by semicolons, which no value has), then the flags'.
+func pairs(name string, given []string, lookup func(string) (string, bool), file map[string]entry) (map[string]entry, error) {
+	all := maps.Clone(file)
+	if all == nil {
+		all = map[string]entry{}
+	}
+	if text, ok := lookup(envName(name)); ok {
+		for part := range strings.SplitSeq(text, ";") {
+			if strings.TrimSpace(part) == "" {
+				continue
+			}
+			if err := addPair(all, part, "env "+envName(name)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, part := range given {
+		if err := addPair(all, part, "flag --"+name); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func addPair(all map[string]entry, text, source string) error {
+	name, value, ok := strings.Cut(text, "=")
+	name = strings.TrimSpace(name)
+	if !ok || name == "" {
+		return usagef(source, "%q: want NAME=VALUE", text)
+	}
+	all[name] = entry{[]string{strings.TrimSpace(value)}, source}
+	return nil
+}
+
+func (s *Settings) loadOptions(c *Command, lookup func(string) (string, bool), file fileSettings) error {
+	given, err := pairs("set", c.Set, lookup, file.options)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		e := given[name]
+		if err := server.CheckOption(name, e.values[0]); err != nil {
+			return usagef(e.source, "%v", err)
+		}
+		s.Options[name] = e.values[0]
+	}
+	for _, info := range server.OptionTable() {
+		s.showOption(info, given)
+	}
+	return nil
+}
+
+// showOption adds a line for an option and one for each prefix it is set with.
+// Options of WebSocket alone have no name without prefix.
+func (s *Settings) showOption(info server.OptionInfo, given map[string]entry) {
+	bare := info.Name
+	if info.Scope == "ws" {
+		bare = "ws." + bare
+	}
+	line := shown{"options." + bare, info.Default, info.Default, sourceDefault}
+	if e, ok := given[bare]; ok {
+		line.Value, line.Source = e.values[0], e.source
+	}
+	s.shown = append(s.shown, line)
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if name == bare {
+			continue
+		}
+		// Extensions that the table does not name stand next to the one it does.
+		const extension = "ws.enableExtension."
+		other, ok := server.LookupOption(name)
+		if ok && (other.Name == info.Name || other.Name == name && strings.HasPrefix(name, extension) && strings.HasPrefix(bare, extension)) {
+			s.shown = append(s.shown, shown{"options." + name, given[name].values[0], info.Default, given[name].source})
+		}
+	}
+}
+
+func (s *Settings) loadLimits(c *Command, lookup func(string) (string, bool), file fileSettings) error {
+	given, err := pairs("limit", c.Limit, lookup, file.limits)
+	if err != nil {
+		return err
+	}
+	known := limitNames()
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(known, name) {
+			return unknown(given[name].source, "limit", name, known)
+		}
+	}
+	for _, l := range limitTable() {
+		line := shown{"limits." + l.name, l.def, l.def, sourceDefault}
+		if e, ok := given[l.name]; ok {
+			line.Value, line.Source = e.values[0], e.source
+			if err := l.apply(&s.Limits, line.Value); err != nil {
+				return usagef(e.source, "limit %s=%q: %v", l.name, line.Value, err)
+			}
+		}
+		s.shown = append(s.shown, line)
+	}
+	return nil
+}
+
+// validate checks what several settings say together.
+func (s *Settings) validate() error {
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return usagef("", "tls-cert and tls-key need each other")
+	}
+	for _, a := range s.Listen {
+		if a.Proxy != "" && len(s.TrustedProxies) == 0 {
+			return usagef("", "listen %q reads PROXY headers, which needs trusted-proxies: the networks that may send them", a)
+		}
+	}
+	return s.settlePosture()
+}
+
+// settlePosture refuses to serve strangers by accident (DESIGN 4.10).
+func (s *Settings) settlePosture() error {
+	if s.Posture != "" {
+		return nil
+	}
+	for _, a := range s.Listen {
+		if !a.loopback() {
+			return usagef("", "listen %q is open to other machines, so a posture must be chosen: "+
+				"--posture cometd lets anybody connect, publish and subscribe to everything, as CometD does without a policy; "+
+				"--posture strict refuses what is not allowed to the user, and comes with a later release", a)
+		}
+	}
+	s.Posture = server.PostureCometD
+	for i := range s.shown {
+		if s.shown[i].Name == "posture" {
+			s.shown[i].Value, s.shown[i].Default = string(s.Posture), string(s.Posture)
+		}
+	}
+	return nil
+}
+
+// config makes the library's configuration.
+func (s *Settings) config(log zerolog.Logger) server.Config {
+	return server.Config{
+		Logger:         log,
+		Posture:        s.Posture,
+		Extensions:     makeExtensions(s.Extensions),
+		Options:        s.Options,
+		Limits:         s.Limits,
+		TrustedProxies: s.TrustedProxies,
+	}
+}
+
+// check does all that can be done without a listener.
+func (s *Settings) check(env Env) error {
+	if _, err := s.tlsConfig(); err != nil {
+		return err
+	}
+	engine, err := env.Build(s.config(zerolog.Nop()))
+	if err != nil {
+		return &UsageError{Reason: err.Error()}
+	}
+	ctx, cancel := contextWithTimeout(s.ShutdownTimeout)
+	defer cancel()
+	if err := engine.Shutdown(ctx); err != nil {
+		return errors.Join(errors.New("check: the engine does not stop"), err)
+	}
+	_, err = fmt.Fprintln(env.Stdout, "ok")
+	return err
+}

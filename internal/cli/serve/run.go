@@ -1,0 +1,211 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Bounds of what a connection may cost before a request is read. There is no
+// write timeout: held polls are answered late by design, and the carriers have
+// deadlines of their own.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// daemon is a running server.
+type daemon struct {
+	settings *Settings
+	log      zerolog.Logger
+	engine   Engine
+	front    *http.Server
+	admin    *http.Server
+	ready    atomic.Bool
+	// failed gets the error of each listener that ends by itself.
+	failed chan error
+}
+
+// listeners are what a daemon serves on; admin may be nil.
+type listeners struct {
+	front []net.Listener
+	admin net.Listener
+}
+
+func (l listeners) close() {
+	for _, one := range l.front {
+		_ = one.Close()
+	}
+	if l.admin != nil {
+		_ = l.admin.Close()
+	}
+}
+
+// serve runs a server until a signal, the end of ctx or a failure.
+func serve(ctx context.Context, s *Settings, env Env) error {
+	log := newLog(env.Stderr, s.LogFormat, s.LogLevel)
+	prepareProcess(s, log, env.Lookup)
+	tlsConfig, err := s.tlsConfig()
+	if err != nil {
+		return err
+	}
+	open, err := openAll(ctx, s)
+	if err != nil {
+		return err
+	}
+	engine, err := env.Build(s.config(log))
+	if err != nil {
+		open.close()
+		return &UsageError{Reason: err.Error()}
+	}
+	d := newDaemon(s, log, engine, tlsConfig)
+	d.start(open, tlsConfig != nil)
+	var cause error
+	select {
+	case sig := <-env.Signals:
+		log.Info().Stringer("signal", sig).Msg("stopping")
+	case <-ctx.Done():
+		log.Info().Msg("stopping")
+	case cause = <-d.failed:
+		log.Error().Err(cause).Msg("a listener failed, stopping")
+	}
+	return errors.Join(cause, d.stop(env))
+}
+
+func openAll(ctx context.Context, s *Settings) (listeners, error) {
+	var open listeners
+	for _, a := range s.Listen {
+		l, err := a.open(ctx, s.TrustedProxies)
+		if err != nil {
+			open.close()
+			return open, fmt.Errorf("listen %s: %w", a, err)
+		}
+		open.front = append(open.front, l)
+	}
+	if s.AdminListen == "" {
+		return open, nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.AdminListen)
+	if err != nil {
+		open.close()
+		return open, fmt.Errorf("admin-listen %s: %w", s.AdminListen, err)
+	}
+	open.admin = l
+	return open, nil
+}
+
+func newDaemon(s *Settings, log zerolog.Logger, engine Engine, tlsConfig *tls.Config) *daemon {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	d := &daemon{settings: s, log: log, engine: engine, failed: make(chan error, len(s.Listen)+1)}
+	d.front = &http.Server{
+		Handler:           only(s.Path, engine),
+		TLSConfig:         tlsConfig,
+		Protocols:         protocols,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          httpLog(log),
+	}
+	d.admin = &http.Server{
+		Handler:           d.adminHandler(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		WriteTimeout:      idleTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          httpLog(log),
+	}
+	return d
+}
+
+// only passes requests for path and what is below it, others get 404. It is no
+// http.ServeMux, which would redirect unclean paths and so lose POST bodies.
+func only(path string, h http.Handler) http.Handler {
+	below := strings.TrimSuffix(path, "/") + "/"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path && !strings.HasPrefix(r.URL.Path, below) {
+			http.NotFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (d *daemon) start(open listeners, withTLS bool) {
+	for i, l := range open.front {
+		secure := withTLS && !d.settings.Listen[i].Plain
+		go func() { d.failed <- d.serveOn(l, secure) }()
+		d.log.Info().Stringer("address", l.Addr()).Str("path", d.settings.Path).Bool("tls", secure).
+			Str("posture", string(d.settings.Posture)).Str("proxy", d.settings.Listen[i].Proxy).Msg("listening")
+	}
+	if open.admin != nil {
+		go func() { d.failed <- d.admin.Serve(open.admin) }()
+		d.log.Info().Stringer("address", open.admin.Addr()).Msg("admin listening")
+	}
+	d.ready.Store(true)
+}
+
+func (d *daemon) serveOn(l net.Listener, secure bool) error {
+	if secure {
+		return d.front.ServeTLS(l, "", "")
+	}
+	return d.front.Serve(l)
+}
+
+// stop ends the server within the deadline, in this order: not ready, held
+// polls answered, listeners and connections closed. A second signal ends it at
+// once.
+func (d *daemon) stop(env Env) error {
+	d.ready.Store(false)
+	ctx, cancel := contextWithTimeout(d.settings.ShutdownTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(d.engine.Shutdown(ctx), d.front.Shutdown(ctx)) }()
+	var err error
+	select {
+	case err = <-done:
+	case sig := <-env.Signals:
+		err = fmt.Errorf("ended at once by a second signal: %s", sig)
+		cancel()
+	}
+	err = errors.Join(err, d.front.Close(), d.admin.Close())
+	if err != nil {
+		d.log.Warn().Err(err).Msg("stopped before all connections had ended")
+		return err
+	}
+	d.log.Info().Msg("stopped")
+	return nil
+}
+
+// httpLog takes the lines of http.Server: a panic is an error, what peers do
+// wrong is for debugging only.
+func httpLog(log zerolog.Logger) *stdlog.Logger {
+	return stdlog.New(lineWriter(func(line string) {
+		level := zerolog.DebugLevel
+		if strings.Contains(line, "panic serving") {
+			level = zerolog.ErrorLevel
+		}
+		log.WithLevel(level).Str("component", "http").Msg(line)
+	}), "", 0)
+}
+
+// lineWriter is an io.Writer for whole lines.
+type lineWriter func(line string)
+
+// Write implements io.Writer.
+func (w lineWriter) Write(p []byte) (int, error) {
+	w(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
