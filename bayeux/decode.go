@@ -213,7 +213,7 @@ func (d *decoder) field(m *Message, key []byte, value Raw) {
 	case fieldID:
 		e.id, m.HasID = idText(value)
 	case fieldData:
-		m.Data = present(value) // [R-PB-5]
+		m.Data = value // null is a value, and passed on [R-PB-5]
 	case fieldSubscription:
 		m.Subscription = present(value)
 	case fieldExt:

@@ -81,7 +81,7 @@ func checkMessage(t *testing.T, want map[string]json.RawMessage, m *Message) {
 	} else {
 		require.Equal(t, string(id), m.ID)
 	}
-	require.Equal(t, modelPresent(want["data"]), m.Data)
+	require.Equal(t, want["data"], m.Data)
 	require.Equal(t, modelPresent(want["subscription"]), m.Subscription)
 	if m.Fault == nil {
 		require.Equal(t, modelPresent(want["ext"]), m.Ext)

@@ -33,7 +33,8 @@ type Message struct {
 	HasID bool
 	// ClientID is the session's id; empty when missing.
 	ClientID string
-	// Data is the payload; nil when missing or null ([R-PB-5]).
+	// Data is the payload; nil when missing ([R-PB-5]). A null is kept, for
+	// CometD passes it on.
 	Data Raw
 	// Ext is the extension object; nil when missing or null.
 	Ext Raw

@@ -77,7 +77,8 @@ func TestBroadcast(t *testing.T) {
 	m.Lazy = true
 	require.True(t, m.Broadcast(false).Lazy, "server code sets it")
 	// [R-PB-5]
-	requireEncoded(t, `{"channel":"/a"}`, decodeOne(t, `{"channel":"/a","data":null,"id":"1"}`).Broadcast(false))
+	requireEncoded(t, `{"channel":"/a","data":null}`, decodeOne(t, `{"channel":"/a","data":null,"id":"1"}`).Broadcast(false))
+	requireEncoded(t, `{"channel":"/a"}`, decodeOne(t, `{"channel":"/a","id":"1"}`).Broadcast(false))
 }
 
 func TestSetField(t *testing.T) {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,14 +26,15 @@ type port struct {
 	afterConnect atomic.Bool
 	// longest is the longest hold that was in force, in nanoseconds.
 	longest atomic.Int64
-	// processing tells that a WebSocket message is being processed.
-	processing atomic.Bool
-
 	mu sync.Mutex
 	// Guarded by mu.
 	sess   *session // whom the connection is for ([R-ID-5])
 	outbox []group
 	closed bool
+	// While a WebSocket message is processed, answers to held connects wait in
+	// late: its own replies go first ([R-WS-15, R-WS-22]).
+	processing bool
+	late       []group
 }
 
 // group is what answers one WebSocket message ([R-WS-10]).
@@ -73,6 +75,7 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 		w.sess.enter(transport.WebSocket)
 		p.attach(w.sess)
 	}
+	p.begin()
 	g := group{sess: w.sess}
 	for _, m := range batch {
 		if reply := w.message(ctx, m); reply != nil {
@@ -80,7 +83,7 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 		}
 		p.afterConnect.Store(m.Channel == metaConnect)
 	}
-	p.post(g)
+	p.finish(g)
 	if w.sess != nil {
 		w.sess.settle()
 		w.sess.releaseUser()
@@ -120,7 +123,7 @@ func (p *port) resolve(clientID string) *session {
 	p.mu.Lock()
 	own := p.sess
 	p.mu.Unlock()
-	if own != nil && (own.id == clientID || !own.isOver()) {
+	if own != nil && !own.isOver() {
 		if own.id != clientID {
 			return nil
 		}
@@ -177,13 +180,46 @@ func (s *session) detach(p *port) {
 	})
 }
 
+// ahead returns how many groups leave before the one whose connect reply takes
+// retained messages along: those two stay together (WIRE 16), and nothing else
+// joins them.
+func ahead(s *session, groups []group) int {
+	if s == nil || !s.Retaining() {
+		return 0
+	}
+	i := slices.IndexFunc(groups, func(g group) bool { return g.sess == s && answersConnect(g.replies) })
+	return max(i, 0)
+}
+
 func (p *port) post(g group) {
 	if g.handshake == nil && len(g.replies) == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.outbox = append(p.outbox, g)
+	if p.processing {
+		p.late = append(p.late, g)
+	} else {
+		p.outbox = append(p.outbox, g)
+	}
+}
+
+// begin starts the processing of a WebSocket message, finish ends it with its
+// replies.
+func (p *port) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.processing = true
+}
+
+func (p *port) finish(g group) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(g.replies) > 0 {
+		p.outbox = append(p.outbox, g)
+	}
+	p.outbox = append(p.outbox, p.late...)
+	p.processing, p.late = false, nil
 }
 
 // release implements holder: a held connect is answered, or silently dropped
@@ -222,8 +258,8 @@ func (p *port) Idle() time.Duration {
 func (p *port) Closed(string) {
 	p.mu.Lock()
 	s, first := p.sess, !p.closed
-	left := p.outbox
-	p.closed, p.sess, p.outbox = true, nil, nil
+	left := append(p.outbox, p.late...)
+	p.closed, p.sess, p.outbox, p.late = true, nil, nil, nil
 	p.mu.Unlock()
 	if !first {
 		return
@@ -248,6 +284,12 @@ func (p *port) Take(ctx context.Context, limit int) transport.Output {
 	p.mu.Unlock()
 	if len(groups) > 0 && groups[0].handshake != nil {
 		return p.takeHandshake(ctx, groups, limit)
+	}
+	if n := ahead(s, groups); n > 0 {
+		p.putBack(groups[n:])
+		out := transport.Output{More: true, Done: func(int, bool) {}}
+		p.fill(ctx, &out, s, groups[:n], nil)
+		return out
 	}
 	var lease *queue.Lease
 	if s != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,7 +44,7 @@ func (p *pass) publish(ctx context.Context, s *session, m *bayeux.Message) *baye
 // ([R-PB-2, R-SP-4]). Meta channels are refused whatever the policy says
 // ([R-PB-3]).
 func (p *pass) mayPublish(ctx context.Context, s *session, name channels.Name, m *bayeux.Message) *bayeux.Error {
-	if name.IsMeta() {
+	if name.IsMeta() || strings.HasPrefix(m.Channel, channels.MetaPrefix) {
 		operation := bayeux.DeniedChannelCreate
 		if isMeta(name) {
 			operation = bayeux.DeniedPublish
@@ -77,7 +78,7 @@ func isMeta(name channels.Name) bool {
 
 // roomForChannel bounds the channels that clients can make the server keep.
 func (srv *Server) roomForChannel(operation string) *bayeux.Error {
-	if n, _ := srv.router.Stats(); n < maxChannels {
+	if srv.router.Len() < maxChannels {
 		return nil
 	}
 	srv.stats.limit("channels")
@@ -141,8 +142,8 @@ func (srv *Server) spread(ctx context.Context, from *session, name channels.Name
 	buf, _ := srv.receivers.Get().(*[]router.Receiver[session])
 	list, delivery := srv.router.Collect(name, (*buf)[:0])
 	b := broadcast{srv: srv, from: from, m: m, now: srv.now()}
+	b.delivery = delivery
 	b.lazy = m.Lazy || delivery.Lazy // [R-DL-6]
-	b.lazyTimeout = delivery.LazyTimeout
 	echo := srv.broadcastToPublisher && !from.silent()
 	for _, r := range list {
 		if r.S == from && (!echo || r.NoEcho) {
@@ -169,13 +170,13 @@ func (s *session) silent() bool {
 
 // broadcast is one message on its way to many sessions.
 type broadcast struct {
-	srv         *Server
-	from        *session
-	m           *bayeux.Message
-	now         time.Time
-	lazy        bool
-	lazyTimeout time.Duration
-	frozen      *bayeux.Frozen
+	srv      *Server
+	from     *session
+	m        *bayeux.Message
+	now      time.Time
+	lazy     bool
+	delivery router.Delivery
+	frozen   *bayeux.Frozen
 }
 
 func (b *broadcast) to(ctx context.Context, s *session) {
@@ -185,9 +186,9 @@ func (b *broadcast) to(ctx context.Context, s *session) {
 	}
 	var until time.Time
 	if b.lazy {
-		wait := b.lazyTimeout
-		if wait <= 0 {
-			wait = b.srv.settings[s.home.transport].maxLazy
+		wait := b.srv.settings[s.home.transport].maxLazy
+		if b.delivery.Lazy {
+			wait = b.delivery.Timeout(wait)
 		}
 		if wait > 0 {
 			until = b.now.Add(wait)

@@ -124,7 +124,7 @@ func (s *session) noteLocked(eff machine.Effects, h holder, now time.Time) work 
 		w.wait, w.mine = s.tail, make(chan struct{})
 		s.tail = w.mine
 	}
-	w.wake = s.nextLocked()
+	w.wake = s.nextLocked(now)
 	return w
 }
 
@@ -159,16 +159,18 @@ func (s *session) onlyLocked(p *port) bool {
 }
 
 // nextLocked is when the session wants to be looked at again. Expiry is
-// rounded up to the next sweep ([R-EX-1]).
-func (s *session) nextLocked() time.Time {
-	if s.over {
-		return time.Time{}
-	}
+// rounded up to the next sweep ([R-EX-1]). A hold outlives a session that was
+// removed ([R-CN-17]). Lazy messages whose time has passed wait for whatever
+// takes messages next.
+func (s *session) nextLocked(now time.Time) time.Time {
 	next := s.machine.Deadline()
+	if s.over {
+		return next
+	}
 	if _, _, _, held := s.machine.Held(); !held && !next.IsZero() {
 		next = s.srv.nextSweep(next)
 	}
-	if lazy := s.queue.LazyDeadline(); !lazy.IsZero() && (next.IsZero() || lazy.Before(next)) {
+	if lazy := s.queue.LazyDeadline(); lazy.After(now) && (next.IsZero() || lazy.Before(next)) {
 		next = lazy
 	}
 	return next
@@ -391,7 +393,9 @@ func (s *session) CloseBatch(reply *bayeux.Message) int64 { return reply.Batch()
 func (s *session) Acknowledge(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.queue.Acknowledge(n)
+	waiting := s.queue.Pending(s.srv.now())
+	// What waits anyway makes the answer immediate without further ado.
+	return s.queue.Acknowledge(n) && !waiting
 }
 
 // SetTimeout implements bayeux.Timing.

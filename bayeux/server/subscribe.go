@@ -85,7 +85,7 @@ func (p *pass) unsubscribe(s *session, m *bayeux.Message) *bayeux.Message {
 	for _, n := range names {
 		var e *bayeux.Error
 		switch {
-		case n.IsMeta():
+		case isMeta(n):
 			e = bayeux.ErrUnsubscribeFailed
 		case !p.srv.router.Exists(n):
 			e = bayeux.ErrChannelMissing

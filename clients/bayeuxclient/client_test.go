@@ -243,20 +243,17 @@ func TestStart(t *testing.T) {
 	})
 	t.Run("a WebSocket is not struck off while nothing works", func(t *testing.T) {
 		bubble(t, func(t *testing.T, s *fake) {
-			down := true
 			s.noWS = 503
 			s.on(func(via string, m *bayeux.Message) *verdict {
-				if down {
-					return refuse(via, m)
-				}
-				return nil
+				return refuse(via, m)
 			})
 			o := s.options()
 			o.RetryStart = true
 			time.AfterFunc(30*time.Second, func() {
+				s.on(nil)
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				down, s.noWS = false, 0
+				s.noWS = 0
 			})
 			c := s.dial(o)
 			require.Equal(t, bayeuxclient.WebSocket, c.Transport())

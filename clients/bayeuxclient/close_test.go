@@ -135,6 +135,7 @@ func TestDisconnectUnanswered(t *testing.T) {
 
 		s.on(nil)
 		c = s.dial(s.options(transport))
+		time.Sleep(time.Second)
 		s.on(func(_ string, m *bayeux.Message) *verdict {
 			if m.Channel == "/meta/disconnect" {
 				return &verdict{silent: true, wait: time.Hour}
@@ -160,8 +161,10 @@ func TestContextEnds(t *testing.T) {
 		})
 		f := func(*bayeux.Message) {}
 		for name, call := range map[string]func(context.Context) error{
-			"publish":   func(ctx context.Context) error { return c.Publish(ctx, "/a", 1) },
-			"batch":     func(ctx context.Context) error { return c.Batch(ctx, func(b *bayeuxclient.Batch) { b.Publish("/a", 1) }) },
+			"publish": func(ctx context.Context) error { return c.Publish(ctx, "/a", 1) },
+			"batch": func(ctx context.Context) error {
+				return c.Batch(ctx, func(b *bayeuxclient.Batch) { b.Publish("/a", 1) })
+			},
 			"subscribe": func(ctx context.Context) error { _, err := c.Subscribe(ctx, "/a", f); return err },
 			"request":   func(ctx context.Context) error { _, err := c.Request(ctx, "/service/a", 1); return err },
 		} {

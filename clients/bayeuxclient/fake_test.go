@@ -33,6 +33,7 @@ type fake struct {
 	server   *http.Server
 	done     chan struct{}
 
+	scripts  sync.Mutex
 	mu       sync.Mutex
 	script   func(via string, m *bayeux.Message) *verdict
 	noWS     int // status for upgrades, 0 to accept
@@ -41,7 +42,7 @@ type fake struct {
 	sessions map[string]*fakeSession
 	made     int
 	seen     []seen
-	sockets  map[*websocket.Conn]bool
+	sockets  map[*fakeSocket]bool
 	clients  []*bayeuxclient.Client
 	cookies  []string // of the requests
 	headers  []http.Header
@@ -69,9 +70,10 @@ type fakeSession struct {
 	queue  []stored
 	wake   chan struct{}
 	polled bool
+	ended  bool
 	acks   bool
 	batch  int64
-	socket *websocket.Conn
+	socket *fakeSocket
 }
 
 type stored struct {
@@ -83,7 +85,7 @@ func newFake(t testing.TB) *fake {
 	f := &fake{
 		t: t, done: make(chan struct{}), listener: testkit.Listen(), hold: 20 * time.Second,
 		types:    `["websocket","long-polling"]`,
-		sessions: map[string]*fakeSession{}, sockets: map[*websocket.Conn]bool{},
+		sessions: map[string]*fakeSession{}, sockets: map[*fakeSocket]bool{},
 	}
 	f.server = &http.Server{Handler: f} //nolint:gosec // memory only
 	go func() { _ = f.server.Serve(f.listener) }()
@@ -104,7 +106,7 @@ func (f *fake) cutSockets() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.sockets {
-		_ = s.CloseNow()
+		_ = s.conn.CloseNow()
 	}
 }
 
@@ -209,10 +211,26 @@ func (s *fakeSession) takeLocked() []*bayeux.Message {
 	return out
 }
 
-func write(s *websocket.Conn, ms []*bayeux.Message) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = s.Write(ctx, websocket.MessageText, bayeux.AppendBatch(nil, ms))
+// fakeSocket writes from a goroutine of its own, so that no lock is held while
+// a client does not read.
+type fakeSocket struct {
+	conn *websocket.Conn
+	out  chan []byte
+}
+
+func write(s *fakeSocket, ms []*bayeux.Message) { s.out <- bayeux.AppendBatch(nil, ms) }
+
+func (s *fakeSocket) pump(ctx context.Context) {
+	for {
+		select {
+		case body := <-s.out:
+			if s.conn.Write(ctx, websocket.MessageText, body) != nil {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -263,15 +281,17 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *fake) serveSocket(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, nil)
+	ws, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		return
 	}
+	conn := &fakeSocket{conn: ws, out: make(chan []byte, 10_000)}
 	f.mu.Lock()
 	f.sockets[conn] = true
 	f.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	var held sync.WaitGroup
+	held.Go(func() { conn.pump(ctx) })
 	defer func() {
 		f.mu.Lock()
 		delete(f.sockets, conn)
@@ -282,11 +302,11 @@ func (f *fake) serveSocket(w http.ResponseWriter, r *http.Request) {
 		}
 		f.mu.Unlock()
 		cancel()
-		_ = conn.CloseNow()
+		_ = ws.CloseNow()
 		held.Wait()
 	}()
 	for {
-		_, body, err := conn.Read(ctx)
+		_, body, err := ws.Read(ctx)
 		if err != nil {
 			return
 		}
@@ -302,12 +322,12 @@ func (f *fake) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (f *fake) reply(ctx context.Context, conn *websocket.Conn, ms []*bayeux.Message) {
+func (f *fake) reply(ctx context.Context, conn *fakeSocket, ms []*bayeux.Message) {
 	var replies []*bayeux.Message
 	for _, m := range ms {
 		v := f.answer(ctx, bayeuxclient.WebSocket, conn, m)
 		if v.cut || v.status != 0 {
-			_ = conn.CloseNow()
+			_ = conn.conn.CloseNow()
 			return
 		}
 		for _, p := range v.pushed {
@@ -323,13 +343,16 @@ func (f *fake) reply(ctx context.Context, conn *websocket.Conn, ms []*bayeux.Mes
 }
 
 // answer asks the script, and else does what a server does.
-func (f *fake) answer(ctx context.Context, via string, conn *websocket.Conn, m *bayeux.Message) *verdict {
+func (f *fake) answer(ctx context.Context, via string, conn *fakeSocket, m *bayeux.Message) *verdict {
 	f.mu.Lock()
 	f.seen = append(f.seen, seen{time.Now(), via, m})
 	script := f.script
 	f.mu.Unlock()
 	if script != nil {
-		if v := script(via, m); v != nil {
+		f.scripts.Lock() // Scripts keep state of their own.
+		v := script(via, m)
+		f.scripts.Unlock()
+		if v != nil {
 			if v.wait > 0 && !f.pause(ctx, v.wait) {
 				return &verdict{cut: true}
 			}
@@ -358,7 +381,7 @@ func (f *fake) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (f *fake) usual(ctx context.Context, conn *websocket.Conn, m *bayeux.Message) *verdict {
+func (f *fake) usual(ctx context.Context, conn *fakeSocket, m *bayeux.Message) *verdict {
 	reply := m.Reply().Succeed(true)
 	if m.Channel == "/meta/handshake" {
 		f.welcome(m, reply)
@@ -384,6 +407,7 @@ func (f *fake) usual(ctx context.Context, conn *websocket.Conn, m *bayeux.Messag
 		return f.connectLocked(ctx, s, m, reply)
 	case "/meta/disconnect":
 		delete(f.sessions, s.id)
+		s.ended = true
 		close(s.wake)
 		s.wake = make(chan struct{})
 	case "/meta/subscribe":
@@ -434,7 +458,7 @@ func (f *fake) connectLocked(ctx context.Context, s *fakeSession, m, reply *baye
 		if ctx.Err() != nil {
 			return &verdict{cut: true}
 		}
-		if f.sessions[s.id] == nil {
+		if s.ended {
 			reply.Advice = bayeux.Raw(`{"reconnect":"none"}`)
 		}
 	}
@@ -465,6 +489,12 @@ func (s *states) all() []bayeuxclient.State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]bayeuxclient.State(nil), s.list...)
+}
+
+func (s *states) err(i int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.errs[i]
 }
 
 // inbox collects the data of messages.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/halleypush/halley/clients/bayeuxclient"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,6 +34,12 @@ func cells() []cell {
 					return newNodeClient(t, nodeOptions{Major: major, URL: base, Transport: transport, Ack: ack})
 				}})
 			}
+		}
+		for _, transport := range []string{bayeuxclient.LongPolling, bayeuxclient.WebSocket} {
+			all = append(all, cell{"bayeuxclient " + transport + " " + suffix, transport, ack, func(t *testing.T, base string) client {
+				t.Helper()
+				return newGoClient(t, base, transport, ack)
+			}})
 		}
 		for _, jsonp := range []bool{false, true} {
 			transport := map[bool]string{true: "callback-polling", false: "long-polling"}[jsonp]

@@ -75,8 +75,7 @@ func (p Program) report(err error) int {
 		return exitOK
 	}
 	_, _ = fmt.Fprintln(p.Stderr, "halley:", err)
-	var usage *serve.UsageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[*serve.UsageError](err); ok {
 		return exitUsage
 	}
 	return exitFailure

@@ -109,7 +109,7 @@ func (s *Session) answer(in Input) *bayeux.Message {
 	case BrowserPoll:
 		reply.Advice = s.poll(in).Raw() // [R-MC-2]
 		// The client keeps that interval until it is told another.
-		s.advised = ""
+		s.advised = advisedPoll
 	case BrowserFree:
 		s.advise(reply)
 	}
@@ -121,7 +121,7 @@ func (s *Session) answer(in Input) *bayeux.Message {
 // not extend the session's life ([R-MC-6]).
 func (s *Session) poll(in Input) *bayeux.Advice {
 	a := &bayeux.Advice{Reconnect: bayeux.ReconnectRetry}
-	if s.due() {
+	if s.due() && s.advised != advisedPoll {
 		a = s.full()
 	}
 	interval := in.MultiInterval

@@ -43,6 +43,5 @@ func (s *Session) end(final State, reason Reason) Reason {
 		return ""
 	}
 	s.enter(final)
-	s.clock.stop()
 	return reason
 }

@@ -21,7 +21,6 @@ type Lease struct {
 
 	id          uint64
 	first, last uint64 // range of seq
-	done        bool
 }
 
 // Retain turns retained delivery on. It stays on.
@@ -70,7 +69,7 @@ func (q *Queue) fill(l *Lease, limit int) {
 			continue
 		}
 		room -= len(e.f.JSON) + 1
-		if q.retaining && (e.batch == 0 || e.batch > l.Batch) {
+		if q.retaining && e.batch == 0 {
 			e.batch = l.Batch
 		}
 		q.set(e, l.id, false)
@@ -101,11 +100,7 @@ func (q *Queue) leave(e *entry, l *Lease) {
 // from the lease meanwhile is none of its business ([R-ACK-12]). Further calls
 // do nothing.
 func (q *Queue) Done(l *Lease, n int) {
-	if l == nil || l.done {
-		return
-	}
-	l.done = true
-	if len(l.Messages) == 0 {
+	if l == nil || len(l.Messages) == 0 {
 		return
 	}
 	start, _ := slices.BinarySearchFunc(q.entries, l.first, func(e entry, seq uint64) int {

@@ -294,7 +294,7 @@ func checkTotal(t *testing.T, total *Total, models []*model) {
 }
 
 func TestModel(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(25) {
 		random := rand.New(rand.NewPCG(seed, 7))
 		script := make([]byte, 3*200)
 		for i := range script {
@@ -321,7 +321,7 @@ func FuzzQueue(f *testing.F) {
 
 // A snapshot behaves as its queue does once every lease is given up.
 func TestSnapshotModel(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range uint64(25) {
 		random := rand.New(rand.NewPCG(seed, 11))
 		q := New(Limits{}, nil)
 		if seed%2 == 0 {

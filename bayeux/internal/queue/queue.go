@@ -179,7 +179,7 @@ func (q *Queue) tidy() {
 	for q.entries[front].f == nil {
 		front++
 	}
-	if front > 0 && front == q.empty && front <= len(q.entries)/2 {
+	if front == q.empty {
 		q.entries = q.entries[front:]
 		q.empty = 0
 		return

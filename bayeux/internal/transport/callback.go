@@ -124,14 +124,16 @@ func appendScript(dst, json []byte) []byte {
 			return append(dst, json...)
 		}
 		dst = append(dst, json[:i]...)
+		width := 3
 		switch json[i+2] {
 		case 0xa8:
 			dst = append(dst, `\u2028`...)
 		case 0xa9:
 			dst = append(dst, `\u2029`...)
 		default:
-			dst = append(dst, json[i:i+3]...)
+			width = 2 // The third byte may begin another where text is not UTF-8.
+			dst = append(dst, json[i:i+width]...)
 		}
-		json = json[i+3:]
+		json = json[i+width:]
 	}
 }

@@ -124,7 +124,7 @@ func TestScriptEscapes(t *testing.T) { // [R-JP-6]
 		"\xe2\x80":                 "\xe2\x80",
 		"\xe2":                     "\xe2",
 		"\xe2\xe2\x80\xa8":         "\xe2" + `\u2028`,
-		"\xe2\x80\xe2\x80\xa8\xa8": "\xe2\x80\xe2\x80\xa8\xa8",
+		"\xe2\x80\xe2\x80\xa8\xa8": "\xe2\x80" + `\u2028` + "\xa8",
 	} {
 		require.Equal(t, want, string(appendScript(nil, []byte(in))), "%q", in)
 	}

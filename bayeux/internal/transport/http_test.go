@@ -3,8 +3,10 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -286,3 +288,26 @@ func TestObserver(t *testing.T) {
 	require.Equal(t, 1, seen.limit(limitBody))
 	require.Equal(t, 1, seen.event(EventRequest))
 }
+
+func BenchmarkPublish(b *testing.B) {
+	hub := hubOf(&fakeExchange{out: replies(`{"channel":"/a","id":"7","successful":true}`)})
+	h := NewHandler(hub, Options{})
+	body := `[{"channel":"/a","id":"7","clientId":"0123456789abcdefghijklmnop","data":{"text":"hello"}}]`
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/cometd", nil)
+	r.Header.Set("Content-Type", "application/json;charset=UTF-8")
+	r.Header.Set("Cookie", "BAYEUX_BROWSER=0123456789abcdef")
+	r.ContentLength = int64(len(body))
+	b.ReportAllocs()
+	for b.Loop() {
+		hub.origins, hub.batches = hub.origins[:0], hub.batches[:0]
+		r.Body = io.NopCloser(strings.NewReader(body))
+		h.ServeHTTP(&nullWriter{header: http.Header{}}, r)
+	}
+}
+
+type nullWriter struct{ header http.Header }
+
+func (w *nullWriter) Header() http.Header         { return w.header }
+func (w *nullWriter) WriteHeader(int)             {}
+func (w *nullWriter) Write(p []byte) (int, error) { return len(p), nil }
+func (w *nullWriter) FlushError() error           { return nil }

@@ -116,6 +116,19 @@ func (e *fakeExchange) wakeUp() {
 	wake()
 }
 
+// taken and ended count the calls of Take and of Done.
+func (e *fakeExchange) taken() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.takes
+}
+
+func (e *fakeExchange) ended() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.dones)
+}
+
 // requireDone checks that the lease was ended once and not abandoned.
 func (e *fakeExchange) requireDone(t *testing.T, sent int, replied bool) {
 	t.Helper()

@@ -584,12 +584,13 @@ func TestWebSocketCloseTimeout(t *testing.T) {
 	})
 }
 
-// An extension that blocks does not hold up the end for longer than its ctx.
+// An extension that blocks does not hold up the end: its ctx is over.
 func TestWebSocketEndsReceive(t *testing.T) {
 	e := newWSEnv(t, WSOptions{})
 	entered := make(chan struct{})
-	e.hub.receive = func(*wsPort, []*bayeux.Message) error {
+	e.hub.receive = func(p *wsPort, _ []*bayeux.Message) error {
 		close(entered)
+		<-p.ended
 		return nil
 	}
 	stop := e.dialTCP("", nil)

@@ -42,18 +42,20 @@ type wsPort struct {
 	outputs []Output
 	limits  []int
 	batches [][]*bayeux.Message
+	ended   <-chan struct{} // of the last Receive
 	leases  []wsLease
 	closed  []string
 	gone    chan struct{}
 }
 
-func (p *wsPort) Receive(_ context.Context, batch []*bayeux.Message) error {
+func (p *wsPort) Receive(ctx context.Context, batch []*bayeux.Message) error {
 	if p.receiving.Add(1) != 1 {
 		p.t.Error("two Receives at a time")
 	}
 	defer p.receiving.Add(-1)
 	p.mu.Lock()
 	p.batches = append(p.batches, batch)
+	p.ended = ctx.Done()
 	late, receive := len(p.closed) > 0, p.receive
 	p.mu.Unlock()
 	if late {

@@ -92,7 +92,7 @@ func (c *Command) Run(ctx context.Context, env Env) error {
 	case c.PrintConfig != "":
 		return settings.print(env.Stdout, string(c.PrintConfig))
 	case c.CheckConfig:
-		return settings.check(env)
+		return settings.check(ctx, env)
 	default:
 		return serve(ctx, settings, env)
 	}

@@ -52,8 +52,10 @@ func flagTable() []setting {
 
 // flagNames are the keys that a file may have.
 func flagNames() []string {
-	names := []string{"options", "limits"}
-	for _, f := range flagTable() {
+	table := flagTable()
+	names := make([]string, 0, len(table)+2)
+	names = append(names, "options", "limits")
+	for _, f := range table {
 		names = append(names, f.name)
 	}
 	return names

@@ -32,8 +32,9 @@ func limitTable() []limit {
 }
 
 func limitNames() []string {
-	var names []string
-	for _, l := range limitTable() {
+	table := limitTable()
+	names := make([]string, 0, len(table))
+	for _, l := range table {
 		names = append(names, l.name)
 	}
 	return names

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -247,7 +248,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 }
 
 // check does all that can be done without a listener.
-func (s *Settings) check(env Env) error {
+func (s *Settings) check(ctx context.Context, env Env) error {
 	if _, err := s.tlsConfig(); err != nil {
 		return err
 	}
@@ -255,7 +256,7 @@ func (s *Settings) check(env Env) error {
 	if err != nil {
 		return &UsageError{Reason: err.Error()}
 	}
-	ctx, cancel := contextWithTimeout(s.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.ShutdownTimeout)
 	defer cancel()
 	if err := engine.Shutdown(ctx); err != nil {
 		return errors.Join(errors.New("check: the engine does not stop"), err)

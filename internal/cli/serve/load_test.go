@@ -287,7 +287,7 @@ func TestAdminAddress(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	require.Equal(t, "maxInterval", nearest("MAXINTERVAL", []string{"interval", "maxInterval"}))
-	require.Equal(t, "", nearest("a", nil))
+	require.Empty(t, nearest("a", nil))
 	require.Equal(t, 3, distance("kitten", "sitting"))
 	require.Equal(t, 3, distance("", "abc"))
 }

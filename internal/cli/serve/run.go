@@ -79,7 +79,7 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	case cause = <-d.failed:
 		log.Error().Err(cause).Msg("a listener failed, stopping")
 	}
-	return errors.Join(cause, d.stop(env))
+	return errors.Join(cause, d.stop(context.WithoutCancel(ctx), env))
 }
 
 func openAll(ctx context.Context, s *Settings) (listeners, error) {
@@ -167,9 +167,9 @@ func (d *daemon) serveOn(l net.Listener, secure bool) error {
 // stop ends the server within the deadline, in this order: not ready, held
 // polls answered, listeners and connections closed. A second signal ends it at
 // once.
-func (d *daemon) stop(env Env) error {
+func (d *daemon) stop(ctx context.Context, env Env) error {
 	d.ready.Store(false)
-	ctx, cancel := contextWithTimeout(d.settings.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.settings.ShutdownTimeout)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- errors.Join(d.engine.Shutdown(ctx), d.front.Shutdown(ctx)) }()

@@ -154,6 +154,25 @@ func get(t *testing.T, c *http.Client, url string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
+// hold makes a request that the engine holds; its status comes later, 0 if it
+// failed.
+func hold(t *testing.T, c *http.Client, base string) <-chan int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/cometd/hold", nil)
+	require.NoError(t, err)
+	status := make(chan int, 1)
+	go func() {
+		res, err := c.Do(req)
+		if err != nil {
+			status <- 0
+			return
+		}
+		status <- res.StatusCode
+		_ = res.Body.Close()
+	}()
+	return status
+}
+
 func TestServesItsPathOnly(t *testing.T) {
 	f := newFake()
 	r := start(t, f, "--path", "/bayeux/", "--set", "timeout=1")
@@ -248,11 +267,7 @@ func TestAdmin(t *testing.T) {
 
 	// While a poll is held and the engine does not let go, the stop goes on.
 	f.stubborn = true
-	held := make(chan int, 1)
-	go func() {
-		status, _ := get(t, c, front+"/cometd/hold")
-		held <- status
-	}()
+	held := hold(t, c, front)
 	<-f.holding
 	r.signals <- syscall.SIGTERM
 	require.Equal(t, "engine", <-f.order)
@@ -274,11 +289,7 @@ func TestGracefulStop(t *testing.T) {
 	f := newFake()
 	r := start(t, f)
 	address := r.address("listening")
-	held := make(chan int, 1)
-	go func() {
-		status, _ := get(t, client(t, &http.Transport{}), "http://"+address+"/cometd/hold")
-		held <- status
-	}()
+	held := hold(t, client(t, &http.Transport{}), "http://"+address)
 	<-f.holding
 	require.NoError(t, r.stop())
 	require.Equal(t, 200, <-held)

@@ -52,7 +52,7 @@ func counter(name, help string, value uint64) Sample {
 
 // each makes a sample of each entry, in the order of the keys.
 func each(name, help, label string, values map[string]uint64) []Sample {
-	var all []Sample
+	all := make([]Sample, 0, len(values))
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		s := counter(name, help, values[key])
 		s.Label, s.LabelValue = label, key
