@@ -181,10 +181,10 @@ func (s *session) detach(p *port) {
 }
 
 // ahead returns how many groups leave before the one whose connect reply takes
-// retained messages along: those two stay together (WIRE 16), and nothing else
-// joins them.
-func ahead(s *session, groups []group) int {
-	if s == nil || !s.Retaining() {
+// the messages along, where messages leave with connect replies only: those
+// two stay together ([R-WS-15], WIRE 16).
+func (p *port) ahead(s *session, groups []group) int {
+	if s == nil || !s.only(p) {
 		return 0
 	}
 	i := slices.IndexFunc(groups, func(g group) bool { return g.sess == s && answersConnect(g.replies) })
@@ -285,7 +285,7 @@ func (p *port) Take(ctx context.Context, limit int) transport.Output {
 	if len(groups) > 0 && groups[0].handshake != nil {
 		return p.takeHandshake(ctx, groups, limit)
 	}
-	if n := ahead(s, groups); n > 0 {
+	if n := p.ahead(s, groups); n > 0 {
 		p.putBack(groups[n:])
 		out := transport.Output{More: true, Done: func(int, bool) {}}
 		p.fill(ctx, &out, s, groups[:n], nil)

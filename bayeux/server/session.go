@@ -158,6 +158,12 @@ func (s *session) onlyLocked(p *port) bool {
 	return s.connectOnly || p != nil && p.settings.deliverOnly
 }
 
+func (s *session) only(p *port) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.onlyLocked(p)
+}
+
 // nextLocked is when the session wants to be looked at again. Expiry is
 // rounded up to the next sweep ([R-EX-1]). A hold outlives a session that was
 // removed ([R-CN-17]). Lazy messages whose time has passed wait for whatever

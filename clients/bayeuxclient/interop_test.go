@@ -12,6 +12,7 @@ import (
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/channels"
 	"github.com/halleypush/halley/clients/bayeuxclient"
 	"github.com/halleypush/halley/extensions/ack"
 )
@@ -19,7 +20,7 @@ import (
 // realServer runs the server of this module on a port of its own.
 func realServer(t *testing.T) (*server.Server, string) {
 	t.Helper()
-	srv, err := server.New(server.Config{Extensions: []bayeux.Extension{ack.New()}})
+	srv, err := server.New(server.Config{Policy: guarded{}, Extensions: []bayeux.Extension{ack.New()}})
 	require.NoError(t, err)
 	_, err = srv.Listen("/service/echo", func(ctx context.Context, from bayeux.Session, m *bayeux.Message) error {
 		return from.Deliver(ctx, m.Channel, m.Data)
@@ -34,6 +35,16 @@ func realServer(t *testing.T) (*server.Server, string) {
 		h.Close()
 	})
 	return srv, h.URL + "/cometd"
+}
+
+// guarded refuses one channel.
+type guarded struct{ bayeux.DefaultPolicy }
+
+func (guarded) CanPublish(_ context.Context, _ bayeux.Session, ch channels.Name, _ *bayeux.Message) error {
+	if ch == "/secret" {
+		return bayeux.Deny("not_yours")
+	}
+	return nil
 }
 
 // Two clients of each transport, with and without ack, against the server of
@@ -85,10 +96,8 @@ func talk(ctx context.Context, t *testing.T, url string, o bayeuxclient.Options)
 	require.Equal(t, `"hi"`, <-echo)
 
 	var refusal *bayeux.Error
-	_, err = reader.Subscribe(ctx, "/a/b", take)
-	require.NoError(t, err)
-	err = writer.Publish(ctx, "/x/{v}/*", 1)
-	require.ErrorAs(t, err, &refusal)
+	require.ErrorAs(t, writer.Publish(ctx, "/secret", 1), &refusal)
+	require.Equal(t, "403:not_yours:publish_denied", refusal.Error())
 	for _, c := range []*bayeuxclient.Client{reader, writer} {
 		require.NoError(t, c.Disconnect(ctx))
 		<-c.Done()

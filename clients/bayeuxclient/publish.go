@@ -142,6 +142,9 @@ func (c *Client) Batch(ctx context.Context, fill func(*Batch)) error {
 	}
 	unlock, err := c.topics.lock(ctx, b.subscribes())
 	if err != nil {
+		for _, r := range b.results {
+			r.err = err
+		}
 		return err
 	}
 	defer unlock()

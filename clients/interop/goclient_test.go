@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/clients/bayeuxclient"
-	"github.com/stretchr/testify/require"
 )
 
 // goClient is this module's own client under the command of a scenario.
@@ -46,8 +47,10 @@ func (g *goClient) Incoming(_ context.Context, _ bayeux.Session, m *bayeux.Messa
 		return nil
 	}
 	ack, _ := m.ExtMember("ack")
-	g.box.add(event{Kind: "meta", Channel: m.Channel, OK: m.OK(), ClientID: m.ClientID, Error: m.Error,
-		Subscription: m.Subscription, Advice: m.Advice, Ack: ack, Transport: g.c.Transport()})
+	g.box.add(event{
+		Kind: "meta", Channel: m.Channel, OK: m.OK(), ClientID: m.ClientID, Error: m.Error,
+		Subscription: m.Subscription, Advice: m.Advice, Ack: ack, Transport: g.c.Transport(),
+	})
 	return nil
 }
 

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/halleypush/halley/clients/bayeuxclient"
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/clients/bayeuxclient"
 )
 
 // cell is one client on one transport.

@@ -43,8 +43,10 @@ func newNodeClient(t *testing.T, o nodeOptions) *nodeClient {
 	t.Helper()
 	arg, err := json.Marshal(o)
 	require.NoError(t, err)
-	c := &nodeClient{proc: exec.Command("node", "driver.mjs", string(arg)), box: newInbox(), log: &tail{limit: 16 << 10},
-		done: make(chan struct{}), waiting: map[int]chan event{}}
+	c := &nodeClient{
+		proc: exec.Command("node", "driver.mjs", string(arg)), box: newInbox(), log: &tail{limit: 16 << 10},
+		done: make(chan struct{}), waiting: map[int]chan event{},
+	}
 	c.proc.Dir = "js"
 	c.proc.Stderr = c.log
 	endWithParent(c.proc)

@@ -66,8 +66,10 @@ type rawClient struct {
 func newRawClient(t *testing.T, base string, jsonp, ack bool) *rawClient {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &rawClient{url: base, jsonp: jsonp, ack: ack, box: newInbox(), ctx: ctx, cancel: cancel, subs: map[string]bool{},
-		http: &http.Client{Transport: &http.Transport{}, Timeout: 15 * time.Second}}
+	c := &rawClient{
+		url: base, jsonp: jsonp, ack: ack, box: newInbox(), ctx: ctx, cancel: cancel, subs: map[string]bool{},
+		http: &http.Client{Transport: &http.Transport{}, Timeout: 15 * time.Second},
+	}
 	t.Cleanup(c.Close)
 	return c
 }
@@ -289,8 +291,10 @@ func (c *rawClient) note(m rawMessage) {
 		}
 	}
 	c.mu.Unlock()
-	e := event{Kind: "meta", Channel: m.Channel, OK: m.ok(), ClientID: m.ClientID, Error: m.Error,
-		Subscription: m.Subscription, Transport: c.connectionType()}
+	e := event{
+		Kind: "meta", Channel: m.Channel, OK: m.ok(), ClientID: m.ClientID, Error: m.Error,
+		Subscription: m.Subscription, Transport: c.connectionType(),
+	}
 	if m.Ext != nil {
 		e.Ack = m.Ext.Ack
 	}

@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/halleypush/halley/internal/hostileproxy"
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/hostileproxy"
 )
 
 // outage is how long the network is gone in the scenarios that drop it.

@@ -49,6 +49,7 @@ func arrows() map[string][]string {
 		"internal/testkit":          {"bayeux", "channels"},
 		"internal/hostileproxy":     {},
 		"internal/archtest":         {},
+		"internal/load":             {},
 		"internal/testsum":          {},
 	}
 }

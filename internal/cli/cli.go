@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/halleypush/halley/internal/cli/pubsub"
 	"github.com/halleypush/halley/internal/cli/serve"
 	"github.com/halleypush/halley/internal/cli/version"
 )
@@ -34,6 +35,8 @@ type Program struct {
 // commands are the commands of the program.
 type commands struct {
 	Serve   serve.Command   `cmd:"" help:"Serve Bayeux clients."`
+	Sub     pubsub.Sub      `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
+	Pub     pubsub.Pub      `cmd:"" help:"Publish a message, or JSON lines from standard input."`
 	Version version.Command `cmd:"" help:"Print version, commit and platform."`
 }
 
@@ -54,7 +57,8 @@ func (p Program) Run(ctx context.Context) int {
 		kong.Writers(p.Stdout, p.Stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { left = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
-		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}))
+		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
+		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}))
 	if err != nil {
 		return p.report(err)
 	}
@@ -75,7 +79,9 @@ func (p Program) report(err error) int {
 		return exitOK
 	}
 	_, _ = fmt.Fprintln(p.Stderr, "halley:", err)
-	if _, ok := errors.AsType[*serve.UsageError](err); ok {
+	_, settings := errors.AsType[*serve.UsageError](err)
+	_, arguments := errors.AsType[*pubsub.UsageError](err)
+	if settings || arguments {
 		return exitUsage
 	}
 	return exitFailure

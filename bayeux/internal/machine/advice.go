@@ -69,10 +69,6 @@ func (s *Session) advise(reply *bayeux.Message) {
 	}
 }
 
-// advisedPoll stands for the transport while the last advice was that of a
-// browser with several sessions: full advice is due once that is over.
-const advisedPoll = "poll"
-
 // due tells whether the next connect reply brings full advice.
 func (s *Session) due() bool { return s.advised == "" || s.advised != s.way.transport }
 

@@ -108,8 +108,6 @@ func (s *Session) answer(in Input) *bayeux.Message {
 		s.advised = ""
 	case BrowserPoll:
 		reply.Advice = s.poll(in).Raw() // [R-MC-2]
-		// The client keeps that interval until it is told another.
-		s.advised = advisedPoll
 	case BrowserFree:
 		s.advise(reply)
 	}
@@ -121,8 +119,9 @@ func (s *Session) answer(in Input) *bayeux.Message {
 // not extend the session's life ([R-MC-6]).
 func (s *Session) poll(in Input) *bayeux.Advice {
 	a := &bayeux.Advice{Reconnect: bayeux.ReconnectRetry}
-	if s.due() && s.advised != advisedPoll {
+	if s.due() {
 		a = s.full()
+		s.advised = s.way.transport
 	}
 	interval := in.MultiInterval
 	a.Interval, a.MultipleClients = &interval, true

@@ -189,12 +189,9 @@ func TestContradictingLengths(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub := simpleHub()
-			conn := servePipes(t, NewHandler(hub, Options{})).dial(t)
-			go conn.send(request("POST /cometd", "", c.headers...) + "[{}]")
-			r, _ := conn.response(t)
+			r, _ := ask(t, NewHandler(hub, Options{}), request("POST /cometd", "", c.headers...)+"[{}]")
 			require.Equal(t, c.status, r.StatusCode)
 			require.Zero(t, hub.calls())
-			_ = conn.Close()
 		})
 	}
 	t.Run("length and chunks", func(t *testing.T) {
@@ -222,13 +219,14 @@ func TestHugeHeaders(t *testing.T) {
 		"cookie": post(connectJSON, "Cookie: "+strings.Repeat("a=b; ", 20_000)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			hub := simpleHub()
-			conn := servePipes(t, NewHandler(hub, Options{}), limited).dial(t)
-			go conn.send(req)
-			r, _ := conn.response(t)
-			require.Equal(t, 431, r.StatusCode)
-			require.Zero(t, hub.calls())
-			_ = conn.Close()
+			synctest.Test(t, func(t *testing.T) {
+				hub := simpleHub()
+				conn := servePipes(t, NewHandler(hub, Options{}), limited).dial(t)
+				go conn.send(req)
+				r, _ := conn.response(t)
+				require.Equal(t, 431, r.StatusCode)
+				require.Zero(t, hub.calls())
+			})
 		})
 	}
 }

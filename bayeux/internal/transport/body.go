@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/halleypush/halley/bayeux"
 )
@@ -41,9 +42,12 @@ func (t *turn) readBody() ([]byte, error) {
 	if err != nil {
 		return nil, t.bodyError(err)
 	}
-	t.unread = false
-	// Held polls may last longer than any time-out of the server ([R-HT-13]).
-	t.noReadDeadline()
+	if t.unread {
+		// Holds and extensions may last longer, and a read that times out in the
+		// background looks like a client that has gone ([R-HT-13]).
+		_ = t.rc.SetReadDeadline(time.Time{})
+		t.unread = false
+	}
 	return body, nil
 }
 
@@ -59,7 +63,7 @@ func readAll(body []byte, r io.Reader, size int64, limit int) ([]byte, error) {
 		switch {
 		case len(body) > limit:
 			return body, errTooLarge
-		case err == io.EOF: //nolint:errorlint // io.Reader's contract: EOF comes bare
+		case err == io.EOF:
 			return body, nil
 		case err != nil:
 			return body, err

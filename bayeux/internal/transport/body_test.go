@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -121,9 +122,12 @@ func TestBadBodies(t *testing.T) { // [R-HT-7], [R-HT-8]
 		"deep": deep,
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, page, _ := askFor(t, Options{}, post(body))
-			require.Equal(t, 400, status)
+			hub := simpleHub()
+			r, page := ask(t, NewHandler(hub, Options{}), post(body))
+			require.Equal(t, 400, r.StatusCode)
 			require.Greater(t, len(page), 10, "the page says why")
+			require.Zero(t, hub.calls())
+			require.False(t, r.Close, "the connection may go on")
 		})
 	}
 }
@@ -175,6 +179,23 @@ func TestBodyLimit(t *testing.T) { // [R-HT-9]
 			}
 		})
 	}
+}
+
+// TestAnnouncedLengthGetsNoMemory: only what arrives does.
+func TestAnnouncedLengthGetsNoMemory(t *testing.T) {
+	body, err := readAll(nil, strings.NewReader("x"), 1_000_000, 1_000_000)
+	require.NoError(t, err)
+	require.Equal(t, "x", string(body))
+	require.Less(t, cap(body), 2*firstRead)
+}
+
+// TestBodyLimitInFront: middleware may have set a smaller limit.
+func TestBodyLimitInFront(t *testing.T) { // [R-HT-9]
+	hub := simpleHub()
+	r, page := ask(t, http.MaxBytesHandler(NewHandler(hub, Options{}), 10), post(connectJSON))
+	require.Equal(t, 413, r.StatusCode)
+	require.Contains(t, page, "exceeds 10 bytes")
+	require.Zero(t, hub.calls())
 }
 
 func TestBatchLimit(t *testing.T) {
@@ -237,6 +258,7 @@ func TestBuffersAreNotShared(t *testing.T) {
 	for i := range 20 {
 		ask(t, h, post(fmt.Sprintf(`[{"id":"%d","data":"%s"}]`, i, strings.Repeat("x", 100-i))))
 	}
+	require.Len(t, hub.batches, 20)
 	for i, batch := range hub.batches {
 		require.Equal(t, fmt.Sprint(i), batch[0].ID)
 		require.Equal(t, `"`+strings.Repeat("x", 100-i)+`"`, string(batch[0].Data))

@@ -49,7 +49,7 @@ func (h *handler) callbackPolling(w http.ResponseWriter, r *http.Request, callba
 		t.refuse(err)
 		return
 	}
-	t.serve(CallbackPolling, texts)
+	t.serve(r.Context(), CallbackPolling, texts)
 }
 
 func (t *turn) readQuery() ([][]byte, error) {

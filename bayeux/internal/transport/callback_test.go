@@ -24,7 +24,9 @@ func TestCallbackPolling(t *testing.T) {
 		"R-JP-1 callback last": {message(`[{"id":"1"}]`) + "&jsonp=cb", 200, []string{"1"}, "cb("},
 		"R-JP-1 in order": {
 			"jsonp=cb&" + message(`[{"id":"1"},{"id":"2"}]`) + "&" + message(`{"id":"3"}`) + "&x&" + message(`[{"id":"4"}]`),
-			200, []string{"1", "2", "3", "4"}, "cb(",
+			200,
+			[]string{"1", "2", "3", "4"},
+			"cb(",
 		},
 		"R-JP-1 one empty":     {"jsonp=cb&message=[]&" + message(`{"id":"1"}`), 200, []string{"1"}, "cb("},
 		"R-JP-1 not escaped":   {`jsonp=cb&message=[{"id":"1","data":"a;b"}]`, 200, []string{"1"}, "cb("},

@@ -3,6 +3,7 @@ package transport
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -71,8 +72,8 @@ func isHTTPS(proto string) bool {
 // were passed on the way.
 func walkXForwardedFor(peer netip.AddrPort, values []string, trusted []netip.Prefix) (client netip.AddrPort, depth int) {
 	client, depth = peer, -1
-	for i := len(values) - 1; i >= 0; i-- {
-		rest, more := values[i], true
+	for _, v := range slices.Backward(values) {
+		rest, more := v, true
 		for more {
 			if !isTrusted(client, trusted) {
 				return client, depth
@@ -94,8 +95,8 @@ func walkXForwardedFor(peer netip.AddrPort, values []string, trusted []netip.Pre
 // where there are not as many: proxies that set the header but once.
 func fromRight(values []string, n int) string {
 	value := ""
-	for i := len(values) - 1; i >= 0; i-- {
-		rest, more := values[i], true
+	for _, v := range slices.Backward(values) {
+		rest, more := v, true
 		for more {
 			value, rest, more = cutLast(rest)
 			if n <= 0 {
@@ -121,22 +122,22 @@ func cutLast(list string) (entry, rest string, more bool) {
 // entries of RFC 7239.
 func walkForwarded(peer netip.AddrPort, values []string, trusted []netip.Prefix) (client netip.AddrPort, proto string) {
 	client = peer
-	for i := len(values) - 1; i >= 0; i-- {
+	for _, v := range slices.Backward(values) {
 		// Each header on its own: a quote that the client left open must not
 		// swallow what a proxy wrote.
-		hops, ok := parseForwarded(values[i])
+		hops, ok := parseForwarded(v)
 		if !ok {
 			return client, proto
 		}
-		for j := len(hops) - 1; j >= 0; j-- {
+		for _, h := range slices.Backward(hops) {
 			if !isTrusted(client, trusted) {
 				return client, proto
 			}
-			proto = hops[j].proto
-			if !hops[j].addr.IsValid() {
+			proto = h.proto
+			if !h.addr.IsValid() {
 				return client, proto
 			}
-			client = hops[j].addr
+			client = h.addr
 		}
 	}
 	return client, proto

@@ -107,21 +107,21 @@ func FuzzForwarded(f *testing.F) {
 		f.Add(seed)
 	}
 	trusted := prefixes(f, "10.0.0.0/8")
-	proxy, real := parsePeer("10.0.0.1:80"), "1.1.1.1:0"
+	proxy, genuine := parsePeer("10.0.0.1:80"), "1.1.1.1:0"
 	f.Fuzz(func(t *testing.T, forged string) {
 		client, _ := resolveClient(proxy, http.Header{"X-Forwarded-For": {forged + ", 1.1.1.1"}}, trusted)
-		require.Equal(t, real, client.String())
+		require.Equal(t, genuine, client.String())
 		client, _ = resolveClient(proxy, http.Header{"X-Forwarded-For": {forged, "1.1.1.1"}}, trusted)
-		require.Equal(t, real, client.String())
+		require.Equal(t, genuine, client.String())
 		client, https := resolveClient(proxy, http.Header{"Forwarded": {forged, "for=1.1.1.1;proto=http"}}, trusted)
-		require.Equal(t, real, client.String())
+		require.Equal(t, genuine, client.String())
 		require.False(t, https)
 
 		// In one header with the client's text the proxy's may become
 		// unreadable; then nothing is believed.
 		client, https = resolveClient(proxy, http.Header{"Forwarded": {forged + ", for=1.1.1.1;proto=http"}}, trusted)
 		if client != proxy {
-			require.Equal(t, real, client.String())
+			require.Equal(t, genuine, client.String())
 		}
 		require.False(t, https)
 

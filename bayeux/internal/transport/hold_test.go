@@ -60,6 +60,24 @@ func TestHold(t *testing.T) { // [R-HT-13]
 	}
 }
 
+// TestSlowHub: the time for the body is not the time for extensions.
+func TestSlowHub(t *testing.T) { // [R-HT-13]
+	for name, req := range map[string]string{"POST": post(connectJSON), "GET": get("/?jsonp=f&message={}")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hub := &fakeHub{script: func(ctx context.Context, _ Origin, _ []*bayeux.Message) (Exchange, error) {
+					time.Sleep(time.Hour)
+					return &fakeExchange{out: replies(`{}`)}, ctx.Err()
+				}}
+				conn := servePipes(t, NewHandler(hub, Options{}), impatient).dial(t)
+				conn.send(req)
+				r, _ := conn.response(t)
+				require.Equal(t, 200, r.StatusCode)
+			})
+		})
+	}
+}
+
 func TestWakeBeforeTheWait(t *testing.T) {
 	e := heldExchange()
 	e.onWait = func() { e.wake(); e.wake() } // Once more than allowed: must not block.
@@ -215,7 +233,8 @@ func TestAbortOverHTTP2(t *testing.T) { // [R-CN-21]
 func TestRefusalKeepsHTTP2Connection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := heldExchange()
-		c := http2Client(t, servePipes(t, NewHandler(hubOf(e), Options{LongPolling: Bounds{MaxMessageSize: 100}}), withHTTP2))
+		server := servePipes(t, NewHandler(hubOf(e), Options{LongPolling: Bounds{MaxMessageSize: 100}}), withHTTP2)
+		c := http2Client(t, server)
 		time.AfterFunc(time.Hour, func() { e.wakeUp() })
 		time.AfterFunc(time.Minute, func() {
 			status, _, err := postHTTP2(t.Context(), c, strings.Repeat(" ", 200))
@@ -227,7 +246,89 @@ func TestRefusalKeepsHTTP2Connection(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 200, status)
 		require.Equal(t, heldAnswer, body)
+		status, _, err = postHTTP2(t.Context(), c, "x")
+		require.NoError(t, err)
+		require.Equal(t, 400, status)
+		require.EqualValues(t, 1, server.dials.Load())
 	})
+}
+
+// timedWriter records the deadlines that are set, as times from now.
+type timedWriter struct {
+	*httptest.ResponseRecorder
+	read, write []time.Duration
+}
+
+func (w *timedWriter) SetReadDeadline(d time.Time) error {
+	w.read = append(w.read, fromNow(d))
+	return nil
+}
+
+func (w *timedWriter) SetWriteDeadline(d time.Time) error {
+	w.write = append(w.write, fromNow(d))
+	return nil
+}
+
+func fromNow(d time.Time) time.Duration {
+	if d.IsZero() {
+		return 0
+	}
+	return time.Until(d)
+}
+
+func TestDeadlines(t *testing.T) { // [R-HT-13]
+	type list = []time.Duration
+	for name, c := range map[string]struct {
+		o           Options
+		held        bool
+		read, write list
+	}{
+		"default":  {Options{}, false, list{30 * time.Second, 0}, list{30 * time.Second}},
+		"held":     {Options{}, true, list{30 * time.Second, 0}, list{0, 30 * time.Second}},
+		"set":      {Options{BodyTimeout: 1, WriteTimeout: 2}, false, list{1, 0}, list{2}},
+		"no limit": {Options{BodyTimeout: -1, WriteTimeout: -1}, false, list{0, 0}, list{0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := heldExchange()
+				e.held, e.onWait = c.held, func() { e.wake() }
+				w := &timedWriter{ResponseRecorder: httptest.NewRecorder()}
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(`[{}]`))
+				NewHandler(hubOf(e), c.o).ServeHTTP(w, r)
+				require.Equal(t, c.read, w.read)
+				require.Equal(t, c.write, w.write)
+			})
+		})
+	}
+}
+
+// keepingWriter fails, but goes on looking at what it was given, as HTTP/2 may.
+type keepingWriter struct {
+	*httptest.ResponseRecorder
+	kept []byte
+}
+
+func (w *keepingWriter) Write(p []byte) (int, error) {
+	w.kept = p
+	return 0, errors.New("stream closed")
+}
+
+func TestBuffersOfFailedWritesAreNotReused(t *testing.T) {
+	h := NewHandler(simpleHub(), Options{})
+	serve := func(w http.ResponseWriter) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(`[{}]`))
+		h.ServeHTTP(w, r)
+	}
+	for range 20 {
+		serve(httptest.NewRecorder()) // Fills the pool.
+		w := &keepingWriter{ResponseRecorder: httptest.NewRecorder()}
+		serve(w)
+		want := string(w.kept)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader("    "))
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		serve(httptest.NewRecorder())
+		require.Equal(t, want, string(w.kept))
+	}
 }
 
 // brokenWriter fails at the given step.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -255,24 +256,28 @@ func TestPanicsOfTheHub(t *testing.T) {
 		"in Take":  {&fakeExchange{take: panics}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := servePipes(t, NewHandler(hubOf(c.exchange), Options{}))
-			conn := s.dial(t)
-			conn.send(post(connectJSON))
-			conn.requireClosed(t)
-			require.Equal(t, 1, c.exchange.abandoned)
-			require.Equal(t, c.takes, c.exchange.takes)
+			synctest.Test(t, func(t *testing.T) {
+				s := servePipes(t, NewHandler(hubOf(c.exchange), Options{}))
+				conn := s.dial(t)
+				conn.send(post(connectJSON))
+				conn.requireClosed(t)
+				require.Equal(t, 1, c.exchange.abandoned)
+				require.Equal(t, c.takes, c.exchange.takes)
 
-			again := s.dial(t) // The server lives.
-			again.send(get("/cometd"))
-			r, _ := again.response(t)
-			require.Equal(t, 400, r.StatusCode)
+				again := s.dial(t) // The server lives.
+				again.send(get("/cometd"))
+				r, _ := again.response(t)
+				require.Equal(t, 400, r.StatusCode)
+			})
 		})
 	}
 	t.Run("in Request", func(t *testing.T) {
-		hub := &fakeHub{script: func(context.Context, Origin, []*bayeux.Message) (Exchange, error) { panic("policy") }}
-		conn := servePipes(t, NewHandler(hub, Options{})).dial(t)
-		conn.send(post(connectJSON))
-		conn.requireClosed(t)
+		synctest.Test(t, func(t *testing.T) {
+			hub := &fakeHub{script: func(context.Context, Origin, []*bayeux.Message) (Exchange, error) { panic("policy") }}
+			conn := servePipes(t, NewHandler(hub, Options{})).dial(t)
+			conn.send(post(connectJSON))
+			conn.requireClosed(t)
+		})
 	})
 }
 

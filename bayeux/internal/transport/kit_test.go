@@ -10,7 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -227,6 +230,7 @@ type pipeServer struct {
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
+	dials atomic.Int32
 }
 
 type pipeConn struct {
@@ -236,6 +240,8 @@ type pipeConn struct {
 
 func (c pipeConn) RemoteAddr() net.Addr { return c.remote }
 
+// servePipes starts a server that ends with the test, which has to be a bubble:
+// then ending costs no time.
 func servePipes(t *testing.T, h http.Handler, configure ...func(*http.Server)) *pipeServer {
 	t.Helper()
 	s := &pipeServer{conns: make(chan net.Conn), done: make(chan struct{})}
@@ -244,12 +250,11 @@ func servePipes(t *testing.T, h http.Handler, configure ...func(*http.Server)) *
 	for _, c := range configure {
 		c(&s.Server)
 	}
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = s.Serve(s) })
+	go func() { _ = s.Serve(s) }()
 	t.Cleanup(func() {
 		_ = s.Server.Close()
 		_ = s.Close()
-		wg.Wait()
+		time.Sleep(time.Second) // net/http lingers at connections that it closes.
 	})
 	return s
 }
@@ -280,6 +285,7 @@ func (s *pipeServer) dial(t *testing.T) *client {
 func (s *pipeServer) dialFrom(t *testing.T, remote net.Addr) *client {
 	t.Helper()
 	near, far := net.Pipe()
+	s.dials.Add(1)
 	s.conns <- pipeConn{Conn: far, remote: remote}
 	t.Cleanup(func() { _ = near.Close() })
 	return &client{Conn: near, r: bufio.NewReader(near)}
@@ -320,21 +326,16 @@ func (c *client) requireClosed(t *testing.T) {
 }
 
 // ask sends one request on a connection of its own, and returns when the
-// handler has too.
-func ask(t *testing.T, h http.Handler, request string) (*http.Response, string) {
+// handler has too. It is a bubble of its own.
+func ask(t *testing.T, h http.Handler, request string) (r *http.Response, body string) {
 	t.Helper()
-	returned := make(chan struct{})
-	c := servePipes(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(returned)
-		h.ServeHTTP(w, r)
-	})).dial(t)
-	var wg sync.WaitGroup
-	wg.Go(func() { c.send(request) })
-	method, _, _ := strings.Cut(request, " ")
-	r, body := c.responseTo(t, method)
-	<-returned
-	_ = c.Close()
-	wg.Wait()
+	synctest.Test(t, func(t *testing.T) {
+		conn := servePipes(t, h).dial(t)
+		go conn.send(request)
+		method, _, _ := strings.Cut(request, " ")
+		r, body = conn.responseTo(t, method)
+		synctest.Wait()
+	})
 	return r, body
 }
 

@@ -11,7 +11,7 @@ func (h *handler) longPolling(w http.ResponseWriter, r *http.Request) {
 		t.refuse(err)
 		return
 	}
-	t.serve(LongPolling, texts)
+	t.serve(r.Context(), LongPolling, texts)
 }
 
 func (t *turn) readPost() ([][]byte, error) {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -48,14 +49,16 @@ func TestForgedOrigin(t *testing.T) {
 }
 
 func TestPeersWithoutAddress(t *testing.T) {
-	hub := simpleHub()
-	c := servePipes(t, NewHandler(hub, Options{Trusted: prefixes(t, "0.0.0.0/0", "::/0")})).
-		dialFrom(t, &net.UnixAddr{Name: "@", Net: "unix"})
-	c.send(post(connectJSON, "X-Forwarded-For: 6.6.6.6"))
-	r, _ := c.response(t)
-	require.Equal(t, 200, r.StatusCode)
-	from, _ := hub.last(t)
-	require.False(t, from.Request.Remote.IsValid())
+	synctest.Test(t, func(t *testing.T) {
+		hub := simpleHub()
+		c := servePipes(t, NewHandler(hub, Options{Trusted: prefixes(t, "0.0.0.0/0", "::/0")})).
+			dialFrom(t, &net.UnixAddr{Name: "@", Net: "unix"})
+		c.send(post(connectJSON, "X-Forwarded-For: 6.6.6.6"))
+		r, _ := c.response(t)
+		require.Equal(t, 200, r.StatusCode)
+		from, _ := hub.last(t)
+		require.False(t, from.Request.Remote.IsValid())
+	})
 }
 
 func TestOriginOverTLS(t *testing.T) {

@@ -1,13 +1,13 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const (
@@ -48,11 +48,9 @@ func (h *handler) newTurn(w http.ResponseWriter, r *http.Request, b Bounds) *tur
 	return t
 }
 
-func (t *turn) noReadDeadline() { _ = t.rc.SetReadDeadline(time.Time{}) }
-
 // serve decodes the texts, has the hub process them and answers, now or when
 // the hold ends.
-func (t *turn) serve(transport string, texts [][]byte) {
+func (t *turn) serve(ctx context.Context, transport string, texts [][]byte) {
 	batch, err := t.decode(texts)
 	if err != nil {
 		t.refuse(err)
@@ -66,19 +64,18 @@ func (t *turn) serve(transport string, texts [][]byte) {
 	}
 	t.h.o.Observer.Count(EventRequest)
 	t.from = t.h.newOrigin(t.r, transport)
-	exchange, err := t.h.hub.Request(t.r.Context(), t.from, batch)
+	exchange, err := t.h.hub.Request(ctx, t.from, batch)
 	if err != nil {
 		t.refuse(err)
 		return
 	}
 	t.exchange = exchange
-	t.h.hold(t)
+	t.h.hold(ctx, t)
 }
 
 // answer takes what leaves and writes it. Nothing is taken for a client that
 // has gone ([R-CN-21]).
-func (t *turn) answer() {
-	ctx := t.r.Context()
+func (t *turn) answer(ctx context.Context) {
 	if ctx.Err() != nil {
 		t.end()
 		return
@@ -143,7 +140,8 @@ func (h *handler) recycle(buf *[]byte) {
 }
 
 // send writes a whole response to the operating system, and tells whether it
-// could: without the flush net/http would keep the error to itself.
+// could: without the flush net/http would keep the error to itself. The write
+// deadline ends with the request, net/http sees to that.
 func (t *turn) send(status int, body []byte) error {
 	t.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_ = t.rc.SetWriteDeadline(deadline(t.h.o.WriteTimeout)) // Not to be had everywhere.
@@ -154,8 +152,6 @@ func (t *turn) send(status int, body []byte) error {
 		return err
 	}
 	t.h.o.Observer.Bytes(0, len(body))
-	// The deadline would stay with the connection and hit the next response.
-	_ = t.rc.SetWriteDeadline(time.Time{})
 	return nil
 }
 

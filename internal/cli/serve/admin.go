@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+const readyHelp = "1 while the server takes clients, 0 while it stops."
+
 // adminHandler serves /healthz, /readyz and /metrics.
 func (d *daemon) adminHandler() http.Handler {
 	registry := prometheus.NewRegistry()
@@ -18,7 +20,7 @@ func (d *daemon) adminHandler() http.Handler {
 		collector{d.engine},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "halley_ready",
-			Help: "1 while the server takes clients, 0 while it stops.",
+			Help: readyHelp,
 		}, func() float64 {
 			if d.ready.Load() {
 				return 1

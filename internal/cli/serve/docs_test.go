@@ -1,0 +1,112 @@
+package serve
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/bayeux/server"
+)
+
+// TestOperationsTables compares the tables of docs/OPERATIONS.md with what
+// the program has; -update writes them.
+func TestOperationsTables(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "docs", "OPERATIONS.md")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	got := string(text)
+	for name, table := range map[string]string{
+		"flags": flagsTable(t), "options": optionsTable(), "limits": limitsTable(), "metrics": metricsTable(),
+	} {
+		section := regexp.MustCompile(`(?s)<!-- ` + name + ` -->\n.*?<!-- end -->`)
+		require.True(t, section.MatchString(got), name)
+		got = section.ReplaceAllLiteralString(got, "<!-- "+name+" -->\n"+table+"<!-- end -->")
+	}
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
+		return
+	}
+	require.Equal(t, got, string(text), "run go test ./internal/cli/serve -update")
+}
+
+func row(cells ...string) string {
+	for i, c := range cells {
+		cells[i] = strings.ReplaceAll(c, "|", `\|`)
+	}
+	return "| " + strings.Join(cells, " | ") + " |\n"
+}
+
+func flagsTable(t *testing.T) string {
+	t.Helper()
+	parser, err := kong.New(&Command{})
+	require.NoError(t, err)
+	text := "| flag | environment | what |\n|---|---|---|\n"
+	for _, f := range parser.Model.Flags {
+		env := "`" + envName(f.Name) + "`"
+		switch f.Name {
+		case "help":
+			continue
+		case "check-config", "print-config":
+			env = ""
+		}
+		text += row("`--"+f.Name+"`", env, f.Help)
+	}
+	return text
+}
+
+func optionsTable() string {
+	text := "| option | kind | default | scope | what |\n|---|---|---|---|---|\n"
+	for _, o := range server.OptionTable() {
+		def := ""
+		if o.Default != "" {
+			def = "`" + o.Default + "`"
+		}
+		text += row("`"+o.Name+"`", o.Kind, def, o.Scope, o.Help)
+	}
+	return text
+}
+
+func limitsTable() string {
+	text := "| limit | default |\n|---|---|\n"
+	for _, l := range limitTable() {
+		text += row("`"+l.name+"`", l.def)
+	}
+	return text
+}
+
+func metricsTable() string {
+	one := map[string]uint64{"x": 1}
+	all := samplesOf(server.Stats{Requests: one, Refused: one, Limits: one, Events: one, Ended: one})
+	all = append(all, Sample{Name: "ready", Help: readyHelp})
+	text := "| metric | kind | labels | what |\n|---|---|---|---|\n"
+	for _, s := range all {
+		kind := "gauge"
+		if s.Counter {
+			kind = "counter"
+		}
+		text += row(fmt.Sprintf("`halley_%s`", s.Name), kind, s.Label, s.Help)
+	}
+	return text
+}
+
+func TestSamples(t *testing.T) {
+	samples := samplesOf(server.Stats{Sessions: 2, Draining: true, MessagesIn: 7, Ended: map[string]uint64{"b": 2, "a": 1}})
+	require.Contains(t, samples, Sample{Name: "sessions", Help: "Sessions that live.", Value: 2})
+	require.Contains(t, samples, Sample{Name: "draining", Help: "1 while the server stops.", Value: 1})
+	require.Contains(t, samples, Sample{Name: "messages_received_total", Help: "Messages received, of every kind.", Counter: true, Value: 7})
+	n := len(samples)
+	require.Equal(t, "a", samples[n-2].LabelValue)
+	require.Equal(t, "b", samples[n-1].LabelValue)
+	require.InDelta(t, 2, samples[n-1].Value, 0)
+}
+
+func TestWrongSample(t *testing.T) {
+	m := Sample{Name: "x", Label: "le", LabelValue: "\xff"}.metric()
+	require.Error(t, m.Write(nil))
+}

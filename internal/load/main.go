@@ -1,0 +1,195 @@
+// Command load checks a running server under many clients: WebSocket and
+// long-polling subscribers of one channel, one publisher at a steady rate. It
+// counts what each client received, and fails unless every message came once
+// and in order to each. It imports nothing of the server.
+//
+//	load -server PATH [-ws 10000] [-lp 2000] [-rate 2] [-for 60s]
+//	load -url http://127.0.0.1:8080/cometd …     (a server that runs already)
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+type plan struct {
+	server  string
+	addr    string
+	path    string
+	ws, lp  int
+	rate    float64
+	length  time.Duration
+	size    int
+	pid     int
+	verbose bool
+}
+
+func main() {
+	var p plan
+	var url string
+	flag.StringVar(&p.server, "server", "", "path of the halley binary to start")
+	flag.StringVar(&url, "url", "", "URL of a server that runs already")
+	flag.IntVar(&p.ws, "ws", 10_000, "WebSocket clients")
+	flag.IntVar(&p.lp, "lp", 2_000, "long-polling clients")
+	flag.Float64Var(&p.rate, "rate", 2, "messages a second")
+	flag.DurationVar(&p.length, "for", time.Minute, "how long to publish")
+	flag.IntVar(&p.size, "size", 100, "bytes of each payload")
+	flag.IntVar(&p.pid, "pid", 0, "process id of the server at -url, to sample it")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, p, url); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop has run
+	}
+}
+
+func run(ctx context.Context, p plan, url string) error {
+	raiseDescriptors()
+	if p.server != "" {
+		cmd, addr, err := start(ctx, p.server)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			_ = cmd.Process.Signal(os.Interrupt)
+			_ = cmd.Wait()
+		}()
+		p.addr, p.path, p.pid = addr, "/cometd", cmd.Process.Pid
+	} else if err := p.parse(url); err != nil {
+		return err
+	}
+	return p.measure(ctx)
+}
+
+func (p *plan) parse(url string) error {
+	rest, ok := strings.CutPrefix(url, "http://")
+	if !ok {
+		return errors.New("-server or -url http://host:port/path is needed")
+	}
+	p.addr, p.path, _ = strings.Cut(rest, "/")
+	p.path = "/" + p.path
+	return nil
+}
+
+// start runs the server on a free port and reads its address from its log.
+func start(ctx context.Context, path string) (*exec.Cmd, string, error) {
+	cmd := exec.CommandContext(ctx, path, "serve", "--posture", "cometd", "--listen", "127.0.0.1:0",
+		"--log-level", "info", "--set", "timeout=20000")
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, "", err
+	}
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	_ = w.Close()
+	found := make(chan string, 1)
+	go scanAddress(r, found)
+	select {
+	case addr := <-found:
+		return cmd, addr, nil
+	case <-time.After(20 * time.Second):
+		_ = cmd.Process.Kill()
+		return nil, "", errors.New("the server did not say its address")
+	}
+}
+
+// measure connects all, publishes, waits for the last message and reports.
+func (p *plan) measure(ctx context.Context) error {
+	g := &gauge{}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var clients sync.WaitGroup
+	begin := time.Now()
+	if err := p.connectAll(ctx, g, &clients); err != nil {
+		return err
+	}
+	n := p.ws + p.lp
+	fmt.Printf("connected      %d WebSocket, %d long-polling in %s\n", p.ws, p.lp, time.Since(begin).Round(time.Millisecond))
+	time.Sleep(3 * time.Second) // the server's garbage of the set-up is collected
+	idle := sample(p.pid)
+	sent, err := p.publish(ctx)
+	if err != nil {
+		return err
+	}
+	g.await(int64(sent)*int64(n), 30*time.Second)
+	after := sample(p.pid)
+	cancel()
+	clients.Wait()
+	return p.report(g, sent, idle, after)
+}
+
+func (p *plan) report(g *gauge, sent int, idle, after usage) error {
+	n := p.ws + p.lp
+	want := int64(sent) * int64(n)
+	got := g.received.Load()
+	fmt.Printf("published      %d messages\n", sent)
+	fmt.Printf("deliveries     %d of %d, %d out of order or twice, %d clients failed\n", got, want, g.wrong.Load(), g.failed.Load())
+	fmt.Printf("latency ms     p50 %.1f  p99 %.1f  max %.1f\n", g.quantile(0.5), g.quantile(0.99), g.quantile(1))
+	if p.pid > 0 {
+		cpu := after.cpu - idle.cpu
+		fmt.Printf("server         %.1f us CPU a delivery, %.2f s in all; resident %.0f MB idle (%.2f KB a session), %.0f MB after\n",
+			float64(cpu.Microseconds())/float64(max(got, 1)), cpu.Seconds(),
+			float64(idle.rss)/1e6, float64(idle.rss)/1e3/float64(n), float64(after.rss)/1e6)
+	}
+	if got != want || g.wrong.Load() > 0 || g.failed.Load() > 0 {
+		return errors.New("not every message came once and in order")
+	}
+	return nil
+}
+
+// gauge counts what all clients receive.
+type gauge struct {
+	received, wrong, failed atomic.Int64
+	mu                      sync.Mutex
+	latency                 [20_000]int64 // by tenths of a millisecond
+}
+
+func (g *gauge) note(seq, want int64, sent time.Time) {
+	g.received.Add(1)
+	if seq != want {
+		g.wrong.Add(1)
+	}
+	slot := min(max(time.Since(sent)/(100*time.Microsecond), 0), time.Duration(len(g.latency)-1))
+	g.mu.Lock()
+	g.latency[slot]++
+	g.mu.Unlock()
+}
+
+func (g *gauge) quantile(q float64) float64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var sum, total int64
+	for _, c := range g.latency {
+		total += c
+	}
+	last := 0
+	for i, c := range g.latency {
+		if sum += c; c > 0 {
+			last = i
+		}
+		if c > 0 && float64(sum) >= q*float64(total) {
+			break
+		}
+	}
+	return float64(last) / 10
+}
+
+func (g *gauge) await(want int64, limit time.Duration) {
+	end := time.Now().Add(limit)
+	for g.received.Load() < want && time.Now().Before(end) {
+		time.Sleep(50 * time.Millisecond)
+	}
+}
