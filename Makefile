@@ -50,6 +50,9 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+load: build ## 10,000 WebSocket and 2,000 long-polling clients for 60 s (Linux; 20,000 descriptors a process)
+	$(GO) run ./internal/load -server $(BIN)/halley
+
 lint: ## format check and golangci-lint
 	$(TOOL) golangci-lint fmt --diff ./...
 	$(TOOL) golangci-lint run ./...
@@ -64,4 +67,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN)
 
-.PHONY: help build run check test deps fuzz bench lint fmt tools clean
+.PHONY: help build run check test deps fuzz bench load lint fmt tools clean

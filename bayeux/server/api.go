@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -160,7 +161,7 @@ type hooks struct {
 func (h *hooks) add(k *sessionHook) func() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.list = append(h.list[:len(h.list):len(h.list)], k)
+	h.list = append(slices.Clip(h.list), k)
 	return func() { h.drop(k) }
 }
 

@@ -277,7 +277,7 @@ func (s *session) finish(lease *queue.Lease, sent int, clock bool) {
 	s.step(func(now time.Time) machine.Effects {
 		if lease != nil {
 			s.queue.Done(lease, sent)
-			s.srv.stats.messagesOut.Add(uint64(sent))
+			s.srv.stats.messagesOut.Add(uint64(max(sent, 0)))
 		}
 		if !clock || s.over {
 			return machine.Effects{}

@@ -26,7 +26,7 @@ type port struct {
 	afterConnect atomic.Bool
 	// longest is the longest hold that was in force, in nanoseconds.
 	longest atomic.Int64
-	mu sync.Mutex
+	mu      sync.Mutex
 	// Guarded by mu.
 	sess   *session // whom the connection is for ([R-ID-5])
 	outbox []group

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -121,8 +122,8 @@ func (srv *Server) listen(ctx context.Context, s *session, name channels.Name, m
 func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) bool {
 	if len(srv.config.Extensions) > 0 {
 		err := srv.call(ctx, from, func(ctx context.Context) error {
-			for i := len(srv.config.Extensions) - 1; i >= 0; i-- {
-				if err := srv.config.Extensions[i].Outgoing(ctx, nil, m); err != nil {
+			for _, e := range slices.Backward(srv.config.Extensions) {
+				if err := e.Outgoing(ctx, nil, m); err != nil {
 					return err
 				}
 			}
@@ -269,7 +270,7 @@ func (t *listenerTable) add(n channels.Name, l *bayeux.Listener) {
 		t.byName = make(map[channels.Name][]*bayeux.Listener)
 	}
 	old := t.byName[n]
-	t.byName[n] = append(old[:len(old):len(old)], l)
+	t.byName[n] = append(slices.Clip(old), l)
 }
 
 func (t *listenerTable) remove(n channels.Name, l *bayeux.Listener) {

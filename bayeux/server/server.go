@@ -38,6 +38,7 @@ type Server struct {
 	supported            []string
 	broadcastToPublisher bool
 	relayReplyFields     bool
+	permissive           bool // the policy is bayeux.DefaultPolicy
 	maxSubscriptions     int
 	maxSessions          int
 	sweepPeriod          time.Duration
@@ -103,6 +104,7 @@ func (srv *Server) configure() {
 	}
 	srv.broadcastToPublisher = l.flag("broadcastToPublisher", true)
 	srv.relayReplyFields = l.flag("relayReplyFields", false)
+	_, srv.permissive = c.Policy.(bayeux.DefaultPolicy)
 	srv.maxSubscriptions = l.number("maxSubscriptions", c.Limits.Subscriptions)
 	srv.maxSessions = l.number("maxSessions", c.Limits.Sessions)
 	srv.sweepPeriod = max(10*time.Millisecond, l.millis("sweepPeriod", 997*time.Millisecond))
@@ -195,8 +197,11 @@ func (srv *Server) slowConsumer(s *session, err error) {
 
 // nextSweep rounds a time up to the next sweep ([R-EX-1]).
 func (srv *Server) nextSweep(at time.Time) time.Time {
-	n := (at.Sub(srv.sweepZero) + srv.sweepPeriod - 1) / srv.sweepPeriod
-	return srv.sweepZero.Add(n * srv.sweepPeriod)
+	past := at.Sub(srv.sweepZero) % srv.sweepPeriod
+	if past == 0 {
+		return at
+	}
+	return at.Add(srv.sweepPeriod - past)
 }
 
 // sweep removes unused channels ([R-SB-13]) and keeps the sum of all queues

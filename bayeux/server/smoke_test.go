@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/halleypush/halley/internal/testkit"
 )
 
 // A dialogue over long-polling with two users, from handshake to disconnect.
@@ -71,7 +69,7 @@ func TestExpiry(t *testing.T) {
 		require.Len(t, r.srv.Sessions(), 1)
 		time.Sleep(700 * time.Millisecond)
 		require.Empty(t, r.srv.Sessions())
-		var reply *testkit.Reply = u.publish("/a", "1")
+		reply := u.publish("/a", "1")
 		same(t, `[{"channel":"/a","id":"p","successful":false,"error":"402::session_unknown"}]`, reply.Messages)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -22,19 +23,19 @@ import (
 )
 
 type plan struct {
-	server  string
-	addr    string
-	path    string
-	ws, lp  int
-	rate    float64
-	length  time.Duration
-	size    int
-	pid     int
-	verbose bool
+	server string
+	addr   string
+	path   string
+	ws, lp int
+	rate   float64
+	length time.Duration
+	size   int
+	pid    int
+	out    io.Writer
 }
 
 func main() {
-	var p plan
+	p := plan{out: os.Stdout}
 	var url string
 	flag.StringVar(&p.server, "server", "", "path of the halley binary to start")
 	flag.StringVar(&url, "url", "", "URL of a server that runs already")
@@ -117,7 +118,7 @@ func (p *plan) measure(ctx context.Context) error {
 		return err
 	}
 	n := p.ws + p.lp
-	fmt.Printf("connected      %d WebSocket, %d long-polling in %s\n", p.ws, p.lp, time.Since(begin).Round(time.Millisecond))
+	fmt.Fprintf(p.out, "connected      %d WebSocket, %d long-polling in %s\n", p.ws, p.lp, time.Since(begin).Round(time.Millisecond))
 	time.Sleep(3 * time.Second) // the server's garbage of the set-up is collected
 	idle := sample(p.pid)
 	sent, err := p.publish(ctx)
@@ -135,12 +136,12 @@ func (p *plan) report(g *gauge, sent int, idle, after usage) error {
 	n := p.ws + p.lp
 	want := int64(sent) * int64(n)
 	got := g.received.Load()
-	fmt.Printf("published      %d messages\n", sent)
-	fmt.Printf("deliveries     %d of %d, %d out of order or twice, %d clients failed\n", got, want, g.wrong.Load(), g.failed.Load())
-	fmt.Printf("latency ms     p50 %.1f  p99 %.1f  max %.1f\n", g.quantile(0.5), g.quantile(0.99), g.quantile(1))
+	fmt.Fprintf(p.out, "published      %d messages\n", sent)
+	fmt.Fprintf(p.out, "deliveries     %d of %d, %d out of order or twice, %d clients failed\n", got, want, g.wrong.Load(), g.failed.Load())
+	fmt.Fprintf(p.out, "latency ms     p50 %.1f  p99 %.1f  max %.1f\n", g.quantile(0.5), g.quantile(0.99), g.quantile(1))
 	if p.pid > 0 {
 		cpu := after.cpu - idle.cpu
-		fmt.Printf("server         %.1f us CPU a delivery, %.2f s in all; resident %.0f MB idle (%.2f KB a session), %.0f MB after\n",
+		fmt.Fprintf(p.out, "server         %.1f us CPU a delivery, %.2f s in all; resident %.0f MB idle (%.2f KB a session), %.0f MB after\n",
 			float64(cpu.Microseconds())/float64(max(got, 1)), cpu.Seconds(),
 			float64(idle.rss)/1e6, float64(idle.rss)/1e3/float64(n), float64(after.rss)/1e6)
 	}

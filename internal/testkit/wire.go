@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"testing"
@@ -33,7 +34,7 @@ type Msg = map[string]any
 func Serve(t testing.TB, h http.Handler, path string) *Wire {
 	t.Helper()
 	w := &Wire{t: t, listener: Listen(), path: path}
-	w.server = &http.Server{Handler: h} //nolint:gosec // tests decide on time-outs
+	w.server = &http.Server{Handler: h}
 	go func() { _ = w.server.Serve(w.listener) }()
 	w.client = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.listener.Dial(ctx) },
@@ -65,7 +66,7 @@ type Request struct {
 	Body   string
 	Cookie string // the whole Cookie header
 	Header http.Header
-	Ctx    context.Context //nolint:containedctx // an argument in a struct of arguments
+	Ctx    context.Context
 }
 
 // Do sends a request. The error is that of the round trip.
@@ -89,9 +90,7 @@ func (w *Wire) Do(r Request) (*Reply, error) {
 	if r.Method == http.MethodPost && r.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	for k, v := range r.Header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, r.Header)
 	if r.Cookie != "" {
 		req.Header.Set("Cookie", r.Cookie)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"runtime"
@@ -299,7 +300,7 @@ func TestInsecure(t *testing.T) {
 	srv, err := server.New(server.Config{})
 	require.NoError(t, err)
 	h := httptest.NewUnstartedServer(srv)
-	h.Config.ErrorLog = nil
+	h.Config.ErrorLog = log.New(io.Discard, "", 0)
 	h.StartTLS()
 	t.Cleanup(func() {
 		_ = srv.Shutdown(context.Background())
@@ -454,6 +455,11 @@ func TestSubServerEnds(t *testing.T) {
 		r := newRig(t)
 		r.sub("/n", flag)
 		r.meet("/n")
+		// Only a held connect takes the news to the client ([R-CN-16]).
+		for r.srv.Stats().Holds == 0 {
+			require.NoError(t, t.Context().Err())
+			runtime.Gosched()
+		}
 		for _, s := range r.srv.Sessions() {
 			require.NoError(t, s.Disconnect(t.Context()))
 		}
