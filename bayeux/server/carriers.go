@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -36,6 +37,19 @@ func (srv *Server) carriers() (http.Handler, *transport.WebSocketCarrier) {
 	return transport.NewHandler(srv, o), sockets
 }
 
+// park gets the platform's poller, where it is wanted.
+func (srv *Server) park() error {
+	if !srv.config.Park {
+		return nil
+	}
+	poller, err := transport.NewPlatformPoller()
+	if err != nil {
+		return fmt.Errorf("park connections: %w", err)
+	}
+	srv.poller = poller
+	return nil
+}
+
 func (srv *Server) bounds(l lookup) transport.Bounds {
 	return transport.Bounds{
 		MaxMessageSize: srv.settings[l.transport].maxMessageSize,
@@ -54,6 +68,7 @@ func (srv *Server) wsOptions() transport.WSOptions {
 		AckFramesSeparate: strings.EqualFold(l.text("ackFrames", "joined"), "separate"),
 		MaxTake:           srv.config.Limits.ResponseBytes,
 		Limits:            srv.config.Limits.Messages,
+		Poller:            srv.poller,
 		Observer:          &srv.stats,
 	}
 	if o.MessagesPerFrame <= 0 {

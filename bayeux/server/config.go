@@ -48,6 +48,11 @@ type Config struct {
 	// ExtensionTimeout bounds each call of an extension, policy or listener
 	// through its context. Zero means 10 s, negative none.
 	ExtensionTimeout time.Duration
+	// Park lets idle WebSockets over plain TCP wait without a goroutine and a
+	// buffer, where the platform can (Linux). They are hijacked connections in
+	// any case: middleware, http.Server.ConnState and http.Server.Shutdown do
+	// not see them; Server.Shutdown closes them.
+	Park bool
 	// Broker joins this node to others. Nil: a single node.
 	Broker Broker
 	// NodePrefix begins each session id, so that ids can tell their owner in a

@@ -2,6 +2,7 @@ package server
 
 import (
 	"container/heap"
+	"slices"
 	"sync"
 	"time"
 )
@@ -60,6 +61,13 @@ func (d *deadlines) drop(s *session) {
 	if s.entry.index > 0 {
 		heap.Remove(&d.queue, s.entry.index-1)
 	}
+}
+
+// all returns the sessions that wait for a time.
+func (d *deadlines) all() []*session {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.queue)
 }
 
 // due takes out the first session whose time has come; otherwise it tells how

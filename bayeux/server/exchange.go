@@ -23,6 +23,7 @@ type exchange struct {
 	handshake  *bayeux.Message
 	replies    []*bayeux.Message
 	settled    bool // the batch has ended; owned by the request's goroutine
+	gone       bool // Abandon was called; owned by the same
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -89,6 +90,7 @@ func (srv *Server) handshakeRequest(ctx context.Context, p *pass, x *exchange, m
 			Reason: "too many sessions or handshakes; try again in " + strconv.Itoa(int(wait.Seconds())) + " s",
 		}
 	}
+	defer srv.opening.Add(-1)
 	browser := p.origin.Browser
 	if browser == "" {
 		browser = newID(browserIDChars)
@@ -98,6 +100,7 @@ func (srv *Server) handshakeRequest(ctx context.Context, p *pass, x *exchange, m
 	s.enter(p.origin.Transport)
 	reply := p.message(ctx, m)
 	if !reply.OK() {
+		s.discard()
 		x.replies = []*bayeux.Message{reply}
 		return nil
 	}
@@ -177,9 +180,10 @@ func (x *exchange) Await(wake func()) bool {
 
 // Abandon implements transport.Exchange ([R-CN-21]).
 func (x *exchange) Abandon() {
-	if x.sess == nil {
+	if x.sess == nil || x.gone {
 		return
 	}
+	x.gone = true
 	x.settle()
 	x.mu.Lock()
 	x.wake = nil
@@ -199,11 +203,10 @@ func (x *exchange) Abandon() {
 		for _, f := range ends {
 			f()
 		}
-	} else {
-		// An answer was due and cannot be delivered; the clock starts all the
-		// same ([R-CN-22]).
-		x.sess.written()
 	}
+	// An answer may have been due, or be on its way here from another goroutine,
+	// and cannot be delivered; the clock starts all the same ([R-CN-22]).
+	x.sess.written()
 	x.sess.releaseUser()
 }
 
@@ -238,6 +241,9 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 	}
 	lease := x.lease(limit, replies)
 	out := transport.Output{SetBrowser: x.setBrowser, Messages: messagesOf(lease), More: lease != nil && lease.More}
+	if out.More {
+		x.srv.stats.limit("maxResponseSize")
+	}
 	x.settle()
 	clock := x.handshake != nil || answersConnect(replies)
 	if x.handshake != nil {
@@ -264,11 +270,11 @@ func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
 		if !x.settings.duringHandshake {
 			return nil // [R-HS-17]
 		}
-		return s.queue.Take(limit, true) // [R-HS-18]
+		return s.takeLocked(limit, true) // [R-HS-18]
 	case (s.connectOnly || x.settings.deliverOnly) && !connect:
 		return nil // [R-DL-4, R-ACK-10]
 	}
-	return s.queue.Take(limit, connect)
+	return s.takeLocked(limit, connect)
 }
 
 // finish ends a lease: sent messages were written. clock: a connect or
@@ -276,6 +282,9 @@ func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
 func (s *session) finish(lease *queue.Lease, sent int, clock bool) {
 	s.step(func(now time.Time) machine.Effects {
 		if lease != nil {
+			if len(lease.Messages) > 0 {
+				s.leases--
+			}
 			s.queue.Done(lease, sent)
 			s.srv.stats.messagesOut.Add(uint64(max(sent, 0)))
 		}

@@ -140,6 +140,9 @@ func (p *pass) handshake(ctx context.Context, m *bayeux.Message) *bayeux.Message
 		// handshake fails rather than to share a session.
 		return m.Reply().Fail(bayeux.ErrHandshakeFailed) // [R-HS-11]
 	}
+	if s.isOver() {
+		p.srv.registry.remove(s) // server code was faster to end it
+	}
 	p.srv.added(s)
 	return eff.Reply
 }
@@ -148,14 +151,17 @@ func (p *pass) handshake(ctx context.Context, m *bayeux.Message) *bayeux.Message
 func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 	in := p.input(m)
 	leave := p.countBrowser(s, &in)
+	var stuck *port
 	eff := s.stepHold(p.holder, func(now time.Time) machine.Effects {
 		if p.port == nil {
-			s.port = nil // the session has moved to HTTP ([R-WS-21])
+			stuck = s.moveLocked(nil) // the session has moved to HTTP ([R-WS-21])
 		}
 		in.Pending = p.srv.draining.Load() ||
-			(!in.Via.Push || s.onlyLocked(s.port)) && s.queue.Pending(now)
+			(!in.Via.Push || s.onlyLocked(s.port)) && s.pendingLocked(now)
 		return s.machine.Step(now, in)
 	})
+	stuck.cut()
+	p.countCapped(m)
 	if eff.Hold == nil {
 		leave()
 		return eff.Reply
@@ -165,6 +171,20 @@ func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 		x.onEnd(leave)
 	}
 	return nil
+}
+
+// countCapped counts a client that asks for more time than it may have.
+func (p *pass) countCapped(m *bayeux.Message) {
+	if len(m.Advice) == 0 {
+		return
+	}
+	asks, lim := m.ClientAdvice(), p.srv.config.Limits
+	if lim.ClientTimeout > 0 && asks.Timeout > lim.ClientTimeout {
+		p.srv.stats.limit("advice.timeout")
+	}
+	if lim.ClientInterval > 0 && asks.Interval > lim.ClientInterval {
+		p.srv.stats.limit("advice.interval")
+	}
 }
 
 // countBrowser asks whether the browser may hold one more connect

@@ -99,6 +99,7 @@ func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error 
 			Reason: "too many sessions or handshakes",
 		}
 	}
+	defer p.srv.opening.Add(-1)
 	s := p.srv.newSession(home{transport: transport.WebSocket}, p.settings)
 	w.sess = s
 	s.enter(transport.WebSocket)
@@ -108,6 +109,7 @@ func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error 
 		g.handshake = reply
 		p.adopt(s) // a further handshake leaves the old session to its expiry [R-WS-23]
 	} else {
+		s.discard()
 		g.replies = []*bayeux.Message{reply} // the socket stays open [R-WS-25]
 	}
 	p.post(g)
@@ -155,13 +157,33 @@ func (p *port) adopt(s *session) {
 // session had loses it: a held long poll ends as a duplicate, a hold on
 // another socket silently ([R-WS-19, R-WS-21]).
 func (p *port) attach(s *session) {
+	var stuck *port
 	s.step(func(now time.Time) machine.Effects {
 		if s.port == p || s.over {
 			return machine.Effects{}
 		}
-		s.port = p
+		stuck = s.moveLocked(p)
 		return s.machine.Takeover(now)
 	})
+	stuck.cut()
+}
+
+// moveLocked gives the push path to p, nil for none. It returns the port that
+// had it if that may still be writing.
+func (s *session) moveLocked(p *port) (stuck *port) {
+	if s.blockedLocked() {
+		stuck = s.port
+	}
+	s.port = p
+	return stuck
+}
+
+// cut ends a connection that is stuck in a write, while its client has come by
+// another: what it has goes back at once, and leaves there.
+func (p *port) cut() {
+	if p != nil {
+		p.link.Cut("the session has moved to another connection")
+	}
 }
 
 // detach takes the push path away because the connection is gone or serves
@@ -173,9 +195,6 @@ func (s *session) detach(p *port) {
 		}
 		s.port = nil
 		s.clearLocked()
-		if s.over {
-			return machine.Effects{}
-		}
 		return s.machine.Detached(now)
 	})
 }
@@ -287,9 +306,9 @@ func (p *port) Take(ctx context.Context, limit int) transport.Output {
 	}
 	if n := p.ahead(s, groups); n > 0 {
 		p.putBack(groups[n:])
-		out := transport.Output{More: true, Done: func(int, bool) {}}
-		p.fill(ctx, &out, s, groups[:n], nil)
-		return out
+		out := transport.Output{More: true}
+		clocks := p.fill(ctx, &out, s, groups[:n], nil)
+		return ready(out, s, nil, clocks)
 	}
 	var lease *queue.Lease
 	if s != nil {
@@ -302,16 +321,23 @@ func (p *port) Take(ctx context.Context, limit int) transport.Output {
 		groups = p.putBack(groups)
 	}
 	clocks := p.fill(ctx, &out, s, groups, lease)
-	if out.Empty() && lease == nil && clocks == nil {
-		return out
-	}
+	return ready(out, s, lease, clocks)
+}
+
+// ready gives an Output its Done. One with nothing to write, because extensions
+// dropped the replies, is done now: nobody will say so.
+func ready(out transport.Output, s *session, lease *queue.Lease, clocks []*session) transport.Output {
 	out.Done = func(sent int, _ bool) {
-		if s != nil {
+		if lease != nil {
 			s.finish(lease, sent, false)
 		}
 		for _, c := range clocks {
 			c.written()
 		}
+	}
+	if out.Empty() {
+		out.Done(0, false)
+		out.Done = func(int, bool) {}
 	}
 	return out
 }
@@ -359,7 +385,7 @@ func (p *port) lease(s *session, groups []group, limit int) *queue.Lease {
 	if !connect && len(groups) == 0 && !s.queue.Pending(p.srv.now()) {
 		return nil // lazy messages alone wait for their time [R-WS-16]
 	}
-	return s.queue.Take(limit, connect)
+	return s.takeLocked(limit, connect)
 }
 
 // takeHandshake takes the first group alone: the handshake reply goes before
@@ -373,7 +399,7 @@ func (p *port) takeHandshake(ctx context.Context, groups []group, limit int) tra
 	var lease *queue.Lease
 	if p.settings.duringHandshake {
 		g.sess.mu.Lock()
-		lease = g.sess.queue.Take(limit, true)
+		lease = g.sess.takeLocked(limit, true)
 		g.sess.mu.Unlock()
 	}
 	stampHandshake(g.handshake, lease)

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -42,12 +43,14 @@ func bubble(t *testing.T, change func(*server.Config), f func(t *testing.T, r *r
 		srv, err := server.New(c)
 		require.NoError(t, err)
 		r := &rig{Wire: testkit.Serve(t, srv, "/cometd"), t: t, srv: srv}
+		defer func() { // also when f fails: the bubble must be empty
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			assert.NoError(t, srv.Shutdown(ctx))
+			r.Close()
+			synctest.Wait()
+		}()
 		f(t, r)
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		require.NoError(t, srv.Shutdown(ctx))
-		r.Close()
-		synctest.Wait()
 	})
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,7 @@ type Server struct {
 	farewell             *bayeux.Frozen
 	handler              http.Handler
 	sockets              *transport.WebSocketCarrier
+	poller               transport.Poller // nil: none
 
 	registry  *registry
 	browsers  browsers
@@ -60,6 +62,7 @@ type Server struct {
 	receivers sync.Pool
 	stats     counters
 
+	opening  atomic.Int64 // handshakes being processed
 	draining atomic.Bool
 	stop     chan struct{}
 	stopOnce sync.Once
@@ -79,6 +82,9 @@ func New(config Config) (*Server, error) {
 		stop: make(chan struct{}),
 	}
 	srv.configure()
+	if err := srv.park(); err != nil {
+		return nil, err
+	}
 	srv.handler, srv.sockets = srv.carriers()
 	srv.deadlines = newDeadlines(srv.now, (*session).tick)
 	srv.loops.Go(srv.deadlines.run)
@@ -152,17 +158,23 @@ func (srv *Server) admit() *bayeux.Error {
 }
 
 // overloaded tells how long a client should wait before its handshake, zero
-// if it need not.
+// if it need not. Then there is room for one more session, kept until
+// srv.opening is decreased.
 func (srv *Server) overloaded() time.Duration {
+	opening := srv.opening.Add(1)
+	wait := time.Duration(0)
 	switch {
-	case srv.maxSessions > 0 && srv.registry.count.Load() >= int64(srv.maxSessions):
+	case srv.maxSessions > 0 && srv.registry.count.Load()+opening > int64(srv.maxSessions):
 		srv.stats.limit("sessions")
-		return 5 * time.Second
+		wait = 5 * time.Second
 	case srv.admission != nil && !srv.admission.AllowN(srv.now(), 1):
 		srv.stats.limit("handshakes")
-		return time.Second
+		wait = time.Second
 	}
-	return 0
+	if wait > 0 {
+		srv.opening.Add(-1)
+	}
+	return wait
 }
 
 // added notes a session that exists from now on.
@@ -182,14 +194,18 @@ func (srv *Server) removed(s *session, reason machine.Reason) {
 	srv.hooks.end(s, string(reason))
 }
 
-// slowConsumer ends a session whose queue is full.
-func (srv *Server) slowConsumer(s *session, err error) {
-	srv.stats.limit("queue")
+// slowConsumer ends a session for the limit of that name. Its queue is dropped
+// at once: as long as it counts, others would be ended for it.
+func (srv *Server) slowConsumer(s *session, limit string, err error) {
+	srv.stats.limit(limit)
 	srv.log.Warn().Str("session", s.id).Err(err).Msg("queue limit reached; the session ends")
 	s.mu.Lock()
 	p := s.port
 	s.mu.Unlock()
 	s.end(machine.ReasonSlowConsumer)
+	s.mu.Lock()
+	s.queue.Clear()
+	s.mu.Unlock()
 	if p != nil {
 		p.link.Close(1008, "queue limit reached")
 	}
@@ -240,12 +256,12 @@ func (srv *Server) relieve() {
 			loads = append(loads, load{s, n})
 		}
 	}
-	slices.SortFunc(loads, func(a, b load) int { return int(b.bytes>>8 - a.bytes>>8) })
+	slices.SortFunc(loads, func(a, b load) int { return cmp.Compare(b.bytes, a.bytes) })
 	for _, l := range loads {
 		if srv.total.Bytes() <= limit {
 			return
 		}
-		srv.slowConsumer(l.s, errors.New("all queues together hold more than "+strconv.FormatInt(limit, 10)+" bytes"))
+		srv.slowConsumer(l.s, "totalQueue", errors.New("all queues together hold more than "+strconv.FormatInt(limit, 10)+" bytes"))
 	}
 }
 
@@ -255,13 +271,18 @@ func (srv *Server) relieve() {
 // all goroutines have ended or ctx is done; then connections are cut.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.draining.Store(true)
-	for _, s := range srv.registry.all() {
+	// Sessions that were removed with a connect held are known to the deadlines
+	// only.
+	for _, s := range append(srv.registry.all(), srv.deadlines.all()...) {
 		s.step(func(now time.Time) machine.Effects {
 			wait := jitter(2 * time.Second)
 			return s.machine.Release(now, &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: &wait})
 		})
 	}
 	err := srv.sockets.Shutdown(ctx)
+	if srv.poller != nil {
+		err = errors.Join(err, srv.poller.Wait(ctx))
+	}
 	srv.stopOnce.Do(func() {
 		srv.leave()
 		close(srv.stop)

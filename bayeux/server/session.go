@@ -35,6 +35,7 @@ type session struct {
 	noEcho      bool   // its own messages do not come back
 	batch       int    // requests being processed: nothing wakes the hold meanwhile
 	users       int    // exchanges that may still take from the queue
+	leases      int    // leases with messages that are out
 	hold        hold
 	port        *port // where pushes go
 	ended       chan struct{}
@@ -144,12 +145,34 @@ func (s *session) unhookLocked(gone []hold, ended []machine.Ended) []hold {
 // WebSocket only where messages leave with connect replies ([R-WS-11]).
 func (s *session) wakesHoldLocked(now time.Time) bool {
 	_, _, push, held := s.machine.Held()
-	return held && s.batch == 0 && (!push || s.onlyLocked(s.port)) && s.queue.Pending(now)
+	return held && s.batch == 0 && (!push || s.onlyLocked(s.port)) && s.pendingLocked(now)
 }
 
 // wakesPortLocked tells whether queued messages can be pushed ([R-WS-12]).
 func (s *session) wakesPortLocked(now time.Time) bool {
-	return s.port != nil && s.batch == 0 && !s.onlyLocked(s.port) && s.queue.Pending(now)
+	return s.port != nil && s.batch == 0 && !s.onlyLocked(s.port) && s.pendingLocked(now)
+}
+
+// pendingLocked tells whether a message wants to leave and may.
+func (s *session) pendingLocked(now time.Time) bool {
+	return s.queue.Pending(now) && !s.blockedLocked()
+}
+
+// blockedLocked tells that another carrier still has messages of the session:
+// what it fails to write comes back, and must not come after newer ones
+// (DESIGN 4.3). Retained delivery sends them again in any case.
+func (s *session) blockedLocked() bool { return s.leases > 0 && !s.queue.Retaining() }
+
+// takeLocked leases what may leave, nil if nothing may. finish must follow.
+func (s *session) takeLocked(limit int, reply bool) *queue.Lease {
+	if s.blockedLocked() {
+		return nil
+	}
+	l := s.queue.Take(limit, reply)
+	if len(l.Messages) > 0 {
+		s.leases++
+	}
+	return l
 }
 
 // onlyLocked tells whether messages leave with connect replies only, on the
@@ -173,7 +196,11 @@ func (s *session) nextLocked(now time.Time) time.Time {
 	if s.over {
 		return next
 	}
-	if _, _, _, held := s.machine.Held(); !held && !next.IsZero() {
+	switch _, _, _, held := s.machine.Held(); {
+	case held:
+	case s.batch > 0:
+		next = time.Time{} // settle looks again
+	case !next.IsZero():
 		next = s.srv.nextSweep(next)
 	}
 	if lazy := s.queue.LazyDeadline(); lazy.After(now) && (next.IsZero() || lazy.Before(next)) {
@@ -214,6 +241,16 @@ func (s *session) carryOut(w work) {
 	}
 }
 
+// routed waits until all turns taken so far have been carried out.
+func (s *session) routed() {
+	s.mu.Lock()
+	tail := s.tail
+	s.mu.Unlock()
+	if tail != nil {
+		<-tail
+	}
+}
+
 // route carries out what a turn is for.
 func (s *session) route(w work) {
 	for _, n := range w.eff.Subscribe {
@@ -233,7 +270,12 @@ func (s *session) route(w work) {
 // tick is called at the session's deadline: a hold's end, expiry, lazy
 // messages whose time has come.
 func (s *session) tick() {
-	s.step(s.machine.Expire)
+	s.step(func(now time.Time) machine.Effects {
+		if _, _, _, held := s.machine.Held(); !held && s.batch > 0 {
+			return machine.Effects{} // whoever is being served does not expire [R-EX-2]
+		}
+		return s.machine.Expire(now)
+	})
 }
 
 // offer queues a message. Messages for an ended session are dropped
@@ -246,7 +288,7 @@ func (s *session) offer(now time.Time, f *bayeux.Frozen, lazyUntil time.Time) {
 	}
 	if err := s.queue.Append(f, lazyUntil); err != nil {
 		s.mu.Unlock()
-		s.srv.slowConsumer(s, err)
+		s.srv.slowConsumer(s, "queue", err)
 		return
 	}
 	s.srv.stats.delivered.Add(1)
@@ -278,10 +320,26 @@ func (s *session) enter(transport string) {
 
 // settle ends the batch: what is queued may wake the hold again ([R-DL-4]).
 func (s *session) settle() {
-	s.step(func(time.Time) machine.Effects {
+	s.step(func(now time.Time) machine.Effects {
 		s.batch--
+		s.machine.Received(now) // however long it took [R-EX-3]
 		return machine.Effects{}
 	})
+}
+
+// discard gives up a session whose handshake was refused: what server code
+// has queued for it meanwhile is not to be counted for ever.
+func (s *session) discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.Clear()
+	if s.over {
+		return
+	}
+	s.over = true
+	if s.ended != nil {
+		close(s.ended)
+	}
 }
 
 // release ends the use of the queue by one exchange.

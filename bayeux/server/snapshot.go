@@ -102,6 +102,9 @@ func (srv *Server) Restore(from *Snapshot) error {
 		return fmt.Errorf("restore %q: %w", from.ID, errors.New("the session is already here"))
 	}
 	s.step(func(time.Time) machine.Effects {
+		if s.over { // since it was registered
+			return machine.Effects{}
+		}
 		return machine.Effects{Subscribe: s.machine.Subscriptions()}
 	})
 	srv.added(s)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
@@ -27,7 +28,12 @@ func (p *pass) subscribe(ctx context.Context, s *session, m *bayeux.Message) *ba
 			break
 		}
 	}
-	return s.step(func(now time.Time) machine.Effects { return s.machine.Step(now, in) }).Reply
+	reply := s.step(func(now time.Time) machine.Effects { return s.machine.Step(now, in) }).Reply
+	s.routed() // also what a request at the same time has subscribed [R-SB-14]
+	if !reply.OK() && strings.Contains(reply.Error, "subscriptions_limit") {
+		p.srv.stats.limit("subscriptions")
+	}
+	return reply
 }
 
 // parseNames returns the normalised names of the subscription field.
@@ -40,7 +46,11 @@ func (p *pass) parseNames(m *bayeux.Message) ([]channels.Name, *bayeux.Error) {
 	names := make([]channels.Name, 0, len(list))
 	for _, text := range list {
 		n, err := channels.Parse(text)
-		if err != nil || over(len(n), lim.ChannelBytes) || over(n.Segments(), lim.ChannelSegments) {
+		if err != nil {
+			return nil, bayeux.ErrSubscriptionInvalid
+		}
+		if over(len(n), lim.ChannelBytes) || over(n.Segments(), lim.ChannelSegments) {
+			p.srv.stats.limit("channel")
 			return nil, bayeux.ErrSubscriptionInvalid
 		}
 		names = append(names, n)

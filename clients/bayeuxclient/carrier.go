@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync/atomic"
 
@@ -45,9 +46,7 @@ func (p *poller) send(ctx context.Context, body []byte) (bool, error) {
 	if err != nil {
 		return true, err
 	}
-	for name, values := range p.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, p.header)
 	req.Header.Set("Content-Type", "application/json;charset=UTF-8")
 	resp, err := p.client.Do(req)
 	if err != nil {

@@ -69,8 +69,10 @@ type Client struct {
 	down      chan struct{} // closed when the network side has ended
 	done      chan struct{} // closed when the last callback has returned too
 
-	state   atomic.Int32
-	leaving atomic.Bool // by us, not by the server
+	state   atomic.Int64
+	leaving atomic.Bool   // by us, not by the server
+	arrived atomic.Int64  // messages that were no replies, dropped ones too
+	arrival chan struct{} // holds one where arrived grew
 
 	mu      sync.Mutex // guards the fields below
 	started bool
@@ -100,6 +102,7 @@ func New(url string, o Options) (*Client, error) {
 		gate:      newGate(ErrNotStarted),
 		topics:    newTopics(),
 		callbacks: newCallbacks(o.QueueLength, o.StallTimeout),
+		arrival:   make(chan struct{}, 1),
 		down:      make(chan struct{}), done: make(chan struct{}),
 	}, nil
 }
@@ -136,7 +139,7 @@ func (c *Client) Start(ctx context.Context) error {
 	c.report(StateConnecting, nil)
 	up := make(chan struct{})
 	go c.callbacks.run()       // ends with finish, which supervise calls
-	go c.supervise(c.life, up) // ends with the loop, which ends with life
+	go c.supervise(c.life, up) //nolint:contextcheck // ends with the loop, which ends with the life of the client
 	select {
 	case <-up:
 		return nil
@@ -181,7 +184,7 @@ func (c *Client) supervise(ctx context.Context, up chan<- struct{}) {
 		c.own.CloseIdleConnections()
 	}
 	close(c.down)
-	c.state.Store(int32(StateDisconnected))
+	c.state.Store(int64(StateDisconnected))
 	c.callbacks.finish(func() {
 		if c.o.OnState != nil {
 			c.o.OnState(StateDisconnected, err)
@@ -205,7 +208,7 @@ func (c *Client) spawn(f func()) bool {
 
 // report sets the state and has OnState called.
 func (c *Client) report(s State, reason error) {
-	c.state.Store(int32(s))
+	c.state.Store(int64(s))
 	if c.o.OnState != nil {
 		c.enqueue(func() { c.o.OnState(s, reason) })
 	}
@@ -292,7 +295,7 @@ func (c *Client) Close() error {
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.end(ErrClosed)
 	c.gate.end(ErrClosed)
-	c.state.Store(int32(StateDisconnected))
+	c.state.Store(int64(StateDisconnected))
 	close(c.down)
 	close(c.done)
 	return nil

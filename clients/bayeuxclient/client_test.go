@@ -3,9 +3,7 @@ package bayeuxclient_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,7 +105,7 @@ func TestSession(t *testing.T) {
 			require.Equal(t, "yes", h.Get("X-Test"))
 		}
 		if transport == bayeuxclient.LongPolling {
-			require.Equal(t, "", s.cookies[0])
+			require.Empty(t, s.cookies[0])
 			require.Equal(t, "BAYEUX_BROWSER=b1", s.cookies[1], "[R-ID-3], a host named by address")
 		}
 	})
@@ -338,187 +336,6 @@ func TestPublishTimeOut(t *testing.T) {
 		start = time.Now()
 		require.ErrorContains(t, c.Publish(ctx, "/slow", 1), "enough")
 		require.Equal(t, 3*time.Second, time.Since(start))
-		require.NoError(t, c.Close())
-	})
-}
-
-func TestBatch(t *testing.T) {
-	both(t, func(t *testing.T, s *fake, transport string) {
-		c := s.dial(s.options(transport))
-		s.on(func(_ string, m *bayeux.Message) *verdict {
-			if m.Channel == "/no" {
-				return &verdict{reply: new(bayeux.Message).Fail(bayeux.Deny("x"))}
-			}
-			return nil
-		})
-		var in inbox
-		var results []*bayeuxclient.Result
-		err := c.Batch(t.Context(), func(b *bayeuxclient.Batch) {
-			_, r := b.Subscribe("/yes", in.on)
-			_, bad := b.Subscribe("bad", in.on)
-			results = append(results, r, b.Publish("/yes", 1), b.Publish("/no", 2), b.Publish("/yes", 3), b.Publish("/meta/x", 4), bad)
-		})
-		require.ErrorContains(t, err, "403:x:")
-		time.Sleep(time.Minute)
-		for i, want := range []bool{true, true, false, true, false, false} {
-			require.Equal(t, want, results[i].Err() == nil, "result %d: %v", i, results[i].Err())
-		}
-		require.ElementsMatch(t, []string{"1", "3"}, in.all())
-		require.NoError(t, c.Batch(t.Context(), func(*bayeuxclient.Batch) {}))
-		require.NoError(t, c.Close())
-	})
-}
-
-// [R-SV-1], [R-SV-2].
-func TestRequest(t *testing.T) {
-	both(t, func(t *testing.T, s *fake, transport string) {
-		c := s.dial(s.options(transport))
-		s.on(func(_ string, m *bayeux.Message) *verdict {
-			if !strings.HasPrefix(m.Channel, "/service/") {
-				return nil
-			}
-			result := &bayeux.Message{Channel: m.Channel, ID: m.ID, HasID: true, Data: bayeux.Raw(`{"v":1}`)}
-			switch m.Channel {
-			case "/service/sum":
-				return &verdict{pushed: []*bayeux.Message{result.Succeed(true)}}
-			case "/service/fails":
-				return &verdict{pushed: []*bayeux.Message{result.Succeed(false)}}
-			case "/service/denied":
-				return &verdict{reply: new(bayeux.Message).Fail(bayeux.Deny("y"))}
-			}
-			return nil
-		})
-		m, err := c.Request(t.Context(), "/service/sum", []int{1})
-		require.NoError(t, err)
-		require.JSONEq(t, `{"v":1}`, string(m.Data))
-		m, err = c.Request(t.Context(), "/service/fails", nil)
-		require.ErrorIs(t, err, bayeuxclient.ErrCallFailed)
-		require.JSONEq(t, `{"v":1}`, string(m.Data))
-		_, err = c.Request(t.Context(), "/service/denied", nil)
-		require.ErrorContains(t, err, "403:y:")
-		_, err = c.Request(t.Context(), "/service/unknown", nil)
-		require.ErrorIs(t, err, bayeuxclient.ErrTimeout)
-		require.NoError(t, c.Close())
-	})
-}
-
-// Server push on a service channel needs no subscription ([R-SB-6]).
-func TestServiceChannel(t *testing.T) {
-	both(t, func(t *testing.T, s *fake, transport string) {
-		c := s.dial(s.options(transport))
-		var in inbox
-		sub, err := c.Subscribe(t.Context(), "/service/**", in.on)
-		require.NoError(t, err)
-		s.on(func(_ string, m *bayeux.Message) *verdict {
-			if m.Channel != "/service/echo" {
-				return nil
-			}
-			return &verdict{pushed: []*bayeux.Message{{Channel: m.Channel, Data: m.Data}}}
-		})
-		require.NoError(t, c.Publish(t.Context(), "/service/echo", "hi"))
-		synctest.Wait()
-		require.Equal(t, []string{`"hi"`}, in.all())
-		require.NoError(t, sub.Unsubscribe(t.Context()))
-		require.Empty(t, s.messages("/meta/subscribe"))
-		require.Empty(t, s.messages("/meta/unsubscribe"))
-		require.NoError(t, c.Close())
-	})
-}
-
-func TestSubscriptionsShare(t *testing.T) {
-	bubble(t, func(t *testing.T, s *fake) {
-		c := s.dial(s.options())
-		var order []string
-		note := func(name string) func(*bayeux.Message) {
-			return func(*bayeux.Message) { order = append(order, name) }
-		}
-		var subs []*bayeuxclient.Subscription
-		for _, channel := range []string{"/a/b", "/a/*", "/**", "/a/b", "/x"} {
-			sub, err := c.Subscribe(t.Context(), channel, note(channel))
-			require.NoError(t, err)
-			subs = append(subs, sub)
-		}
-		require.Len(t, s.messages("/meta/subscribe"), 4)
-		s.publish("/a/b", `1`)
-		synctest.Wait()
-		require.Equal(t, []string{"/**", "/a/*", "/a/b", "/a/b"}, order, "[R-PB-10]")
-		require.NoError(t, subs[0].Unsubscribe(t.Context()))
-		require.Empty(t, s.messages("/meta/unsubscribe"))
-		require.NoError(t, subs[3].Unsubscribe(t.Context()))
-		require.Len(t, s.messages("/meta/unsubscribe"), 1)
-		for channel, f := range map[string]func(*bayeux.Message){"/meta/x": note(""), "bad": note(""), "/nil": nil} {
-			_, err := c.Subscribe(t.Context(), channel, f)
-			require.Error(t, err, channel)
-		}
-		require.NoError(t, c.Close())
-	})
-}
-
-func TestSubscribeRefused(t *testing.T) {
-	both(t, func(t *testing.T, s *fake, transport string) {
-		c := s.dial(s.options(transport))
-		s.on(func(_ string, m *bayeux.Message) *verdict {
-			if m.Channel == "/meta/subscribe" {
-				return &verdict{reply: new(bayeux.Message).Fail(bayeux.Deny("no"))}
-			}
-			return nil
-		})
-		_, err := c.Subscribe(t.Context(), "/a", func(*bayeux.Message) {})
-		require.ErrorContains(t, err, "403:no:")
-		s.on(nil)
-		_, err = c.Subscribe(t.Context(), "/a", func(*bayeux.Message) {})
-		require.NoError(t, err)
-		require.Len(t, s.messages("/meta/subscribe"), 2, "the refused one left nothing behind")
-		require.NoError(t, c.Close())
-	})
-}
-
-func TestExtensions(t *testing.T) {
-	both(t, func(t *testing.T, s *fake, transport string) {
-		var trace []string
-		ext := func(name string) bayeux.Extension {
-			return bayeux.Funcs{
-				In: func(_ context.Context, from bayeux.Session, m *bayeux.Message) error {
-					if from != nil {
-						return errors.New("session")
-					}
-					if m.Channel == "/data" {
-						trace = append(trace, name+" in")
-						if m.Data != nil && string(m.Data) == `"drop"` {
-							return bayeux.Drop
-						}
-					}
-					return nil
-				},
-				Out: func(_ context.Context, _ bayeux.Session, m *bayeux.Message) error {
-					switch m.Channel {
-					case "/data":
-						trace = append(trace, name+" out")
-					case "/forbidden":
-						return fmt.Errorf("%s says no", name)
-					case "/meta/handshake":
-						m.SetExt(name, bayeux.Raw("1"))
-					}
-					return nil
-				},
-			}
-		}
-		o := s.options(transport)
-		o.Extensions = []bayeux.Extension{ext("a"), ext("b")}
-		c := s.dial(o)
-		require.JSONEq(t, `{"a":1,"b":1}`, string(s.messages("/meta/handshake")[0].m.Ext))
-		require.ErrorContains(t, c.Publish(t.Context(), "/forbidden", 1), "b says no")
-		require.Empty(t, s.messages("/forbidden"))
-		require.NoError(t, c.Publish(t.Context(), "/data", 1))
-		require.Equal(t, []string{"b out", "a out", "a in", "b in"}, trace)
-		var in inbox
-		_, err := c.Subscribe(t.Context(), "/data", in.on)
-		require.NoError(t, err)
-		time.Sleep(time.Second)
-		s.publish("/data", `"drop"`)
-		s.publish("/data", `"keep"`)
-		time.Sleep(time.Second)
-		require.Equal(t, []string{`"keep"`}, in.all())
 		require.NoError(t, c.Close())
 	})
 }

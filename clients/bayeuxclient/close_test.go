@@ -122,9 +122,7 @@ func TestDisconnectUnanswered(t *testing.T) {
 	both(t, func(t *testing.T, s *fake, transport string) {
 		c := s.dial(s.options(transport))
 		time.Sleep(time.Second)
-		s.on(func(_ string, m *bayeux.Message) *verdict {
-			return &verdict{silent: true, wait: time.Hour}
-		})
+		s.on(func(string, *bayeux.Message) *verdict { return &verdict{silent: true, wait: time.Hour} })
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()

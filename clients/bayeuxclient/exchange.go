@@ -2,6 +2,7 @@ package bayeuxclient
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func (c *Client) exchange(ctx context.Context, via carrier, ms []*bayeux.Message
 		batch = append(batch, m)
 	}
 	if len(batch) > 0 {
-		c.post(via, bayeux.AppendBatch(nil, batch), present(list), limit)
+		c.post(via, bayeux.AppendBatch(nil, batch), present(list), limit) //nolint:contextcheck // outlives ctx on purpose
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrTimeout)
 	defer cancel()
@@ -113,8 +114,8 @@ func (c *Client) await(ctx context.Context, call *call) outcome {
 
 // outgoing shows a message to the extensions, the last first.
 func (c *Client) outgoing(ctx context.Context, m *bayeux.Message) error {
-	for i := len(c.o.Extensions) - 1; i >= 0; i-- {
-		if err := c.o.Extensions[i].Outgoing(ctx, nil, m); err != nil {
+	for _, e := range slices.Backward(c.o.Extensions) {
+		if err := e.Outgoing(ctx, nil, m); err != nil {
 			return err
 		}
 	}
@@ -145,7 +146,7 @@ func (c *Client) receive(_ carrier, body []byte) error {
 		err   error
 	}
 	var later []settled
-	pushed := ms[:0]
+	pushed, fresh := ms[:0], int64(0)
 	for _, m := range ms {
 		verdict := c.incoming(m)
 		call := c.calls.match(m)
@@ -154,12 +155,22 @@ func (c *Client) receive(_ carrier, body []byte) error {
 			later = append(later, settled{call, m, verdict})
 		case call != nil:
 			c.settle(call, m, verdict)
-		case verdict == nil:
-			pushed = append(pushed, m)
+		default:
+			if !bayeuxMeta(m.Channel) {
+				fresh++
+			}
+			if verdict == nil {
+				pushed = append(pushed, m)
+			}
 		}
 	}
 	for _, m := range pushed {
 		c.push(m)
+	}
+	c.arrived.Add(fresh)
+	select {
+	case c.arrival <- struct{}{}:
+	default: // Whoever waits is told already.
 	}
 	for _, s := range later {
 		c.settle(s.call, s.reply, s.err)

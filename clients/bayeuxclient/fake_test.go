@@ -2,7 +2,6 @@ package bayeuxclient_test
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -87,7 +85,7 @@ func newFake(t testing.TB) *fake {
 		types:    `["websocket","long-polling"]`,
 		sessions: map[string]*fakeSession{}, sockets: map[*fakeSocket]bool{},
 	}
-	f.server = &http.Server{Handler: f} //nolint:gosec // memory only
+	f.server = &http.Server{Handler: f}
 	go func() { _ = f.server.Serve(f.listener) }()
 	return f
 }
@@ -172,6 +170,10 @@ func (f *fake) publish(channel, data string) {
 func (f *fake) deliver(m *bayeux.Message) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.deliverLocked(m)
+}
+
+func (f *fake) deliverLocked(m *bayeux.Message) {
 	name := channels.Name(m.Channel)
 	for _, s := range f.sessions {
 		for sub := range s.subs {
@@ -416,7 +418,7 @@ func (f *fake) usual(ctx context.Context, conn *fakeSocket, m *bayeux.Message) *
 		delete(s.subs, channels.Name(names[0]))
 	default:
 		if m.Data != nil {
-			go f.deliver(&bayeux.Message{Channel: m.Channel, Data: m.Data})
+			f.deliverLocked(&bayeux.Message{Channel: m.Channel, Data: m.Data})
 		}
 	}
 	return &verdict{reply: reply}
@@ -468,79 +470,5 @@ func (f *fake) connectLocked(ctx context.Context, s *fakeSession, m, reply *baye
 		s.batch++
 		reply.SetExt("ack", strconv.AppendInt(nil, s.batch, 10))
 	}
-	return v
-}
-
-// states collects what OnState tells.
-type states struct {
-	mu   sync.Mutex
-	list []bayeuxclient.State
-	errs []error
-}
-
-func (s *states) on(st bayeuxclient.State, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.list = append(s.list, st)
-	s.errs = append(s.errs, err)
-}
-
-func (s *states) all() []bayeuxclient.State {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]bayeuxclient.State(nil), s.list...)
-}
-
-func (s *states) err(i int) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.errs[i]
-}
-
-// inbox collects the data of messages.
-type inbox struct {
-	mu   sync.Mutex
-	list []string
-}
-
-func (b *inbox) on(m *bayeux.Message) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.list = append(b.list, string(m.Data))
-}
-
-func (b *inbox) all() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return append([]string(nil), b.list...)
-}
-
-// bubble runs f with a server in virtual time.
-func bubble(t *testing.T, f func(t *testing.T, s *fake)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake(t)
-		defer func() {
-			s.stop()
-			synctest.Wait()
-		}()
-		f(t, s)
-	})
-}
-
-// both runs f once for each transport.
-func both(t *testing.T, f func(t *testing.T, s *fake, transport string)) {
-	t.Helper()
-	for _, transport := range []string{bayeuxclient.WebSocket, bayeuxclient.LongPolling} {
-		t.Run(transport, func(t *testing.T) {
-			bubble(t, func(t *testing.T, s *fake) { f(t, s, transport) })
-		})
-	}
-}
-
-func field(t *testing.T, m *bayeux.Message, name string) any {
-	t.Helper()
-	var v any
-	require.NoError(t, json.Unmarshal(m.Field(name), &v))
 	return v
 }

@@ -88,6 +88,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 func (l *loop) handshake(ctx context.Context) (step, time.Duration, error) {
 	l.c.gate.shut()
 	l.held, l.worked = false, false
+	before := l.c.arrived.Load()
 	reply, err := l.greet(ctx)
 	if reply != nil {
 		l.rhythm.learn(parseAdvice(reply.Advice))
@@ -95,6 +96,7 @@ func (l *loop) handshake(ctx context.Context) (step, time.Duration, error) {
 	var refusals error
 	if err == nil {
 		refusals, err = l.adopt(ctx, reply)
+		l.gifts(ctx, reply, before)
 	}
 	if err == nil {
 		l.c.gate.open(link{l.id, l.via})
@@ -219,6 +221,24 @@ func (l *loop) learnAck(reply *bayeux.Message) {
 	read(raw, &enabled.Enabled)
 	read(raw, &enabled)
 	l.acks, l.ack = l.c.o.Ack && enabled.Enabled, enabled.Batch
+}
+
+// gifts waits for the messages that the server sends after its handshake reply,
+// which the first connect acknowledges ([R-HS-18]). Where they do not come in
+// time, it does not.
+func (l *loop) gifts(ctx context.Context, reply *bayeux.Message, before int64) {
+	var n int64
+	read(reply.Field("x-messages"), &n)
+	ctx, cancel := context.WithTimeout(ctx, l.c.o.MaxNetworkDelay)
+	defer cancel()
+	for l.c.arrived.Load()-before < n {
+		select {
+		case <-l.c.arrival:
+		case <-ctx.Done():
+			l.ack = 0
+			return
+		}
+	}
 }
 
 // resubscribe tells a new session's server of all live subscriptions, one

@@ -47,7 +47,7 @@ func (c *Client) Request(ctx context.Context, channel string, data any) (*bayeux
 		return nil, err
 	}
 	pending := c.calls.add(m, l.via, true)
-	c.post(l.via, bayeux.AppendBatch(nil, []*bayeux.Message{m}), []*call{pending}, c.o.MaxNetworkDelay)
+	c.post(l.via, bayeux.AppendBatch(nil, []*bayeux.Message{m}), []*call{pending}, c.o.MaxNetworkDelay) //nolint:contextcheck // outlives ctx on purpose
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.o.MaxNetworkDelay, ErrTimeout)
@@ -113,8 +113,8 @@ func (b *Batch) Publish(channel string, data any) *Result {
 	return b.add(batched{channel: channel, data: raw}, err)
 }
 
-// Subscribe adds a subscription; see Client.Subscribe. It is void if the result
-// is an error.
+// Subscribe adds a subscription; see Client.Subscribe. The server is told in any
+// case, below /service/ too. The subscription is void if the result is an error.
 func (b *Batch) Subscribe(channel string, f func(*bayeux.Message)) (*Subscription, *Result) {
 	s, err := newSubscription(channel, f)
 	return s, b.add(batched{channel: channel, sub: s}, err)

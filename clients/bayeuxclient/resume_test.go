@@ -240,7 +240,7 @@ func TestSocketLost(t *testing.T) {
 		s.cutSockets()
 		synctest.Wait()
 		require.Equal(t, bayeuxclient.StateBroken, c.State())
-		require.Equal(t, "", c.Transport())
+		require.Empty(t, c.Transport())
 		s.publish("/a", `1`)
 		start := time.Now()
 		require.NoError(t, c.Publish(t.Context(), "/b", 2), "waits for the new socket")
@@ -408,4 +408,45 @@ func TestGarbage(t *testing.T) {
 		require.Equal(t, bayeuxclient.StateConnected, c.State())
 		require.Equal(t, "s1", c.ClientID())
 	})
+}
+
+// [R-HS-18]: what the server sends with the handshake is there before the first
+// connect acknowledges it; what does not come is not acknowledged.
+func TestHandshakeMessages(t *testing.T) {
+	for name, c := range map[string]struct {
+		sends  int
+		ack    string
+		waited time.Duration
+	}{"all come": {2, "1", 3 * time.Second}, "one is missing": {1, "0", 10 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *fake) {
+				s.on(func(_ string, m *bayeux.Message) *verdict {
+					if m.Channel != "/meta/handshake" {
+						return nil
+					}
+					v := s.usual(t.Context(), nil, m)
+					v.reply.Ext = bayeux.Raw(`{"ack":{"enabled":true,"batch":1}}`)
+					v.reply.SetField("x-messages", bayeux.Raw(`2`))
+					time.AfterFunc(3*time.Second, func() {
+						s.mu.Lock()
+						defer s.mu.Unlock()
+						for conn := range s.sockets {
+							for range c.sends {
+								write(conn, []*bayeux.Message{{Channel: "/service/x", Data: bayeux.Raw("1")}})
+							}
+						}
+					})
+					return v
+				})
+				o := s.options(bayeuxclient.WebSocket)
+				o.Ack = true
+				start := time.Now()
+				s.dial(o)
+				require.Equal(t, c.waited, time.Since(start))
+				synctest.Wait()
+				raw, _ := s.messages("/meta/connect")[0].m.ExtMember("ack")
+				require.Equal(t, c.ack, string(raw))
+			})
+		})
+	}
 }

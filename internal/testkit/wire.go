@@ -49,6 +49,9 @@ func (w *Wire) Close() {
 	_ = w.listener.Close()
 }
 
+// Raw opens a connection, for what a client library would not send.
+func (w *Wire) Raw() (net.Conn, error) { return w.listener.Dial(context.Background()) }
+
 // Reply is an HTTP response.
 type Reply struct {
 	Status   int

@@ -111,6 +111,9 @@ type Link interface {
 	// Close asks the connection to end with a close code, after what is
 	// already taken has been written. It never blocks and is idempotent.
 	Close(code int, reason string)
+	// Cut ends the connection at once, also one that is stuck in a write. It
+	// never blocks and is idempotent.
+	Cut(reason string)
 }
 
 // Port is the server's end of a WebSocket connection. Receive is called by one

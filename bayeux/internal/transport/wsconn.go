@@ -77,6 +77,12 @@ func (c *wsConn) Close(code int, reason string) {
 	c.close(&wsClosing{code: code, reason: reason, drain: true})
 }
 
+// Cut implements Link.
+func (c *wsConn) Cut(reason string) {
+	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: reason})
+	c.cut()
+}
+
 // close asks for the end of the connection; it does not wait for it.
 func (c *wsConn) close(why *wsClosing) {
 	if c.closing.CompareAndSwap(nil, why) {
@@ -312,6 +318,9 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 		if errors.As(err, &broken) && broken.Kind == bayeux.DecodeBatch {
 			c.carrier.o.Observer.Limit(limitBatch)
 			return wsPolicy, err.Error()
+		}
+		if broken != nil && broken.Kind == bayeux.DecodeDepth {
+			c.carrier.o.Observer.Limit(limitDepth)
 		}
 		return wsServerError, err.Error()
 	}

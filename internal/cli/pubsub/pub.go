@@ -152,22 +152,19 @@ func batches(ctx context.Context, in <-chan line) func(yield func([]line) bool) 
 	return func(yield func([]line) bool) {
 		var kept *line // did not fit any more
 		for {
-			var batch []line
-			size := 0
-			if kept != nil {
-				batch, size, kept = append(batch, *kept), len(kept.data), nil
-			} else {
+			if kept == nil {
 				select {
 				case l, ok := <-in:
 					if !ok {
 						return
 					}
-					batch, size = append(batch, l), len(l.data)
+					kept = &l
 				case <-ctx.Done():
 					return
 				}
 			}
-			batch, kept = more(batch, size, in)
+			var batch []line
+			batch, kept = more([]line{*kept}, in)
 			if !yield(batch) {
 				return
 			}
@@ -176,7 +173,8 @@ func batches(ctx context.Context, in <-chan line) func(yield func([]line) bool) 
 }
 
 // more adds the lines that are there already, and returns one that did not fit.
-func more(batch []line, size int, in <-chan line) (full []line, kept *line) {
+func more(batch []line, in <-chan line) (full []line, kept *line) {
+	size := len(batch[0].data)
 	for len(batch) < batchLines {
 		select {
 		case l, ok := <-in:

@@ -23,6 +23,7 @@ type Command struct {
 	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`
 	Extensions      []string `sep:"none" placeholder:"NAMES" help:"Extensions that act when a client asks for them, separated by commas, or none. Default ack."`
 	AdminListen     []string `sep:"none" placeholder:"ADDR" help:"Address for /healthz, /readyz and /metrics; without a host it is the loopback. Default off."`
+	Park            []string `sep:"none" placeholder:"BOOL" help:"Let idle WebSockets wait without a goroutine where the platform can (Linux, plain TCP). Default true."`
 	ShutdownTimeout []string `sep:"none" placeholder:"TIME" help:"How long a stop may take. Default 10s."`
 	LogLevel        []string `sep:"none" placeholder:"LEVEL" help:"debug, info, warn or error. Default info."`
 	LogFormat       []string `sep:"none" placeholder:"FORMAT" help:"json or console. Default json."`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ func flagTable() []setting {
 		{"trusted-proxies", "", ",", func(c *Command) []string { return c.TrustedProxies }, applyProxies},
 		{"extensions", "ack", ",", func(c *Command) []string { return c.Extensions }, applyExtensions},
 		{"admin-listen", "", "", func(c *Command) []string { return c.AdminListen }, applyAdmin},
+		{"park", "true", "", func(c *Command) []string { return c.Park }, applyPark},
 		{"shutdown-timeout", "10s", "", func(c *Command) []string { return c.ShutdownTimeout }, applyShutdown},
 		{"log-level", "info", "", func(c *Command) []string { return c.LogLevel }, applyLogLevel},
 		{"log-format", "json", "", func(c *Command) []string { return c.LogFormat }, applyLogFormat},
@@ -169,6 +171,15 @@ func applyAdmin(s *Settings, values []string) error {
 	address, err := adminAddress(text)
 	s.AdminListen = address
 	return err
+}
+
+func applyPark(s *Settings, values []string) error {
+	on, err := strconv.ParseBool(last(values))
+	if err != nil {
+		return errors.New("want true or false")
+	}
+	s.Park = on
+	return nil
 }
 
 func applyShutdown(s *Settings, values []string) error {

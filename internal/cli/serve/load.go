@@ -26,6 +26,7 @@ type Settings struct {
 	Extensions      []string
 	// AdminListen is HOST:PORT, empty for none.
 	AdminListen     string
+	Park            bool
 	ShutdownTimeout time.Duration
 	LogLevel        zerolog.Level
 	LogFormat       string
@@ -244,6 +245,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 		Options:        s.Options,
 		Limits:         s.Limits,
 		TrustedProxies: s.TrustedProxies,
+		Park:           s.Park,
 	}
 }
 

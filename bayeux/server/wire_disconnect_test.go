@@ -1,0 +1,187 @@
+package server_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/testkit"
+)
+
+const (
+	wireLeave = `[{"channel":"/meta/disconnect","clientId":"$","id":"9"}]`
+	wireLeft  = `[{"channel":"/meta/disconnect","id":"9","successful":true}]`
+)
+
+// [R-DC-1]: with and without a connect before.
+func TestWireDisconnect(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		for _, u := range []*user{r.hello(""), r.hello("").connect()} {
+			same(t, wireLeft, u.send(wireLeave).Messages)
+			require.False(t, wireAlive(u))
+			same(t, `[{"channel":"/meta/disconnect","id":"9","successful":false,"error":"402::session_unknown"}]`, u.send(wireLeave).Messages)
+		}
+	})
+}
+
+// [R-DC-2]: what is queued leaves with the answer, unless messages leave with
+// connects only.
+func TestWireDisconnectDelivers(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := r.hello("").connect().subscribe("/a")
+		r.hello("").publish("/a", "1")
+		same(t, `[{"channel":"/a","data":1},`+wireLeft[1:], u.send(wireLeave).Messages)
+		synctest.Wait()
+		require.Zero(t, r.srv.Stats().QueuedBytes)
+	})
+	bubble(t, option("metaConnectDeliverOnly", "true"), func(t *testing.T, r *rig) {
+		u := r.hello("").connect().subscribe("/a")
+		r.hello("").publish("/a", "1")
+		same(t, wireLeft, u.send(wireLeave).Messages)
+		synctest.Wait()
+		require.Zero(t, r.srv.Stats().QueuedBytes)
+	})
+}
+
+// [R-DC-3]: what follows in the same array is from nobody.
+func TestWireAfterDisconnect(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := r.hello("").connect()
+		for _, m := range []string{
+			`"channel":"/a"`, `"channel":"/service/x"`, `"channel":"/meta/disconnect"`,
+			`"channel":"/meta/subscribe"`, `"channel":"/meta/unsubscribe"`,
+		} {
+			u = r.hello("").connect()
+			reply := u.send(wireLeave[:len(wireLeave)-1] + `,{` + m + `,"clientId":"$","subscription":"/s"}]`)
+			same(t, `{`+m+`,"subscription":"/s","successful":false,"error":"402::session_unknown"}`, reply.Messages[1])
+		}
+		require.Zero(t, r.srv.Subscribers("/s"))
+	})
+}
+
+// [R-DC-4]: the socket stays open for another handshake.
+func TestWireSocketAfterDisconnect(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		s := r.Dial(nil)
+		defer s.Cut()
+		for range 2 {
+			s.Send(`[{"channel":"/meta/handshake"}]`)
+			u := wireAt(r, text(s.Next(time.Second).Messages[0]["clientId"]), "")
+			s.Send(u.fill(connectNow))
+			require.Equal(t, true, s.Next(time.Second).Messages[0]["successful"])
+			s.Send(u.fill(wireLeave))
+			same(t, wireLeft, s.Next(time.Second).Messages)
+			s.Quiet(5 * time.Second)
+		}
+	})
+}
+
+// Case 42: [R-CN-15]. Both are answered, the connect without retry.
+func TestWireDisconnectWhileHeld(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := r.hello("").connect()
+		held := wireHold(u)
+		time.Sleep(time.Second)
+		same(t, wireLeft, u.send(wireLeave).Messages)
+		got := wireAnswered(t, held)
+		soon(t, time.Second, got.Took)
+		same(t, wireHeldNone, got.Messages)
+		same(t, wireGone, u.send(connectHold).Messages)
+	})
+}
+
+// Case 45: [R-CN-16], the server ends the session.
+func TestWireServerDisconnects(t *testing.T) {
+	ctx := context.Background()
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := r.hello("").connect()
+		held := wireHold(u)
+		require.NoError(t, wireSession(u).Deliver(ctx, "/bye", 1))
+		wireAnswered(t, held)
+		held = wireHold(u)
+		s := wireSession(u)
+		require.NoError(t, s.Disconnect(ctx))
+		require.False(t, wireAlive(u))
+		same(t, `[{"channel":"/meta/disconnect","successful":true},`+wireHeldNone[1:], wireAnswered(t, held).Messages)
+		same(t, wireGone, u.send(connectHold).Messages)
+		require.NoError(t, s.Disconnect(ctx), "once more has no effect")
+		require.NoError(t, s.Deliver(ctx, "/a", 1))
+		require.Zero(t, r.srv.Stats().QueuedBytes)
+	})
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := r.hello("").connect() // not held: nothing is sent
+		require.NoError(t, wireSession(u).Disconnect(ctx))
+		same(t, wireGone, u.send(connectHold).Messages)
+	})
+}
+
+// Case 46: [R-CN-17], removal is silent.
+func TestWireServerRemoves(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := r.hello("").connect().subscribe("/a")
+		held := wireHold(u)
+		time.Sleep(time.Second)
+		require.NoError(t, r.srv.Remove(u.id))
+		require.Error(t, r.srv.Remove(u.id))
+		require.Zero(t, r.srv.Subscribers("/a"))
+		require.NoError(t, r.srv.Publish(context.Background(), "/a", 1))
+		wireStillHeld(t, held)
+		same(t, wireGone, u.send(`[{"channel":"/meta/connect","clientId":"$","id":"c1"}]`).Messages)
+		got := <-held
+		soon(t, 4*time.Second, got.Took)
+		same(t, wireHeldNone, got.Messages)
+		require.Zero(t, r.srv.Stats().Holds)
+	})
+}
+
+// Case 57: [R-CN-24] as decided. Held connects are answered, and nothing is
+// held any more.
+func TestWireGracefulStop(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		intervals := map[any]bool{}
+		var users []*user
+		var all []<-chan *testkit.Reply
+		for range 5 {
+			u := r.hello("").connect().subscribe("/a")
+			users, all = append(users, u), append(all, wireHold(u))
+		}
+		time.Sleep(time.Second)
+		require.NoError(t, r.srv.Shutdown(context.Background()))
+		for _, held := range all {
+			got := wireAnswered(t, held)
+			require.Equal(t, 200, got.Status)
+			require.Len(t, got.Messages, 1)
+			advice, ok := got.Messages[0]["advice"].(map[string]any)
+			require.True(t, ok)
+			require.Equal(t, true, got.Messages[0]["successful"])
+			require.Equal(t, "retry", advice["reconnect"])
+			require.InDelta(t, 2000, advice["interval"], 1000)
+			intervals[advice["interval"]] = true
+		}
+		require.Greater(t, len(intervals), 1, "not all at once")
+		require.Zero(t, users[0].send(connectHold).Took)
+		require.Equal(t, true, users[0].publish("/a", "1").Messages[1]["successful"])
+		m := wireShake(r, "", "").Messages[0]
+		require.Equal(t, "403::handshake_denied", m["error"])
+		require.NotContains(t, canon(t, m), "none")
+		synctest.Wait()
+	})
+}
+
+// A connection that is cut takes nothing else along (case 57, kill).
+func TestWireCutConnection(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := r.hello("").connect().subscribe("/a")
+		held := wireHold(u)
+		r.Wire.Close()
+		require.Nil(t, <-held)
+		again := &rig{t: t, srv: r.srv, Wire: testkit.Serve(t, r.srv, "/cometd")}
+		defer again.Close()
+		require.NoError(t, r.srv.Publish(context.Background(), "/a", 1))
+		same(t, `[{"channel":"/a","data":1},{"channel":"/meta/connect","id":"c1","successful":true}]`,
+			wireAt(again, u.id, u.cookie).send(connectHold).Messages)
+	})
+}
