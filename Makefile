@@ -17,7 +17,7 @@ help: ## list the targets
 
 build: ## build bin/halley
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/halley ./cmd/halley
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BIN)/halley ./cmd/halley
 
 run: build ## build, serve on localhost:8080 and show how to send a message
 	@echo
@@ -43,7 +43,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$f"); do \
 			echo "== $$target in $$(dirname "$$f")"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$f")" </dev/null; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$(dirname "$$f")" </dev/null; \
 		done; \
 	done
 

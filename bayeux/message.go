@@ -68,6 +68,7 @@ type Message struct {
 // base fields of [R-MSG-4]: channel, id and subscription.
 func (m *Message) Reply() *Message {
 	if m.reply == nil {
+		// The request's ext does not come back [R-HS-6].
 		m.reply = &Message{
 			Channel: m.Channel, HasChannel: m.HasChannel,
 			ID: m.ID, HasID: m.HasID, // [R-MSG-5]

@@ -57,6 +57,9 @@ func (c *callContext) Err() error {
 	if at, ok := c.Deadline(); ok && !time.Now().Before(at) {
 		return context.DeadlineExceeded
 	}
+	if c.sess != nil && c.sess.isOver() {
+		return context.Canceled
+	}
 	return nil
 }
 

@@ -52,6 +52,8 @@ func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*
 		return x, nil
 	}
 	ctx = bayeux.WithRequest(ctx, from.Request)
+	// Among others a connect is answered at once, two connects both are
+	// ([R-CN-12], [R-CN-13]).
 	p := &pass{srv: srv, origin: from, settings: st, holder: x, alone: len(batch) == 1}
 	if batch[0].Channel == metaHandshake {
 		return x, srv.handshakeRequest(ctx, p, x, batch[0])
@@ -93,8 +95,9 @@ func (srv *Server) handshakeRequest(ctx context.Context, p *pass, x *exchange, m
 	defer srv.opening.Add(-1)
 	browser := p.origin.Browser
 	if browser == "" {
-		browser = newID(browserIDChars)
+		browser = newID(browserIDChars) // who keeps no cookies is a new browser each time [R-MC-8]
 	}
+	// Always a new one, whatever clientId and cookie came along [R-HS-9].
 	s := srv.newSession(home{p.origin.Transport, browser}, p.settings)
 	p.sess, x.sess = s, s
 	s.enter(p.origin.Transport)

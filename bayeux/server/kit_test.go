@@ -28,15 +28,21 @@ func sorted(t *testing.T, body string) string {
 // upgrade asks for a WebSocket by hand and returns the head of the answer.
 func (r *rig) upgrade(protocol string) string {
 	r.t.Helper()
+	if protocol != "" {
+		protocol = "Sec-WebSocket-Protocol: " + protocol + "\r\n"
+	}
+	return r.upgradeWith(protocol)
+}
+
+// upgradeWith does so with further lines of the head.
+func (r *rig) upgradeWith(lines string) string {
+	r.t.Helper()
 	conn, err := r.Raw()
 	require.NoError(r.t, err)
 	defer func() { _ = conn.Close() }()
 	head := "GET /cometd HTTP/1.1\r\nHost: memory\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-	if protocol != "" {
-		head += "Sec-WebSocket-Protocol: " + protocol + "\r\n"
-	}
-	_, err = conn.Write([]byte(head + "\r\n"))
+	_, err = conn.Write([]byte(head + lines + "\r\n"))
 	require.NoError(r.t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(r.t, err)

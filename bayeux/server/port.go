@@ -125,7 +125,7 @@ func (p *port) resolve(clientID string) *session {
 	p.mu.Lock()
 	own := p.sess
 	p.mu.Unlock()
-	if own != nil && !own.isOver() {
+	if own != nil && !own.isOver() { // the socket outlives its session [R-DC-4]
 		if own.id != clientID {
 			return nil
 		}

@@ -141,8 +141,8 @@ func (s *session) unhookLocked(gone []hold, ended []machine.Ended) []hold {
 }
 
 // wakesHoldLocked tells whether queued messages end the held connect: never
-// while a request of the session itself is processed ([R-DL-2]), and on a
-// WebSocket only where messages leave with connect replies ([R-WS-11]).
+// while a request of the session itself is processed ([R-DL-2, R-CN-19]), and
+// on a WebSocket only where messages leave with connect replies ([R-WS-11]).
 func (s *session) wakesHoldLocked(now time.Time) bool {
 	_, _, push, held := s.machine.Held()
 	return held && s.batch == 0 && (!push || s.onlyLocked(s.port)) && s.pendingLocked(now)
@@ -292,7 +292,7 @@ func (s *session) offer(now time.Time, f *bayeux.Frozen, lazyUntil time.Time) {
 		return
 	}
 	s.srv.stats.delivered.Add(1)
-	if !lazyUntil.IsZero() || s.wakesHoldLocked(now) {
+	if !lazyUntil.IsZero() || s.wakesHoldLocked(now) { // the first of a burst wakes [R-CN-10]
 		w := s.noteLocked(machine.Effects{}, nil, now)
 		s.mu.Unlock()
 		s.carryOut(w)

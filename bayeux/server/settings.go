@@ -78,7 +78,7 @@ func resolve(c Config, name string) *settings {
 	l := lookup{options: c.Options, transport: name}
 	s := &settings{
 		name: name,
-		times: machine.Times{
+		times: machine.Times{ // defaults of CometD 8 [R-HS-8]
 			Timeout:       max(0, l.millis("timeout", 20*time.Second)),
 			Interval:      max(0, l.millis("interval", 0)),
 			MaxInterval:   max(0, l.millis("maxInterval", 10*time.Second)),

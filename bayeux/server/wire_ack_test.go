@@ -195,7 +195,7 @@ func TestAckSurvivesAbort(t *testing.T) {
 // An answer that is overtaken does not take messages of the newer one with it,
 // also when both connects have one id ([R-ACK-12], [R-RL-2]).
 func TestAckOvertaken(t *testing.T) {
-	gate := make(chan struct{})
+	var gate chan struct{}
 	slow := bayeux.Funcs{Out: func(_ context.Context, _ bayeux.Session, m *bayeux.Message) error {
 		if m.Field("slow") != nil {
 			<-gate
@@ -209,6 +209,7 @@ func TestAckOvertaken(t *testing.T) {
 		return nil
 	}}
 	bubble(t, func(c *server.Config) { c.Extensions = append(c.Extensions, slow, mark) }, func(t *testing.T, r *rig) {
+		gate = make(chan struct{}) // of the bubble
 		u := r.reliable().subscribe("/a")
 		r.publish("/a", 1)
 		late := u.later(acking("1", `"slow":true`)) // takes batch 2 and hangs

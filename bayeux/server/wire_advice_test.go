@@ -74,7 +74,11 @@ func TestWireAdviceAfterChange(t *testing.T) {
 		// The client's own time goes before the session's ([R-CN-6]), and a
 		// timeout of 0 by the server does not hold.
 		wireTiming(u).SetTimeout(0)
-		require.Zero(t, u.send(connectHold).Took)
+		got = u.send(connectHold)
+		require.Zero(t, got.Took)
+		same(t, `{"reconnect":"retry","interval":0,"timeout":0}`, got.Messages[0]["advice"])
+		wireTiming(u).SetInterval(time.Second)
+		same(t, `{"reconnect":"retry","interval":1000,"timeout":0}`, u.send(connectHold).Messages[0]["advice"])
 		soon(t, time.Second, u.send(wireConnect(`"advice":{"timeout":1000}`)).Took)
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/channels"
 	"github.com/halleypush/halley/internal/testkit"
 )
 
@@ -65,11 +66,18 @@ func TestWireNoExpiryWhileProcessed(t *testing.T) {
 		}
 		return nil
 	}}
-	bubble(t, wireWith(nil, slow), func(t *testing.T, r *rig) {
+	policy := wirePolicy{publish: func(ch channels.Name) error {
+		if ch == "/slow" {
+			time.Sleep(5 * time.Second)
+		}
+		return nil
+	}}
+	bubble(t, wireWith(policy, slow), func(t *testing.T, r *rig) {
 		u := r.hello("").connect()
 		for _, body := range []string{
 			`[{"channel":"/meta/connect","clientId":"$","id":"slow","advice":{"timeout":0}}]`,
 			`[{"channel":"/a","clientId":"$","id":"slow"}]`,
+			`[{"channel":"/slow","clientId":"$"}]`,
 		} {
 			require.Equal(t, true, u.send(body).Messages[0]["successful"])
 			require.True(t, wireAlive(u))
@@ -87,7 +95,7 @@ func TestWireOtherMessagesExtend(t *testing.T) {
 			`"channel":"/meta/unsubscribe","subscription":"/a"`, `"channel":"/a"`, `"channel":"/a"`,
 		} {
 			time.Sleep(2 * time.Second)
-			require.Equal(t, true, u.send(`[{`+m+`,"clientId":"$"}]`).Messages[0]["successful"], m)
+			require.Equal(t, true, u.send(`[{` + m + `,"clientId":"$"}]`).Messages[0]["successful"], m)
 		}
 		wireLives(u, 3*time.Second)
 	})

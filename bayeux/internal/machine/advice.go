@@ -61,7 +61,8 @@ func (s *Session) full() *bayeux.Advice {
 
 // advise puts full advice on a connect's reply where it is due: the transport
 // is not the one last advised, or a change made it due ([R-AD-1], [R-AD-2]).
-// Advice that an extension has put there stays, and ours stays due.
+// Advice that an extension has put there stays, and ours stays due. No other
+// replies have advice, but those of handshakes ([R-AD-5]).
 func (s *Session) advise(reply *bayeux.Message) {
 	if s.due() && reply.Advice == nil {
 		reply.Advice = s.full().Raw()

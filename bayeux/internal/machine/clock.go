@@ -77,8 +77,8 @@ func (s *Session) Received(now time.Time) {
 
 // Expire does what is due at now: it answers a hold whose time has come
 // ([R-CN-8]), or ends a session whose client has been silent for too long
-// ([R-EX-1], [R-EX-2]). Rounding to sweeps is the caller's. Calls that come
-// early do nothing.
+// ([R-EX-1], [R-EX-2]), silently, for there is nothing to answer ([R-EX-4]).
+// Rounding to sweeps is the caller's. Calls that come early do nothing.
 func (s *Session) Expire(now time.Time) Effects {
 	var e Effects
 	switch at, reason := s.clock.deadline(); {
