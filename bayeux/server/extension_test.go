@@ -165,20 +165,12 @@ func TestExtensionEdits(t *testing.T) {
 		},
 	}
 	bubble(t, with(edit), func(t *testing.T, r *rig) {
-		u := r.hello("").subscribe("/a")
+		u := r.hello("").connect().subscribe("/a")
 		same(t, `[{"channel":"/a","data":"in","stamp":7},{"channel":"/a","id":"p","successful":true,"stamp":7}]`, u.publish("/a", "1").Messages)
 		s, _ := r.srv.Session(u.id)
 		require.NoError(t, s.Deliver(t.Context(), "/b", 2))
-		same(t, `[{"channel":"/b","data":2,"stamp":7}]`, u.connect().subscribe("/c").inboxAfter("/b"))
+		same(t, `[{"channel":"/b","data":2,"stamp":7}]`, u.inbox())
 	})
-}
-
-// inboxAfter delivers one more message and returns what comes with a publish.
-func (u *user) inboxAfter(ch string) []testkit.Msg {
-	u.r.t.Helper()
-	s, _ := u.r.srv.Session(u.id)
-	require.NoError(u.r.t, s.Deliver(u.r.t.Context(), ch, 2))
-	return u.publish("/x", "0").Messages[:1]
 }
 
 // Edit gives one receiver a copy of its own; the others share what was frozen
@@ -301,7 +293,7 @@ func TestExtensionContext(t *testing.T) {
 		"client":  {func(_ *rig, _ *user, cancel func()) { cancel() }, context.Canceled, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			waited := make(chan wait, 1)
+			var waited chan wait
 			block := bayeux.Funcs{In: func(ctx context.Context, _ bayeux.Session, m *bayeux.Message) error {
 				if m.Channel != "/block" {
 					return nil
@@ -320,6 +312,7 @@ func TestExtensionContext(t *testing.T) {
 				sc.Options["maxInterval"] = "60000"
 				sc.Extensions = append(sc.Extensions, block)
 			}, func(t *testing.T, r *rig) {
+				waited = make(chan wait, 1) // of the bubble
 				u := r.hello("").connect()
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()

@@ -129,7 +129,7 @@ func number(text []byte) (int, bool) {
 // fill puts the client's id and its last batch into a body.
 func (c *client) fill(body string) []*bayeux.Message {
 	c.mu.Lock()
-	body = strings.NewReplacer("$", c.id, "#", c.batch).Replace(body)
+	body = strings.ReplaceAll(strings.ReplaceAll(body, "$", c.id), "#", c.batch)
 	c.mu.Unlock()
 	batch, err := bayeux.Decode([]byte(body), bayeux.Limits{})
 	if err != nil {
@@ -196,7 +196,6 @@ type sock struct {
 	c    *client
 	port transport.Port
 	busy chan struct{} // held while a message is received
-	end  sync.Once
 
 	mu                            sync.Mutex
 	running, dirty, broken, drain bool
@@ -254,22 +253,23 @@ func (s *sock) Close(int, string) {
 // Cut implements transport.Link, and plays a lost connection.
 func (s *sock) Cut(string) {
 	s.mu.Lock()
+	first := !s.broken
 	s.broken = true
 	s.mu.Unlock()
-	go s.close() // ends once nothing is received or written
+	if first {
+		go s.close() // ends once nothing is received or written
+	}
 }
 
 // close is the end of the reader: when nothing is received or written any more.
 func (s *sock) close() {
-	s.end.Do(func() {
+	s.c.h.c.yield()
+	s.busy <- struct{}{}
+	for s.flushing() {
 		s.c.h.c.yield()
-		s.busy <- struct{}{}
-		for s.flushing() {
-			s.c.h.c.yield()
-		}
-		s.port.Closed("")
-		<-s.busy
-	})
+	}
+	s.port.Closed("")
+	<-s.busy
 }
 
 func (s *sock) flushing() bool {
@@ -310,7 +310,7 @@ func (s *sock) write() bool {
 	case out.Err != nil || s.c.stale(0, s):
 		sent = 0
 		s.Cut("nobody listens")
-	case s.isBroken() || h.c.chance(12):
+	case s.isBroken() || h.c.chance(8):
 		if sent = h.c.n(sent + 1); out.Joined {
 			sent = 0
 		}
@@ -319,7 +319,9 @@ func (s *sock) write() bool {
 	default:
 		s.c.receive(out.Messages, out.Replies)
 	}
-	h.c.yield()
+	if h.c.yield(); h.c.chance(8) {
+		time.Sleep(time.Duration(h.c.n(int(200 * time.Millisecond)))) // stuck
+	}
 	out.Done(sent, sent == len(out.Messages))
 	return !s.isBroken()
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,7 @@ import (
 const (
 	histories    = 100_000 // in all
 	perBubble    = 1_000
-	opsOfHistory = 10
+	opsOfHistory = 6 // besides handshakes, first subscriptions, connect loops and the end
 )
 
 // history is a short random life of a few clients of one server.
@@ -47,33 +48,45 @@ func (h *history) limit() int { return []int{1, 60, 1 << 20}[h.c.n(3)] }
 // server; each message came once at most and in order, and to those who stayed,
 // for certain ([R-DL-10], [R-EX-5], [R-WS-19], [R-WS-21], [R-CN-20]).
 func TestInterleavings(t *testing.T) {
-	for first := 0; first < histories; first += perBubble {
-		synctest.Test(t, func(t *testing.T) {
-			c := newChaos(uint64(first))
-			srv, err := New(Config{
-				Policy:     chaosPolicy{c: c},
-				Extensions: []bayeux.Extension{ack.New(), chaosExtension{c}},
-				Options:    Options{"timeout": "800", "maxInterval": "600", "sweepPeriod": "1000", "maxQueue": "15"},
-			})
-			require.NoError(t, err)
-			defer func() { _ = srv.Shutdown(context.Background()) }()
-			for i := range perBubble {
-				(&history{t: t, srv: srv, c: c, seed: first + i}).play()
+	for worker := range 2 {
+		t.Run(strconv.Itoa(worker), func(t *testing.T) {
+			t.Parallel()
+			for first := worker * perBubble; first < histories; first += 2 * perBubble {
+				synctest.Test(t, func(t *testing.T) { playBubble(t, first) })
 			}
-			time.Sleep(15 * time.Minute)
-			require.Zero(t, srv.router.Len())
-			require.Empty(t, srv.deadlines.all())
 		})
 	}
 }
 
+// playBubble plays histories one after the other on one server; first is the
+// seed of all.
+func playBubble(t *testing.T, first int) {
+	c := newChaos(uint64(first)) //nolint:gosec // not negative
+	srv, err := New(Config{
+		Policy:     chaosPolicy{c: c},
+		Extensions: []bayeux.Extension{ack.New(), chaosExtension{c}},
+		Options:    Options{"timeout": "600", "maxInterval": "500", "sweepPeriod": "2000", "maxQueue": "15"},
+	})
+	require.NoError(t, err)
+	defer func() { _ = srv.Shutdown(context.Background()) }()
+	for i := range perBubble {
+		(&history{t: t, srv: srv, c: c, seed: first + i}).play()
+	}
+	time.Sleep(15 * time.Minute)
+	require.Zero(t, srv.router.Len())
+	require.Empty(t, srv.deadlines.all())
+}
+
 func (h *history) play() {
 	h.turn = make(chan struct{}, 1)
-	for range 2 + h.c.n(2) {
+	for range 2 {
 		h.newClient()
 	}
+	// Mostly at a pace at which operations meet, at times so slow that sessions
+	// expire meanwhile.
+	pace := []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, time.Second}[h.c.n(3)]
 	for range opsOfHistory {
-		op, at := h.pick(), time.Duration(h.c.n(int(1500*time.Millisecond)))
+		op, at := h.pick(), time.Duration(h.c.n(int(pace)))
 		h.busy.Go(func() {
 			time.Sleep(at)
 			op()
@@ -119,7 +132,9 @@ func (h *history) drain(c *client) {
 		left := s.queue.Len()
 		s.mu.Unlock()
 		if left == 0 && !c.left {
+			c.mu.Lock()
 			require.Subset(h.t, c.got, h.told, "seed %d: messages are lost", h.seed)
+			c.mu.Unlock()
 		}
 		if left == 0 {
 			return
@@ -131,6 +146,8 @@ func (h *history) drain(c *client) {
 // requireOrder asserts that each message came once, those of one publisher in
 // their order.
 func (h *history) requireOrder(c *client) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	last := map[int]int{}
 	for _, n := range c.got {
 		require.Greater(h.t, n, last[n/1000], "seed %d: %v", h.seed, c.got)
@@ -150,10 +167,11 @@ func (h *history) finish() {
 		default: // it expires
 		}
 	}
+	synctest.Wait()
 	for _, s := range h.socks {
 		s.Cut("the end")
 	}
-	time.Sleep(3 * time.Second)
+	time.Sleep(4 * time.Second)
 	st := &h.srv.stats
 	for _, n := range []channels.Name{"/a", "/b", "/a/*", "/**"} {
 		require.Zero(h.t, h.srv.router.Subscribers(n), "seed %d: subscriptions of %s", h.seed, n)
@@ -179,7 +197,7 @@ func (h *history) newClient() {
 	out.Done(0, true)
 	c.post(`[{"channel":"/meta/subscribe","clientId":"$","subscription":"/a"}]`, 0, false)
 	if !h.c.chance(4) {
-		rounds := 1 + h.c.n(4)
+		rounds := 1 + h.c.n(2)
 		h.busy.Go(func() {
 			for range rounds {
 				c.connect(h.c.chance(4))
@@ -200,7 +218,7 @@ func (c *client) connect(now bool) {
 	c.mu.Unlock()
 	if s != nil {
 		s.send(body)
-		time.Sleep(time.Duration(c.h.c.n(int(time.Second))))
+		time.Sleep(time.Duration(c.h.c.n(int(time.Second / 2))))
 		return
 	}
 	c.post(body, epoch, true)

@@ -187,7 +187,7 @@ func (b *broadcast) to(ctx context.Context, s *session) {
 	}
 	var until time.Time
 	if b.lazy {
-		wait := b.srv.settings[s.home.transport].maxLazy
+		wait := b.srv.settings[s.Transport()].maxLazy
 		if b.delivery.Lazy {
 			wait = b.delivery.Timeout(wait)
 		}
@@ -231,9 +231,34 @@ func (srv *Server) deliverTo(ctx context.Context, s *session, m *bayeux.Message)
 	now := srv.now()
 	var until time.Time
 	if m.Lazy {
-		until = now.Add(srv.settings[s.home.transport].maxLazy)
+		until = now.Add(srv.settings[s.Transport()].maxLazy)
 	}
 	s.offer(now, bayeux.Freeze(m), until)
+}
+
+// farewell makes the pushed /meta/disconnect, without an id ([R-CN-16]); nil
+// when the client would not get it, or an extension drops it.
+func (srv *Server) farewell(ctx context.Context, s *session) *bayeux.Frozen {
+	if !s.hears() {
+		return nil
+	}
+	m := (&bayeux.Message{Channel: metaDisconnect}).Succeed(true)
+	if err := srv.outgoing(ctx, s, m, true); err != nil {
+		return nil
+	}
+	return bayeux.Freeze(m)
+}
+
+// hears tells whether the client would get a farewell.
+func (s *session) hears() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.over && s.hearsLocked()
+}
+
+func (s *session) hearsLocked() bool {
+	_, _, _, held := s.machine.Held()
+	return held || s.port != nil && !s.port.afterConnect.Load()
 }
 
 // serverMessage makes a message of the server ([R-PB-7]).

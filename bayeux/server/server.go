@@ -45,7 +45,6 @@ type Server struct {
 	sweepPeriod          time.Duration
 	sweepZero            time.Time
 	sessionExtensions    []bayeux.SessionExtension
-	farewell             *bayeux.Frozen
 	handler              http.Handler
 	sockets              *transport.WebSocketCarrier
 	poller               transport.Poller // nil: none
@@ -123,8 +122,6 @@ func (srv *Server) configure() {
 			srv.sessionExtensions = append(srv.sessionExtensions, x)
 		}
 	}
-	goodbye := (&bayeux.Message{Channel: metaDisconnect}).Succeed(true)
-	srv.farewell = bayeux.Freeze(goodbye) // pushed without an id [R-CN-16]
 	srv.receivers.New = func() any { return new([]router.Receiver[session]) }
 }
 
@@ -133,8 +130,13 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.handl
 
 // newSession makes a session that does not exist yet: the handshake decides.
 func (srv *Server) newSession(h home, st *settings) *session {
+	return srv.sessionOf(srv.config.NodePrefix+newID(sessionIDChars), h, st)
+}
+
+// sessionOf makes a session with that id.
+func (srv *Server) sessionOf(id string, h home, st *settings) *session {
 	s := &session{
-		srv: srv, id: srv.config.NodePrefix + newID(sessionIDChars), home: h, transport: h.transport,
+		srv: srv, id: id, home: h, transport: h.transport,
 		queue: queue.New(queue.Limits{Messages: st.maxQueue, Bytes: st.maxQueueBytes}, srv.total),
 	}
 	s.machine = machine.New(s.id)

@@ -413,14 +413,15 @@ func (s *session) Deliver(ctx context.Context, channel string, data any) error {
 // Disconnect implements bayeux.Session. The client is told by a pushed
 // /meta/disconnect where a connect is held, or where the socket was last used
 // for something else than a connect ([R-CN-16], [R-WS-22]).
-func (s *session) Disconnect(context.Context) error {
+func (s *session) Disconnect(ctx context.Context) error {
+	farewell := s.srv.farewell(ctx, s)
 	s.step(func(now time.Time) machine.Effects {
 		if s.over {
 			return machine.Effects{}
 		}
-		if _, _, _, held := s.machine.Held(); held || s.port != nil && !s.port.afterConnect.Load() {
+		if farewell != nil && s.hearsLocked() {
 			// A full queue cannot take the farewell; the session ends all the same.
-			_ = s.queue.Append(s.srv.farewell, time.Time{})
+			_ = s.queue.Append(farewell, time.Time{})
 		}
 		return s.machine.Disconnect(now, machine.ReasonServer)
 	})

@@ -32,6 +32,7 @@ func TestLongPollingDialogue(t *testing.T) {
 		reply = alice.send(`[{"channel":"/meta/disconnect","clientId":"$","id":"9"}]`)
 		same(t, `[{"channel":"/meta/disconnect","id":"9","successful":true}]`, reply.Messages)
 		reply = alice.send(connectHold)
+		require.Equal(t, 200, reply.Status) // [R-HT-6, R-HT-10]
 		same(t, `[{"channel":"/meta/connect","id":"c1","successful":false,"error":"402::session_unknown","advice":{"reconnect":"handshake","interval":0}}]`, reply.Messages)
 	})
 }

@@ -71,14 +71,17 @@ func (srv *Server) Snapshot(id string) (*Snapshot, error) {
 // connect; attributes come back as json.RawMessage.
 func (srv *Server) Restore(from *Snapshot) error {
 	st := srv.settings[from.Home]
-	if st == nil {
-		return fmt.Errorf("restore %q: transport %q is unknown", from.ID, from.Home)
+	if st == nil || srv.settings[from.Transport] == nil {
+		return fmt.Errorf("restore %q: transport %q or %q is unknown", from.ID, from.Home, from.Transport)
 	}
 	if !bayeux.ValidID(from.ID) {
 		return fmt.Errorf("restore: %q is no session id", from.ID)
 	}
-	s := srv.newSession(home{from.Home, from.Browser}, st)
-	s.id, s.transport, s.user = from.ID, from.Transport, from.User
+	if !from.Machine.State.Alive() {
+		return fmt.Errorf("restore %q: the session has ended", from.ID)
+	}
+	s := srv.sessionOf(from.ID, home{from.Home, from.Browser}, st)
+	s.transport, s.user = from.Transport, from.User
 	s.connectOnly, s.noEcho = from.ConnectOnly, from.NoEcho
 	now := srv.now()
 	m, err := machine.Restore(now, from.Machine)
@@ -93,6 +96,7 @@ func (srv *Server) Restore(from *Snapshot) error {
 	for _, e := range s.extensions {
 		if x, ok := e.(bayeux.Snapshotter); ok && from.Extensions[x.Key()] != nil {
 			if err := x.Restore(from.Extensions[x.Key()]); err != nil {
+				s.queue.Clear()
 				return fmt.Errorf("restore %q: extension %q: %w", from.ID, x.Key(), err)
 			}
 		}

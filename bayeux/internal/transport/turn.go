@@ -114,7 +114,9 @@ func (t *turn) end() {
 	t.exchange.Abandon()
 }
 
-// write writes a successful answer ([R-HT-5], [R-HT-6]).
+// write writes a successful answer. What Bayeux has to say, refusals too, comes
+// with 200: to clients any other status is a broken connection ([R-HT-5],
+// [R-HT-6], [R-HT-10]).
 func (t *turn) write(out *Output) error {
 	buf, _ := t.h.buffers.Get().(*[]byte)
 	*buf = t.format.append((*buf)[:0], out)

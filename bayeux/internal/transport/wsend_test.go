@@ -1,0 +1,126 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/bayeux"
+)
+
+func TestWebSocketIdle(t *testing.T) {
+	t.Run("R-WS-17 Port.Idle, read anew after each frame", func(t *testing.T) {
+		wsEach(t, WSOptions{}, "", func(e *wsEnv) {
+			if _, ok := e.client.conn.(*net.TCPConn); ok {
+				return // real time is not for this
+			}
+			start := time.Now()
+			time.Sleep(20 * time.Second)
+			e.port.setIdle(50 * time.Second)
+			e.client.frame(frameFin|byte(ws.OpPong), "")
+			require.Equal(e.t, "idle timeout", e.client.expectClose(1001))
+			require.Equal(e.t, 70*time.Second, time.Since(start))
+		})
+	})
+	t.Run("R-WS-17 half a frame is none", func(t *testing.T) {
+		wsBubble(t, WSOptions{}, func(e *wsEnv) {
+			start := time.Now()
+			m := wsMasked(frameFin|byte(ws.OpText), "[]"+strings.Repeat(" ", 50))
+			for i := range 20 {
+				e.client.raw(m[i : i+1])
+				time.Sleep(time.Second)
+			}
+			f, err := e.client.next()
+			require.NoError(e.t, err)
+			require.Equal(e.t, "\x03\xe9idle timeout", f.payload)
+			require.Equal(e.t, 30*time.Second, time.Since(start))
+		})
+	})
+	t.Run("R-WS-17 option, and a peer that is gone", func(t *testing.T) {
+		wsBubble(t, WSOptions{IdleTimeout: 3 * time.Second, WriteTimeout: 5 * time.Second}, func(e *wsEnv) {
+			start := time.Now()
+			<-e.port.gone // half open: not even the close frame is read
+			require.Equal(e.t, 8*time.Second, time.Since(start))
+			require.Equal(e.t, []string{"idle timeout"}, e.port.closed)
+		})
+	})
+	t.Run("pings", func(t *testing.T) {
+		wsBubble(t, WSOptions{PingInterval: 10 * time.Second, IdleTimeout: -1}, func(e *wsEnv) {
+			start := time.Now()
+			for i := range 3 {
+				f, err := e.client.next()
+				require.NoError(e.t, err)
+				require.Equal(e.t, wsFrame{ws.OpPing, 0, ""}, f)
+				require.Equal(e.t, time.Duration(i+1)*10*time.Second, time.Since(start))
+			}
+		})
+	})
+}
+
+// The peer's close frame is waited for, but not for ever.
+func TestWebSocketCloseTimeout(t *testing.T) {
+	wsEach(t, WSOptions{CloseTimeout: 2 * time.Second}, "", func(e *wsEnv) {
+		if _, ok := e.client.conn.(*net.TCPConn); ok {
+			e.port.link.Close(4001, "later")
+			require.Equal(e.t, "later", e.client.expectClose(4001))
+			return
+		}
+		start := time.Now()
+		e.port.push(Output{Replies: wsReplies([]string{`{"r":1}`})})
+		e.port.link.Close(1008, "queue full")
+		e.port.link.Close(1011, "too late to matter")
+		e.client.expect(`[{"r":1}]`) // what was queued leaves first
+		f, err := e.client.next()
+		require.NoError(e.t, err)
+		require.Equal(e.t, "\x03\xf0queue full", f.payload)
+		<-e.port.gone
+		require.Equal(e.t, 2*time.Second, time.Since(start))
+		require.Equal(e.t, []string{"queue full"}, e.port.closed)
+	})
+}
+
+// An extension that blocks does not hold up the end: its ctx is over.
+func TestWebSocketEndsReceive(t *testing.T) {
+	e := newWSEnv(t, WSOptions{})
+	entered := make(chan struct{})
+	e.hub.receive = func(p *wsPort, _ []*bayeux.Message) error {
+		close(entered)
+		<-p.ended
+		return nil
+	}
+	stop := e.dialTCP("", nil)
+	e.client.text(`[{"channel":"/a"}]`)
+	<-entered
+	e.carrier.Close()
+	<-e.port.gone
+	e.end()
+	stop()
+}
+
+func TestWebSocketShutdown(t *testing.T) {
+	t.Run("R-WS-26 1001 after what is queued", func(t *testing.T) {
+		wsEach(t, WSOptions{}, "", func(e *wsEnv) {
+			e.port.push(Output{Replies: wsReplies([]string{`{"r":1}`})})
+			done := make(chan error)
+			go func() { done <- e.carrier.Shutdown(context.Background()) }()
+			e.client.expect(`[{"r":1}]`)
+			_ = e.client.expectClose(1001)
+			require.NoError(e.t, <-done)
+		})
+	})
+	t.Run("R-WS-26 cut in the end", func(t *testing.T) {
+		wsBubble(t, WSOptions{}, func(e *wsEnv) {
+			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+			defer cancel()
+			start := time.Now()
+			require.ErrorIs(e.t, e.carrier.Shutdown(ctx), context.DeadlineExceeded)
+			<-e.port.gone
+			require.Equal(e.t, 3*time.Second, time.Since(start))
+		})
+	})
+}
