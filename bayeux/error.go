@@ -63,7 +63,7 @@ var (
 // Reasons and operations of refusals (WIRE 12).
 const (
 	ReasonSecurityPolicy = "denied_by_security_policy"
-	ReasonNotGranting    = "denied_by_not_granting"
+	ReasonNotGranting    = "denied_by_not_granting" // for policies that work as authorizers do [R-SP-3]
 
 	DeniedCreate        = "create_denied"
 	DeniedSubscribe     = "subscribe_denied"

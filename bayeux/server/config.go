@@ -66,7 +66,7 @@ type Limits struct {
 	// Messages bound one batch: count, JSON depth, channel names.
 	Messages bayeux.Limits
 	// Sessions at one time. Default 1,000,000. Above it handshakes are refused
-	// with 429 (WebSocket: 403::handshake_denied with retry advice).
+	// with 429 (WebSocket: close code 1008).
 	Sessions int
 	// HandshakesPerSecond over all clients. Default off.
 	HandshakesPerSecond int

@@ -262,7 +262,8 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 	return out
 }
 
-// lease takes what leaves with the answer ([R-DL-1]).
+// lease takes what leaves with the answer ([R-DL-1]), own messages too
+// ([R-DL-3]).
 func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
 	s := x.sess
 	connect := hasConnect(replies)

@@ -69,6 +69,7 @@ type client struct {
 	browser string
 	ack     bool
 	left    bool          // it may have unsubscribed
+	awaits  bool          // the reply to a connect is due
 	turn    chan struct{} // publishes of one client follow each other
 
 	mu    sync.Mutex
@@ -108,6 +109,7 @@ func (c *client) acceptLocked(replies [][][]byte) bool {
 				if len(reply.Ext.Ack) > 0 {
 					c.batch = string(reply.Ext.Ack)
 				}
+				c.awaits = false
 				return true
 			}
 		}
@@ -126,23 +128,22 @@ func number(text []byte) (int, bool) {
 	return n, err == nil
 }
 
-// fill puts the client's id and its last batch into a body.
-func (c *client) fill(body string) []*bayeux.Message {
+// fill makes a batch of a body: $ is the client's id, # the last batch that it
+// has received, @ the number of its connect, which it returns.
+func (c *client) fill(body string) (batch []*bayeux.Message, epoch int) {
 	c.mu.Lock()
+	if strings.Contains(body, "@") {
+		c.epoch++
+		epoch, c.awaits = c.epoch, true
+		body = strings.ReplaceAll(body, "@", strconv.Itoa(epoch))
+	}
 	body = strings.ReplaceAll(strings.ReplaceAll(body, "$", c.id), "#", c.batch)
 	c.mu.Unlock()
 	batch, err := bayeux.Decode([]byte(body), bayeux.Limits{})
 	if err != nil {
 		panic(body) // a mistake of the test
 	}
-	return batch
-}
-
-func (c *client) nextEpoch() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.epoch++
-	return c.epoch
+	return batch, epoch
 }
 
 // stale tells whether what answers that connect reaches nobody: the client has
@@ -155,10 +156,11 @@ func (c *client) stale(epoch int, s *sock) bool {
 
 // post plays an HTTP request. With fate the carrier may fail or the client
 // leave.
-func (c *client) post(body string, epoch int, fate bool) {
+func (c *client) post(body string, fate bool) {
 	h := c.h
 	from := transport.Origin{Transport: transport.LongPolling, Browser: c.browser, Request: &bayeux.Request{}}
-	x, err := h.srv.Request(context.Background(), from, c.fill(body))
+	batch, epoch := c.fill(body)
+	x, err := h.srv.Request(context.Background(), from, batch)
 	if err != nil {
 		return
 	}
@@ -179,6 +181,10 @@ func (c *client) post(body string, epoch int, fate bool) {
 		}
 	}
 	h.c.yield()
+	if c.stale(epoch, nil) { // its request is aborted, as the carrier notices
+		x.Abandon()
+		return
+	}
 	out := x.Take(context.Background(), h.limit())
 	h.c.yield()
 	if out.Err != nil || fate && h.c.chance(5) || c.stale(epoch, nil) {
@@ -198,7 +204,7 @@ type sock struct {
 	busy chan struct{} // held while a message is received
 
 	mu                            sync.Mutex
-	running, dirty, broken, drain bool
+	running, dirty, broken, drain, closed bool
 }
 
 func (h *history) dial(c *client) *sock {
@@ -220,7 +226,8 @@ func (s *sock) send(body string) {
 	if s.isBroken() {
 		return
 	}
-	if s.port.Receive(context.Background(), s.c.fill(body)) != nil {
+	batch, _ := s.c.fill(body)
+	if s.port.Receive(context.Background(), batch) != nil {
 		s.Cut("refused")
 	}
 	s.Wake()
@@ -270,6 +277,16 @@ func (s *sock) close() {
 	}
 	s.port.Closed("")
 	<-s.busy
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+}
+
+// settled tells whether nothing is under way on the connection.
+func (s *sock) settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.running && s.broken == s.closed
 }
 
 func (s *sock) flushing() bool {

@@ -29,7 +29,7 @@ type pass struct {
 	sess     *session // whom the batch is from; nil: nobody we know
 	holder   holder   // answers a held connect
 	port     *port    // nil on HTTP
-	alone    bool     // the batch has one message, or the carrier is a WebSocket
+	alone    bool     // the batch has one message, or the carrier is a WebSocket [R-WS-13, R-WS-14]
 }
 
 // message takes one message through the pipeline, in the order of [R-MSG-9].

@@ -118,7 +118,8 @@ func (srv *Server) listen(ctx context.Context, s *session, name channels.Name, m
 
 // fanOut delivers a broadcast to its subscribers: server-wide extensions once,
 // then the message is frozen and queued to each session in turn; no two locks
-// are held (DESIGN 4.2). It reports false when an extension dropped it.
+// are held (DESIGN 4.2). It returns when all have it, so that a publisher's
+// messages keep their order ([R-PB-14]). It reports false when an extension dropped it.
 func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) bool {
 	if len(srv.config.Extensions) > 0 {
 		err := srv.call(ctx, from, func(ctx context.Context) error {

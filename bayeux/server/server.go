@@ -196,8 +196,9 @@ func (srv *Server) removed(s *session, reason machine.Reason) {
 	srv.hooks.end(s, string(reason))
 }
 
-// slowConsumer ends a session for the limit of that name. Its queue is dropped
-// at once: as long as it counts, others would be ended for it.
+// slowConsumer ends a session for the limit of that name (WIRE 16 on
+// [R-DL-8]). Its queue is dropped at once: as long as it counts, others would
+// be ended for it.
 func (srv *Server) slowConsumer(s *session, limit string, err error) {
 	srv.stats.limit(limit)
 	srv.log.Warn().Str("session", s.id).Err(err).Msg("queue limit reached; the session ends")

@@ -190,7 +190,8 @@ func (s *session) only(p *port) bool {
 // nextLocked is when the session wants to be looked at again. Expiry is
 // rounded up to the next sweep ([R-EX-1]). A hold outlives a session that was
 // removed ([R-CN-17]). Lazy messages whose time has passed wait for whatever
-// takes messages next.
+// takes messages next; those that left early leave no timer behind that would
+// end the hold for nothing, as CometD's does ([R-DL-7]).
 func (s *session) nextLocked(now time.Time) time.Time {
 	next := s.machine.Deadline()
 	if s.over {
@@ -209,8 +210,8 @@ func (s *session) nextLocked(now time.Time) time.Time {
 	return next
 }
 
-// clearLocked drops the queue of an ended session once nobody can take from
-// it any more ([R-EX-5], [R-DC-2]).
+// clearLocked drops the queue of an ended session, the retained messages too,
+// once nobody can take from it any more ([R-EX-5], [R-DC-2], [R-ACK-13]).
 func (s *session) clearLocked() {
 	if s.over && s.users == 0 && s.port == nil {
 		s.queue.Clear()

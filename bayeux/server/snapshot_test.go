@@ -154,7 +154,7 @@ func (c *counting) Incoming(_ context.Context, _ bayeux.Session, m *bayeux.Messa
 	return nil
 }
 
-func (*counting) Key() string                   { return "counting" }
+func (*counting) Key() string                     { return "counting" }
 func (c *counting) Snapshot() (bayeux.Raw, error) { return json.Marshal(c.n) }
 
 func (c *counting) Restore(state bayeux.Raw) error {
@@ -193,9 +193,9 @@ func TestSnapshotErrors(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorContains(t, r.srv.Restore(snap), "already here")
 		for what, spoil := range map[string]func(*server.Snapshot){
-			"transport":  func(s *server.Snapshot) { s.Home = "pigeon" },
+			"transport":     func(s *server.Snapshot) { s.Home = "pigeon" },
 			"no session id": func(s *server.Snapshot) { s.ID = "a/b" },
-			"has ended":  func(s *server.Snapshot) { s.Machine.State = 99 },
+			"has ended":     func(s *server.Snapshot) { s.Machine.State = 99 },
 		} {
 			c := *snap
 			spoil(&c)

@@ -155,6 +155,16 @@ func TestLazyMessages(t *testing.T) {
 			same(t, `[{"channel":"/lazy","data":1},`+answer+`]`, got.Messages)
 		})
 	})
+	t.Run("time has passed", func(t *testing.T) {
+		bubble(t, nil, func(t *testing.T, r *rig) {
+			u := lazy(t, r)
+			r.hello("").publish("/lazy", "1")
+			time.Sleep(2 * time.Second)
+			got := u.send(connectHold)
+			soon(t, 0, got.Took)
+			same(t, `[{"channel":"/lazy","data":1},`+answer+`]`, got.Messages)
+		})
+	})
 	t.Run("with another answer", func(t *testing.T) {
 		bubble(t, nil, func(t *testing.T, r *rig) {
 			u := lazy(t, r)

@@ -135,6 +135,31 @@ func TestMoveToSocketAndBack(t *testing.T) {
 	})
 }
 
+// Any message on a socket takes the session over, so that what is held
+// elsewhere ends at once, on HTTP with its status, on a socket silently
+// ([R-WS-21], [R-WS-19]).
+func TestAnyMessageMovesSession(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := r.hello("").connect()
+		held := u.later(connectHold)
+		synctest.Wait()
+		s := &surfer{Socket: r.Dial(nil), r: r, id: u.id}
+		s.subscribed("/a")
+		got := <-held
+		require.Equal(t, 500, got.Status)
+		soon(t, 0, got.Took)
+		s.say(connectHold)
+		synctest.Wait()
+		next := s.again()
+		next.subscribed("/b")
+		s.Quiet(2 * time.Second)
+		next.connected()
+		s.Quiet(2 * time.Second)
+		r.publish("/a", 1)
+		same(t, `[{"channel":"/a","data":1}]`, next.get())
+	})
+}
+
 // A session of a WebSocket has no cookie, so that long-polling does not know
 // it ([R-ID-7]), unless the clientId alone is trusted (WIRE 17 on [R-ID-4]).
 func TestMoveFromSocketToPoll(t *testing.T) {

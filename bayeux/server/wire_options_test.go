@@ -43,7 +43,7 @@ func TestOptionsAreProbed(t *testing.T) {
 	for _, o := range table {
 		require.Contains(t, probed, o.Name)
 		require.NotEmpty(t, o.Help, o.Name)
-		require.Contains(t, []string{"all", "http", "jsonp", "ws", "server"}, o.Scope)
+		require.Contains(t, []string{"all", "http", "cookie", "jsonp", "ws", "server"}, o.Scope)
 		if first, _, _ := strings.Cut(o.Default, ";"); o.Name != "allowedTransports" {
 			prefix := ""
 			if o.Scope == "ws" {
@@ -305,9 +305,9 @@ func TestMessageLimits(t *testing.T) {
 	bubble(t, limits, func(t *testing.T, r *rig) {
 		u := r.hello("")
 		for body, want := range map[string]string{
-			`[{"channel":"/a","clientId":"$"},{"channel":"/a","clientId":"$"}]`:       `"successful":true`,
+			`[{"channel":"/a","clientId":"$"},{"channel":"/a","clientId":"$"}]`:        `"successful":true`,
 			`[{"channel":"/a/b/c/d","clientId":"$"}]`:                                  "405::channel_invalid",
-			`[{"channel":"/abcdefghijabcdefghij","clientId":"$"}]`:                               "405::channel_invalid",
+			`[{"channel":"/abcdefghijabcdefghij","clientId":"$"}]`:                     "405::channel_invalid",
 			`[{"channel":"/meta/subscribe","clientId":"$","subscription":"/a/b/c/d"}]`: "403::subscription_invalid",
 		} {
 			require.Contains(t, u.send(body).Body, want, body)

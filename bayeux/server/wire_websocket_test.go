@@ -38,6 +38,7 @@ func (u *surfer) handshake(more string) *surfer {
 	u.r.t.Helper()
 	u.Send(`[{"channel":"/meta/handshake","id":"h"` + join(more) + `}]`)
 	u.first = u.get()[0]
+	require.Equal(u.r.t, "/meta/handshake", u.first["channel"])
 	require.Equal(u.r.t, true, u.first["successful"])
 	u.id = text(u.first["clientId"])
 	return u
@@ -65,7 +66,9 @@ func (u *surfer) get() []testkit.Msg {
 func (u *surfer) connected() *surfer {
 	u.r.t.Helper()
 	u.say(connectNow)
-	require.Equal(u.r.t, true, u.get()[0]["successful"])
+	reply := u.get()[0]
+	require.Equal(u.r.t, "c0", reply["id"])
+	require.Equal(u.r.t, true, reply["successful"])
 	return u
 }
 
@@ -276,6 +279,7 @@ func TestSocketConnectOnly(t *testing.T) {
 		u := r.surf("").connected().subscribed("/a")
 		r.publish("/a", 1)
 		u.Quiet(time.Second)
+		u.subscribed("/b") // another answer takes nothing along
 		u.say(connectHold)
 		same(t, `[{"channel":"/a","data":1}]`, u.get())
 		same(t, "["+connectOK+"]", u.get())

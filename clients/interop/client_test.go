@@ -23,10 +23,19 @@ const patience = 25 * time.Second
 type client interface {
 	// Do carries out a command and returns when the server has answered it.
 	Do(ctx context.Context, c command) error
+	// About tells what client it is.
+	About(ctx context.Context) (about, error)
 	// Inbox is where the client's events are kept.
 	Inbox() *inbox
 	// Close ends the client without a word to the server. It may be called more than once.
 	Close()
+}
+
+// about names a client, and the scenarios that it has no means for, each with the reason.
+type about struct {
+	Client  string            `json:"client"`
+	Version string            `json:"version"`
+	Cannot  map[string]string `json:"cannot"`
 }
 
 // command is what a client is asked to do: handshake, subscribe, unsubscribe, publish, batch, disconnect.

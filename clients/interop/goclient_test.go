@@ -110,6 +110,11 @@ func (g *goClient) keep(subs map[string]*bayeuxclient.Subscription) {
 	maps.Copy(g.subs, subs)
 }
 
+// About implements client.
+func (g *goClient) About(context.Context) (about, error) {
+	return about{Client: "bayeuxclient (Go)", Version: "this module"}, nil
+}
+
 // Inbox implements client.
 func (g *goClient) Inbox() *inbox { return g.box }
 

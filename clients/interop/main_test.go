@@ -57,11 +57,10 @@ func TestMain(m *testing.M) {
 }
 
 func prepare(dir string) error {
-	if _, err := os.Stat(filepath.Join("js", "node_modules", "cometd9", "package.json")); err != nil {
-		return fmt.Errorf("the published clients are missing: run `npm ci` in clients/interop/js, or `make test` (%w)", err)
-	}
-	if _, err := exec.LookPath("node"); err != nil {
-		return fmt.Errorf("the published clients need Node: %w", err)
+	for _, p := range publishedClients() {
+		if err := p.driver.installed(); err != nil {
+			return err
+		}
 	}
 	var err error
 	if shared.seed, err = chooseSeed(); err != nil {

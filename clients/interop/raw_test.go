@@ -74,6 +74,11 @@ func newRawClient(t *testing.T, base string, jsonp, ack bool) *rawClient {
 	return c
 }
 
+// About implements client.
+func (c *rawClient) About(context.Context) (about, error) {
+	return about{Client: "plain HTTP requests", Version: "-"}, nil
+}
+
 // Inbox implements client.
 func (c *rawClient) Inbox() *inbox { return c.box }
 

@@ -6,11 +6,11 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,7 +101,7 @@ func (s *server) listening(ctx context.Context) error {
 // stop asks the server to end and waits; a server that takes too long is killed, which fails the test.
 func (s *server) stop(t *testing.T) {
 	t.Helper()
-	require.NoError(t, s.proc.Process.Signal(os.Interrupt))
+	require.NoError(t, s.proc.Process.Signal(syscall.SIGTERM))
 	late := time.NewTimer(20 * time.Second)
 	defer late.Stop()
 	select {

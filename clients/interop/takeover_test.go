@@ -63,7 +63,7 @@ func TestTakeOver(t *testing.T) {
 		for _, transport := range []string{"long-polling", "websocket"} {
 			t.Run(fmt.Sprintf("cometd %d %s", version, transport), func(t *testing.T) {
 				old, addr := startNode(t, "127.0.0.1:0", nil)
-				c := newNodeClient(t, nodeOptions{URL: "http://" + addr + "/cometd", Major: version, Transport: transport, Ack: true})
+				c := newNodeClient(t, driverOptions{URL: "http://" + addr + "/cometd", Major: version, Transport: transport, Ack: true})
 				do(t, c, command{Cmd: "handshake"})
 				awaitMeta(t, c, 0, 2, "/meta/connect")
 				do(t, c, subscribe("/move"))

@@ -29,7 +29,7 @@ func (s *Session) subscribe(now time.Time, in Input) Effects {
 		if s.subs == nil {
 			s.subs = make(map[channels.Name]struct{})
 		}
-		s.subs[name] = struct{}{}
+		s.subs[name] = struct{}{}               // the session's, whatever its carrier [R-SB-15]
 		e.Subscribe = append(e.Subscribe, name) // in effect before the reply [R-SB-14]
 		return nil
 	})

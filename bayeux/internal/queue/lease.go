@@ -126,8 +126,8 @@ func (q *Queue) Done(l *Lease, n int) {
 // batch forgets nothing ([R-ACK-4]). A batch need not be Done: its client may
 // be faster than the report of its carrier.
 //
-// What left in later batches has not arrived and waits again, to leave with the
-// next reply; missing tells whether any of it is not lazy, so that the reply
+// What left in later batches has not arrived, or its acknowledgement has not
+// ([R-ACK-14]), and waits again, to leave with the next reply ([R-ACK-15]); missing tells whether any of it is not lazy, so that the reply
 // should not wait ([R-ACK-7]). Without retained delivery nothing happens.
 func (q *Queue) Acknowledge(n int64) (missing bool) {
 	if !q.retaining {

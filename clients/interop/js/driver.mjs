@@ -6,8 +6,11 @@
 // {"kind":"reply","seq":1,"ok":true}; between the answers events are told:
 //   {"kind":"message","channel":"/a","data":…}           a message for a subscription
 //   {"kind":"meta","channel":"/meta/connect","ok":true,…} a reply or a failure that the client notices
+// The first line tells what is driven: {"kind":"about","client":"cometd","version":"8.0.11","cannot":{}}; cannot names the
+// scenarios that the client has no means for, each with the reason.
 // The program ends with its stdin.
 
+import {readFileSync} from "node:fs";
 import {createRequire} from "node:module";
 import {createInterface} from "node:readline";
 
@@ -34,6 +37,11 @@ async function load(major) {
     const shim = await import("cometd-nodejs-client");
     shim.adapt();
     return import(`cometd${major}`);
+}
+
+// The packages of the later majors export no package.json, so it is read as a file.
+function installed(name) {
+    return JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url))).version;
 }
 
 function transportType(cometd) {
@@ -63,6 +71,8 @@ function digest(cometd, message) {
 const options = JSON.parse(process.argv[2]);
 const {CometD, AckExtension} = await load(options.major);
 const cometd = new CometD("halley");
+
+tell({kind: "about", client: "cometd (JavaScript)", version: installed(`cometd${options.major}`), cannot: {}});
 
 for (const type of ["websocket", "long-polling", "callback-polling"]) {
     if (type !== options.transport) {

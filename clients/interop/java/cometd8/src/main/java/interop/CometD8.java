@@ -1,0 +1,97 @@
+package interop;
+
+import jakarta.websocket.ContainerProvider;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.cometd.bayeux.Message;
+import org.cometd.bayeux.client.ClientSession;
+import org.cometd.bayeux.client.ClientSessionChannel;
+import org.cometd.client.BayeuxClient;
+import org.cometd.client.ext.AckExtension;
+import org.cometd.client.http.jetty.JettyHttpClientTransport;
+import org.cometd.client.transport.ClientTransport;
+import org.cometd.client.websocket.jakarta.WebSocketTransport;
+import org.eclipse.jetty.client.HttpClient;
+import org.eclipse.jetty.util.ajax.JSON;
+
+/** Drives the Java client of CometD 8. */
+public final class CometD8 extends Driver {
+    private final Map<String, ClientSessionChannel.MessageListener> listeners = new ConcurrentHashMap<>();
+    private final BayeuxClient client;
+
+    private CometD8(String json) throws Exception {
+        super(json);
+        client = new BayeuxClient(url(), newTransport());
+        quick().forEach(client::setOption);
+        if (ack()) {
+            client.addExtension(new AckExtension());
+        }
+        for (String name : new String[] {"handshake", "connect", "subscribe", "unsubscribe", "disconnect"}) {
+            client.getChannel("/meta/" + name).addListener((ClientSessionChannel.MessageListener) (channel, message) -> {
+                ClientTransport used = client.getTransport();
+                replied(message, used == null ? "" : used.getName());
+            });
+        }
+    }
+
+    private ClientTransport newTransport() throws Exception {
+        if (transport().equals("websocket")) {
+            return new WebSocketTransport(null, null, ContainerProvider.getWebSocketContainer());
+        }
+        HttpClient http = new HttpClient();
+        http.start();
+        return new JettyHttpClientTransport(null, http);
+    }
+
+    @Override
+    protected Object parse(String json) {
+        return new JSON().fromJSON(json);
+    }
+
+    @Override
+    protected String print(Object value) {
+        return new JSON().toJSON(value);
+    }
+
+    private static ClientSession.MessageListener answer(Done done) {
+        return message -> done.done(message.isSuccessful(), message.get(Message.ERROR_FIELD));
+    }
+
+    @Override
+    protected void handshake(Done done) {
+        client.handshake(answer(done));
+    }
+
+    @Override
+    protected void subscribe(String channel, Done done) {
+        ClientSessionChannel.MessageListener listener =
+                listeners.computeIfAbsent(channel, name -> (at, message) -> received(message.getChannel(), message.getData()));
+        client.getChannel(channel).subscribe(listener, answer(done));
+    }
+
+    @Override
+    protected void unsubscribe(String channel, Done done) {
+        client.getChannel(channel).unsubscribe(listeners.remove(channel), answer(done));
+    }
+
+    @Override
+    protected void publish(String channel, Object data, Done done) {
+        client.getChannel(channel).publish(data, answer(done));
+    }
+
+    @Override
+    protected void disconnect(Done done) {
+        client.disconnect(answer(done));
+    }
+
+    @Override
+    protected void batch(Runnable run) {
+        client.batch(run);
+    }
+
+    public static void main(String[] args) throws Exception {
+        CometD8 driver = new CometD8(args[0]);
+        driver.about("cometd-java-client-common");
+        driver.serve();
+    }
+}
