@@ -13,7 +13,7 @@ func always(v Verdict) Authorizer {
 	return func(context.Context, Operation, channels.Name, Session, *Message) Verdict { return v }
 }
 
-// [R-SP-3]
+// [R-SP-3].
 func TestAuthorizers(t *testing.T) {
 	type entry struct {
 		channel string

@@ -26,7 +26,7 @@ type callContext struct {
 func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) error {
 	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
 	defer c.close()
-	return f(c)
+	return f(c) //nolint:contextcheck // c wraps ctx
 }
 
 // Deadline implements context.Context.

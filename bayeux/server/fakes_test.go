@@ -203,7 +203,7 @@ type sock struct {
 	port transport.Port
 	busy chan struct{} // held while a message is received
 
-	mu                            sync.Mutex
+	mu                                    sync.Mutex
 	running, dirty, broken, drain, closed bool
 }
 

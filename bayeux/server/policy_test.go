@@ -45,7 +45,8 @@ func TestPolicyRefusals(t *testing.T) {
 		{"whole", &bayeux.Error{Code: 401, Args: "x", Text: "log_in"}, map[string]string{"": "401:x:log_in"}, ""},
 		{
 			"with more", &bayeux.Error{Code: 401, Text: "log_in", Ext: bayeux.Raw(`{"login":"/here"}`), Advice: &bayeux.Advice{Reconnect: bayeux.ReconnectHandshake}},
-			map[string]string{"": "401::log_in"}, `,"ext":{"login":"/here"},"advice":{"reconnect":"handshake"}`,
+			map[string]string{"": "401::log_in"},
+			`,"ext":{"login":"/here"},"advice":{"reconnect":"handshake"}`,
 		},
 		{"broken", errors.New("the database is down"), map[string]string{
 			"handshake": "403::handshake_denied", "subscribe": "403:denied_by_security_policy:subscribe_denied",

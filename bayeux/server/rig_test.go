@@ -46,7 +46,8 @@ func bubble(t *testing.T, change func(*server.Config), f func(t *testing.T, r *r
 		defer func() { // also when f fails: the bubble must be empty
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
-			assert.NoError(t, srv.Shutdown(ctx))
+			err := srv.Shutdown(ctx)
+			assert.NoError(t, err) //nolint:testifylint // the rest of the cleaning up must run
 			r.Close()
 			synctest.Wait()
 		}()

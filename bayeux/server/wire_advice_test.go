@@ -25,8 +25,13 @@ func TestWireAdviceWhenDue(t *testing.T) {
 		u := r.hello("")
 		same(t, wireFull, u.first["advice"])
 		for _, c := range []struct{ more, want string }{
-			{``, ""}, {`"advice":{"timeout":0}`, wireFull}, {`"advice":{"timeout":1}`, wireFull},
-			{``, ""}, {`"advice":{}`, wireFull}, {`"advice":null`, ""}, {`"advice":{"foo":1}`, wireFull},
+			{``, ""},
+			{`"advice":{"timeout":0}`, wireFull},
+			{`"advice":{"timeout":1}`, wireFull},
+			{``, ""},
+			{`"advice":{}`, wireFull},
+			{`"advice":null`, ""},
+			{`"advice":{"foo":1}`, wireFull},
 			{`"advice":{"interval":-1}`, wireFull},
 		} {
 			m := u.send(wireConnect(c.more)).Messages[0]

@@ -189,7 +189,7 @@ func TestWireBrowserOnHTTP2(t *testing.T) {
 		bubble(t, option("http2MaxSessionsPerBrowser", limit), func(t *testing.T, r *rig) {
 			p := new(http.Protocols)
 			p.SetUnencryptedHTTP2(true)
-			l, stop := wireListen(&http.Server{Protocols: p}, r.srv) //nolint:gosec // no time-outs wanted
+			l, stop := wireListen(&http.Server{Protocols: p}, r.srv)
 			defer stop()
 			client := wireClient(l, p)
 			defer client.CloseIdleConnections()

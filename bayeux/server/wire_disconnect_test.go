@@ -49,12 +49,11 @@ func TestWireDisconnectDelivers(t *testing.T) {
 // [R-DC-3]: what follows in the same array is from nobody.
 func TestWireAfterDisconnect(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
-		u := r.hello("").connect()
 		for _, m := range []string{
 			`"channel":"/a"`, `"channel":"/service/x"`, `"channel":"/meta/disconnect"`,
 			`"channel":"/meta/subscribe"`, `"channel":"/meta/unsubscribe"`,
 		} {
-			u = r.hello("").connect()
+			u := r.hello("").connect()
 			reply := u.send(wireLeave[:len(wireLeave)-1] + `,{` + m + `,"clientId":"$","subscription":"/s"}]`)
 			same(t, `{`+m+`,"subscription":"/s","successful":false,"error":"402::session_unknown"}`, reply.Messages[1])
 		}

@@ -89,7 +89,7 @@ func TestWireWriteOfHeldReply(t *testing.T) {
 		defer flaky.Close()
 		odd := wireAt(flaky, u.id, u.cookie)
 
-		write = func() error {
+		write = func() error { //nolint:unparam // a later one fails
 			time.Sleep(5 * time.Second) // longer than maxInterval
 			return nil
 		}
@@ -149,7 +149,7 @@ func TestWireIdleTimeoutOfListener(t *testing.T) {
 func TestWirePipelining(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.hello("").connect().subscribe("/a")
-		l, stop := wireListen(&http.Server{}, r.srv) //nolint:gosec // no time-outs wanted
+		l, stop := wireListen(&http.Server{}, r.srv)
 		defer stop()
 		conn, err := l.Dial(context.Background())
 		require.NoError(t, err)

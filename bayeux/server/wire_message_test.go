@@ -79,9 +79,19 @@ func TestWireMessageID(t *testing.T) {
 			want any // nil: no id in the reply
 			ok   bool
 		}{
-			{`7`, "7", true}, {`"7"`, "7", true}, {`"aZ09"`, "aZ09", true}, {`null`, nil, true}, {`0`, "0", true},
-			{`"a-b"`, "a-b", false}, {`"x y"`, "x y", false}, {`""`, "", false}, {`"é"`, "é", false},
-			{`-1`, "-1", false}, {`1.5`, "1.5", false}, {`{}`, "{}", false}, {`[]`, "[]", false},
+			{`7`, "7", true},
+			{`"7"`, "7", true},
+			{`"aZ09"`, "aZ09", true},
+			{`null`, nil, true},
+			{`0`, "0", true},
+			{`"a-b"`, "a-b", false},
+			{`"x y"`, "x y", false},
+			{`""`, "", false},
+			{`"é"`, "é", false},
+			{`-1`, "-1", false},
+			{`1.5`, "1.5", false},
+			{`{}`, "{}", false},
+			{`[]`, "[]", false},
 		} {
 			m := u.send(`{"channel":"/a","clientId":"$","id":` + c.id + `}`).Messages[0]
 			require.Equal(t, c.ok, m["successful"], c.id)

@@ -19,7 +19,7 @@ import (
 
 // probed lists the options that the tests of this file, or the one named, look
 // at through the wire.
-var probed = map[string]string{ //nolint:gochecknoglobals // a table
+var probed = map[string]string{
 	"metaConnectDeliverOnly": "TestConnectOnlyDelivery", "maxQueue": "TestQueueIsBounded", "maxQueueBytes": "TestQueueIsBounded",
 	"broadcastToPublisher": "TestBroadcastToPublisher", "relayReplyFields": "TestRelayReplyFields",
 	"maxSubscriptions": "TestSubscriptionsAreBounded", "maxResponseSize": "TestPollIsCut",

@@ -104,7 +104,7 @@ func TestWireTrustClientSession(t *testing.T) {
 
 // [R-ID-5], [R-ID-6] and case 22, 123: a socket remembers its session.
 func TestWireSocketSession(t *testing.T) {
-	answer := func(r *rig, s *testkit.Socket, id string) any {
+	answer := func(s *testkit.Socket, id string) any {
 		s.Send(`[{"channel":"/a","clientId":"` + id + `"}]`)
 		return s.Next(time.Second).Messages[0]["successful"]
 	}
@@ -114,19 +114,19 @@ func TestWireSocketSession(t *testing.T) {
 		defer s.Cut()
 		s.Send(`[{"channel":"/meta/handshake"}]`)
 		own := text(s.Next(time.Second).Messages[0]["clientId"])
-		require.Equal(t, true, answer(r, s, own))
-		require.Equal(t, false, answer(r, s, other.id))
-		require.Equal(t, false, answer(r, s, ""))
-		require.Equal(t, true, answer(r, s, own))
+		require.Equal(t, true, answer(s, own))
+		require.Equal(t, false, answer(s, other.id))
+		require.Equal(t, false, answer(s, ""))
+		require.Equal(t, true, answer(s, own))
 		fresh := r.Dial(nil)
 		defer fresh.Cut()
-		require.Equal(t, true, answer(r, fresh, other.id)) // without its cookie
-		require.Equal(t, false, answer(r, fresh, own))
+		require.Equal(t, true, answer(fresh, other.id)) // without its cookie
+		require.Equal(t, false, answer(fresh, own))
 	})
 	bubble(t, option("ws.requireHandshakePerConnection", "true"), func(t *testing.T, r *rig) {
 		s := r.Dial(nil)
 		defer s.Cut()
-		require.Equal(t, false, answer(r, s, r.hello("").id))
+		require.Equal(t, false, answer(s, r.hello("").id))
 	})
 }
 

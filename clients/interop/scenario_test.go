@@ -256,8 +256,7 @@ func (s *stage) cuts(t *testing.T, ack bool) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- s.harm(ctx) }()
-	n := s.publishUntil(t, done)
-	s.settle(t)
+	n := s.settle(t, mark, s.publishUntil(t, done))
 	do(t, s.other, publish("/t/cuts", "end"))
 	awaitMessage(t, s.client, mark, `/t/cuts "end"`)
 	want := make([]string, 0, n+1)
@@ -269,13 +268,24 @@ func (s *stage) cuts(t *testing.T, ack bool) {
 	require.Zero(t, count(s.client.Inbox().since(mark), "/meta/handshake"), "the session was lost, %s", seedText())
 }
 
-// settle waits until the client is connected again behind a cut, so that the next message reaches it even without
-// acknowledgements.
-func (s *stage) settle(t *testing.T) {
+// settle publishes more numbered messages, from n on, until the client has one of them: then it is connected again, and
+// the next message reaches it even without acknowledgements. It returns the number that follows.
+func (s *stage) settle(t *testing.T, mark, n int) int {
 	t.Helper()
-	mark := s.client.Inbox().mark()
-	do(t, s.client, publish("/t/up", "settled"))
-	awaitMeta(t, s.client, mark, 1, "/meta/connect")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	first := n
+	for back := false; !back; {
+		require.NoError(t, ctx.Err(), "the client does not come back, %s", seedText())
+		do(t, s.other, publish("/t/cuts", n))
+		n++
+		pause(t, 50*time.Millisecond)
+		for _, m := range s.client.Inbox().messages(mark) {
+			number, err := strconv.Atoi(strings.TrimPrefix(m, "/t/cuts "))
+			back = back || err == nil && number >= first
+		}
+	}
+	return n
 }
 
 // compare checks that each message came once and in order; without acknowledgements some may be missing.

@@ -58,7 +58,7 @@ func (p *plan) connectAll(ctx context.Context, g *gauge, clients *sync.WaitGroup
 			defer context.AfterFunc(ctx, func() { c.Close() })()
 			if err := run(c, g); err != nil && ctx.Err() == nil {
 				g.failed.Add(1)
-				fmt.Fprintln(p.out, "client:", err)
+				p.say("client: %v\n", err)
 			}
 		})
 	}

@@ -118,7 +118,7 @@ func (p *plan) measure(ctx context.Context) error {
 		return err
 	}
 	n := p.ws + p.lp
-	fmt.Fprintf(p.out, "connected      %d WebSocket, %d long-polling in %s\n", p.ws, p.lp, time.Since(begin).Round(time.Millisecond))
+	p.say("connected      %d WebSocket, %d long-polling in %s\n", p.ws, p.lp, time.Since(begin).Round(time.Millisecond))
 	time.Sleep(3 * time.Second) // the server's garbage of the set-up is collected
 	idle := sample(p.pid)
 	sent, err := p.publish(ctx)
@@ -136,12 +136,12 @@ func (p *plan) report(g *gauge, sent int, idle, after usage) error {
 	n := p.ws + p.lp
 	want := int64(sent) * int64(n)
 	got := g.received.Load()
-	fmt.Fprintf(p.out, "published      %d messages\n", sent)
-	fmt.Fprintf(p.out, "deliveries     %d of %d, %d out of order or twice, %d clients failed\n", got, want, g.wrong.Load(), g.failed.Load())
-	fmt.Fprintf(p.out, "latency ms     p50 %.1f  p99 %.1f  max %.1f\n", g.quantile(0.5), g.quantile(0.99), g.quantile(1))
+	p.say("published      %d messages\n", sent)
+	p.say("deliveries     %d of %d, %d out of order or twice, %d clients failed\n", got, want, g.wrong.Load(), g.failed.Load())
+	p.say("latency ms     p50 %.1f  p99 %.1f  max %.1f\n", g.quantile(0.5), g.quantile(0.99), g.quantile(1))
 	if p.pid > 0 {
 		cpu := after.cpu - idle.cpu
-		fmt.Fprintf(p.out, "server         %.1f us CPU a delivery, %.2f s in all; resident %.0f MB idle (%.2f KB a session), %.0f MB after\n",
+		p.say("server         %.1f us CPU a delivery, %.2f s in all; resident %.0f MB idle (%.2f KB a session), %.0f MB after\n",
 			float64(cpu.Microseconds())/float64(max(got, 1)), cpu.Seconds(),
 			float64(idle.rss)/1e6, float64(idle.rss)/1e3/float64(n), float64(after.rss)/1e6)
 	}
@@ -150,6 +150,9 @@ func (p *plan) report(g *gauge, sent int, idle, after usage) error {
 	}
 	return nil
 }
+
+// say prints a line of the report; where that fails there is nobody to tell.
+func (p *plan) say(format string, args ...any) { _, _ = fmt.Fprintf(p.out, format, args...) }
 
 // gauge counts what all clients receive.
 type gauge struct {

@@ -199,7 +199,7 @@ func (a *actor) input(flags, message string) Input {
 	require.NoError(a.t, err)
 	require.Len(a.t, batch, 1)
 	in := Input{Message: batch[0], Via: a.via, Alone: true}
-	for _, w := range strings.Fields(flags) {
+	for w := range strings.FieldsSeq(flags) {
 		name, value, _ := strings.Cut(w, "=")
 		switch name {
 		case "among":

@@ -165,7 +165,7 @@ func (m *model) clear() {
 
 func (m *model) drop(newest bool) {
 	at := slices.IndexFunc(m.items, func(i *item) bool { return i.holder == nil })
-	got := false
+	var got bool
 	if newest {
 		for n, i := range m.items {
 			if i.holder == nil {

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +131,7 @@ func TestBounds(t *testing.T) {
 		err := q.Append(message("c"), time.Time{})
 		require.ErrorIs(t, err, ErrFull, "leased messages count")
 		var full *FullError
-		require.True(t, errors.As(err, &full))
+		require.ErrorAs(t, err, &full)
 		require.Equal(t, FullError{Limit: "messages", Max: 2}, *full)
 		require.EqualError(t, err, "queue is full: more than 2 messages")
 		require.Equal(t, 2, q.Len())
@@ -146,7 +145,7 @@ func TestBounds(t *testing.T) {
 		fill(t, q, "aaa")
 		err := q.Append(message("bb"), time.Time{})
 		var full *FullError
-		require.True(t, errors.As(err, &full))
+		require.ErrorAs(t, err, &full)
 		require.Equal(t, FullError{Limit: "bytes", Max: 4}, *full)
 		require.Equal(t, int64(3), total.Bytes(), "nothing was queued")
 		fill(t, q, "b")
@@ -178,7 +177,7 @@ func TestTotalCountsSharedOnce(t *testing.T) {
 	require.Zero(t, total.Bytes())
 }
 
-// [R-DL-5] [R-DL-6] [R-CN-11]
+// [R-DL-5] [R-DL-6] [R-CN-11].
 func TestLazy(t *testing.T) {
 	q := New(Limits{}, nil)
 	require.True(t, q.LazyDeadline().IsZero())

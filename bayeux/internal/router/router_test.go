@@ -349,7 +349,7 @@ func TestInitialiserPanics(t *testing.T) {
 	r := router.New[string]()
 	fail := func(a *router.Attrs) {
 		a.Lazy = true
-		panic("initialiser") //nolint:forbidigo // what is tested
+		panic("initialiser")
 	}
 	require.Panics(t, func() { r.Ensure("/a", fail) })
 	require.False(t, r.Exists("/a"))

@@ -81,7 +81,7 @@ func (e *EpollPoller) arm(p *Parked, fd int, deadline time.Time) bool {
 	if e.ended {
 		return false
 	}
-	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd)}
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd)} //nolint:gosec // a descriptor
 	op := unix.EPOLL_CTL_ADD
 	if p.known {
 		op = unix.EPOLL_CTL_MOD

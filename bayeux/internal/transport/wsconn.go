@@ -249,6 +249,7 @@ func (c *wsConn) handle(event frameEvent, fault *frameFault) bool {
 		return c.peerCloses()
 	case frameText:
 		c.receive()
+	case frameNone, framePart:
 	}
 	return true
 }

@@ -154,7 +154,7 @@ func (d *wsDeflater) pack(dst, p []byte) ([]byte, error) {
 // frame returns the whole frame of payload, compressed if that is shorter.
 func (d *wsDeflater) frame(payload []byte) []byte {
 	packed, err := d.pack(make([]byte, 0, len(payload)/2+frameMaxHead), payload)
-	first := byte(frameFin | frameRSV1 | byte(ws.OpText))
+	first := frameFin | frameRSV1 | byte(ws.OpText)
 	if err != nil || len(packed) >= len(payload) {
 		first, packed = frameFin|byte(ws.OpText), payload
 	}

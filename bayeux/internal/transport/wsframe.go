@@ -212,6 +212,7 @@ func (f *frameReader) end() frameEvent {
 		return frameClose
 	case ws.OpPong:
 		return framePart
+	case ws.OpContinuation, ws.OpText, ws.OpBinary:
 	}
 	if !f.head.Fin {
 		return framePart
@@ -254,7 +255,7 @@ func frameCloseCode(p []byte) (int, *frameFault) {
 func frameAppendHead(dst []byte, first byte, size int) []byte {
 	switch {
 	case size < 126:
-		return append(dst, first, byte(size))
+		return append(dst, first, byte(size)) //nolint:gosec // below 126
 	case size < 1<<16:
 		return binary.BigEndian.AppendUint16(append(dst, first, 126), uint16(size))
 	default:
@@ -275,7 +276,7 @@ func frameAppendClose(dst []byte, code int, reason string) []byte {
 	}
 	reason = wsCut(reason, frameMaxText)
 	dst = frameAppendHead(dst, frameFin|byte(ws.OpClose), 2+len(reason))
-	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...)
+	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), reason...) //nolint:gosec // close codes have two bytes
 }
 
 // wsCut shortens s to at most n bytes of valid UTF-8.

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ func frameModel(p []byte, limit int) (texts []string, code int) {
 		r := bytes.NewReader(p)
 		h, err := ws.ReadHeader(r)
 		if err != nil {
-			if err == ws.ErrHeaderLengthMSB {
+			if errors.Is(err, ws.ErrHeaderLengthMSB) {
 				return texts, 1002
 			}
 			return texts, 0
