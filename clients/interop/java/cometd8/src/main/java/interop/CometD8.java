@@ -13,6 +13,8 @@ import org.cometd.client.transport.ClientTransport;
 import org.cometd.client.websocket.jakarta.WebSocketTransport;
 import org.eclipse.jetty.client.HttpClient;
 import org.eclipse.jetty.util.ajax.JSON;
+import org.glassfish.tyrus.client.ClientManager;
+import org.glassfish.tyrus.client.ClientProperties;
 
 /** Drives the Java client of CometD 8. */
 public final class CometD8 extends Driver {
@@ -36,7 +38,10 @@ public final class CometD8 extends Driver {
 
     private ClientTransport newTransport() throws Exception {
         if (transport().equals("websocket")) {
-            return new WebSocketTransport(null, null, ContainerProvider.getWebSocketContainer());
+            ClientManager tyrus = (ClientManager) ContainerProvider.getWebSocketContainer();
+            // An upgrade that is cut off goes unnoticed for this long, by default for 30 s.
+            tyrus.getProperties().put(ClientProperties.HANDSHAKE_TIMEOUT, 1000);
+            return new WebSocketTransport(null, null, tyrus);
         }
         HttpClient http = new HttpClient();
         http.start();

@@ -119,6 +119,9 @@ public abstract class Driver {
                 line.put(field, message.get(field));
             }
         }
+        if (message.get("failure") != null) {
+            line.putIfAbsent("error", String.valueOf(object(message.get("failure")).get("exception")));
+        }
         if (message.get("ext") != null) {
             line.put("ack", object(message.get("ext")).get("ack"));
         }
