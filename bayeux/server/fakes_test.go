@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
@@ -15,47 +14,71 @@ import (
 	"github.com/halleypush/halley/channels"
 )
 
-// chaos is a scheduler of a synctest bubble: whoever yields sleeps for a random
-// number of virtual nanoseconds. Time goes on only when all sleep, and no two
-// sleep alike, so that one goroutine runs at a time and the seed decides which.
-type chaos struct {
-	mu  sync.Mutex
-	rng *rand.Rand
+// scheduler decides by a seed which of the pending steps runs next, on one
+// goroutine and with a clock of its own. Code that may be called while others
+// go on, such as a policy, runs some of them in between.
+type scheduler struct {
+	*rand.Rand
+	now   time.Time
+	steps []func()
+	depth int
 }
 
-func newChaos(seed uint64) *chaos { return &chaos{rng: rand.New(rand.NewPCG(seed, 3))} }
+func (s *scheduler) chance(one int) bool { return s.IntN(one) == 0 }
 
-func (c *chaos) n(n int) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.rng.IntN(n)
+// later makes f a pending step.
+func (s *scheduler) later(f func()) { s.steps = append(s.steps, f) }
+
+// next runs a pending step, if there is one.
+func (s *scheduler) next() bool {
+	if len(s.steps) == 0 {
+		return false
+	}
+	i, last := s.IntN(len(s.steps)), len(s.steps)-1
+	f := s.steps[i]
+	s.steps[i] = s.steps[last]
+	s.steps = s.steps[:last]
+	f()
+	return true
 }
 
-func (c *chaos) yield()              { time.Sleep(time.Duration(1 + c.n(int(20*time.Millisecond)))) }
-func (c *chaos) chance(one int) bool { return c.n(one) == 0 }
+// yield lets others go on.
+func (s *scheduler) yield() {
+	if s.depth > 3 {
+		return
+	}
+	s.depth++
+	for range s.IntN(3) {
+		s.next()
+	}
+	s.depth--
+}
 
-// chaosPolicy and chaosExtension yield where foreign code may block.
-type chaosPolicy struct {
+// yieldingPolicy and yieldingExtension let others go on where foreign code may
+// block.
+type yieldingPolicy struct {
 	bayeux.DefaultPolicy
-	c *chaos
+	c *scheduler
 }
 
-func (p chaosPolicy) CanSubscribe(context.Context, bayeux.Session, channels.Pattern, *bayeux.Message) error {
+func (p yieldingPolicy) CanSubscribe(context.Context, bayeux.Session, channels.Pattern, *bayeux.Message) error {
 	p.c.yield()
 	return nil
 }
 
-func (p chaosPolicy) CanPublish(context.Context, bayeux.Session, channels.Name, *bayeux.Message) error {
+func (p yieldingPolicy) CanPublish(context.Context, bayeux.Session, channels.Name, *bayeux.Message) error {
 	p.c.yield()
 	return nil
 }
 
-type chaosExtension struct{ c *chaos }
+type yieldingExtension struct{ c *scheduler }
 
-func (e chaosExtension) Incoming(context.Context, bayeux.Session, *bayeux.Message) error { return nil }
+func (e yieldingExtension) Incoming(context.Context, bayeux.Session, *bayeux.Message) error {
+	return nil
+}
 
-func (e chaosExtension) Outgoing(_ context.Context, to bayeux.Session, _ *bayeux.Message) error {
-	if to != nil && e.c.chance(3) {
+func (e yieldingExtension) Outgoing(_ context.Context, to bayeux.Session, m *bayeux.Message) error {
+	if to != nil && m.Channel != metaHandshake {
 		e.c.yield() // between a lease and its end
 	}
 	return nil
@@ -65,40 +88,41 @@ func (e chaosExtension) Outgoing(_ context.Context, to bayeux.Session, _ *bayeux
 // received and how far it has acknowledged.
 type client struct {
 	h       *history
+	number  int
 	id      string
 	browser string
 	ack     bool
-	left    bool          // it may have unsubscribed
-	awaits  bool          // the reply to a connect is due
-	turn    chan struct{} // publishes of one client follow each other
-
-	mu    sync.Mutex
-	got   []int
-	batch string // the last batch received
-	epoch int    // connects so far
-	sock  *sock  // the newest socket
-	sent  int
+	left    bool   // it may have unsubscribed
+	busy    bool   // a publish is under way: one publisher's follow each other
+	sent    int    // publishes
+	got     []int  // what it received
+	batch   string // the last batch received
+	epoch   int    // connects so far
+	awaits  bool   // the reply to the last one is due
+	sock    *sock  // the newest socket
 }
 
 // receive notes messages that reached the client, with the replies they came
-// with.
+// with. A client with the ack extension takes part in what comes with the reply
+// to its last connect, and ignores those that it has given up.
 func (c *client) receive(messages []*bayeux.Frozen, replies [][][]byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ack && !c.acceptLocked(replies) {
+	if c.ack && !c.accept(replies) {
 		return
 	}
 	for _, m := range messages {
-		if n, ok := number(m.JSON); ok {
-			c.got = append(c.got, n)
+		_, rest, ok := bytes.Cut(m.JSON, []byte(`"data":`))
+		if !ok {
+			continue // a pushed disconnect
 		}
+		n, err := strconv.Atoi(string(rest[:bytes.IndexAny(rest, ",}")]))
+		if err != nil {
+			panic(string(m.JSON)) // a mistake of the test
+		}
+		c.got = append(c.got, n)
 	}
 }
 
-// acceptLocked looks for the reply to the client's last connect, whose batch it
-// then acknowledges. What comes with the reply to an older one, which it has
-// given up, it ignores.
-func (c *client) acceptLocked(replies [][][]byte) bool {
+func (c *client) accept(replies [][][]byte) bool {
 	for _, group := range replies {
 		for _, r := range group {
 			var reply struct {
@@ -117,28 +141,15 @@ func (c *client) acceptLocked(replies [][][]byte) bool {
 	return false
 }
 
-// number returns the data of a message of a history.
-func number(text []byte) (int, bool) {
-	_, rest, ok := bytes.Cut(text, []byte(`"data":`))
-	if !ok {
-		return 0, false
-	}
-	end := bytes.IndexAny(rest, ",}")
-	n, err := strconv.Atoi(string(rest[:max(end, 0)]))
-	return n, err == nil
-}
-
 // fill makes a batch of a body: $ is the client's id, # the last batch that it
 // has received, @ the number of its connect, which it returns.
 func (c *client) fill(body string) (batch []*bayeux.Message, epoch int) {
-	c.mu.Lock()
 	if strings.Contains(body, "@") {
 		c.epoch++
 		epoch, c.awaits = c.epoch, true
-		body = strings.ReplaceAll(body, "@", strconv.Itoa(epoch))
+		body = strings.Replace(body, "@", strconv.Itoa(epoch), 1)
 	}
-	body = strings.ReplaceAll(strings.ReplaceAll(body, "$", c.id), "#", c.batch)
-	c.mu.Unlock()
+	body = strings.ReplaceAll(strings.Replace(body, "#", c.batch, 1), "$", c.id)
 	batch, err := bayeux.Decode([]byte(body), bayeux.Limits{})
 	if err != nil {
 		panic(body) // a mistake of the test
@@ -146,189 +157,167 @@ func (c *client) fill(body string) (batch []*bayeux.Message, epoch int) {
 	return batch, epoch
 }
 
-// stale tells whether what answers that connect reaches nobody: the client has
-// given it up. Only then may retained messages come again.
+// stale tells whether what answers that connect, or comes over that socket,
+// reaches nobody: the client has given it up.
 func (c *client) stale(epoch int, s *sock) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	return c.ack && (epoch > 0 && epoch != c.epoch || c.sock != s)
 }
 
-// post plays an HTTP request. With fate the carrier may fail or the client
-// leave.
-func (c *client) post(body string, fate bool) {
+// post plays an HTTP request, in steps. With fate the carrier may fail or the
+// client leave.
+func (c *client) post(body string, fate bool, after func()) {
 	h := c.h
 	from := transport.Origin{Transport: transport.LongPolling, Browser: c.browser, Request: &bayeux.Request{}}
 	batch, epoch := c.fill(body)
 	x, err := h.srv.Request(context.Background(), from, batch)
 	if err != nil {
-		return
+		panic(err) // no such request is made
 	}
-	h.c.yield()
-	patience := time.Hour
-	if fate && h.c.chance(3) {
-		patience = time.Duration(h.c.n(int(time.Second)))
-	}
-	due := make(chan struct{}, 1)
-	if x.Await(func() { due <- struct{}{} }) {
-		select {
-		case <-due:
-		case <-time.After(patience):
-			h.c.yield()
+	over := false // either answered or abandoned, whichever step comes first
+	abandon := func() {
+		if !over {
+			over = true
 			x.Abandon()
 			x.Abandon()
-			return
+			after()
 		}
 	}
-	h.c.yield()
-	if c.stale(epoch, nil) { // its request is aborted, as the carrier notices
-		x.Abandon()
-		return
+	answer := func() {
+		switch {
+		case over:
+		case c.stale(epoch, nil): // its request is aborted, as the carrier notices
+			abandon()
+		default:
+			over = true
+			c.take(x, epoch, fate, after)
+		}
 	}
+	h.later(func() {
+		if !over && !x.Await(func() { h.later(answer) }) {
+			h.later(answer)
+		}
+	})
+	if fate && h.chance(5) {
+		h.later(abandon)
+	}
+}
+
+func (c *client) take(x transport.Exchange, epoch int, fate bool, after func()) {
+	h := c.h
 	out := x.Take(context.Background(), h.limit())
-	h.c.yield()
-	if out.Err != nil || fate && h.c.chance(5) || c.stale(epoch, nil) {
-		out.Done(0, false)
-		return
-	}
-	c.receive(out.Messages, out.Replies)
-	h.c.yield()
-	out.Done(len(out.Messages), true)
+	h.later(func() {
+		if out.Err != nil || fate && h.chance(5) || c.stale(epoch, nil) {
+			out.Done(0, false)
+			after()
+			return
+		}
+		c.receive(out.Messages, out.Replies)
+		h.later(func() {
+			out.Done(len(out.Messages), true)
+			after()
+		})
+	})
 }
 
-// sock is the carrier's side of a WebSocket: one goroutine receives, one
-// flushes, as in package transport.
+// sock is the carrier's side of a WebSocket: it receives one message at a time
+// and writes one output at a time, as in package transport.
 type sock struct {
-	c    *client
-	port transport.Port
-	busy chan struct{} // held while a message is received
-
-	mu                                    sync.Mutex
-	running, dirty, broken, drain, closed bool
+	c                               *client
+	port                            transport.Port
+	receiving, flushing             bool
+	dirty, broken, draining, closed bool
 }
 
-func (h *history) dial(c *client) *sock {
-	s := &sock{c: c, busy: make(chan struct{}, 1)}
-	s.port = h.srv.Attach(transport.Origin{Transport: transport.WebSocket, Request: &bayeux.Request{}}, s)
-	c.mu.Lock()
+func (c *client) dial() *sock {
+	s := &sock{c: c}
+	s.port = c.h.srv.Attach(transport.Origin{Transport: transport.WebSocket, Request: &bayeux.Request{}}, s)
 	c.sock = s
-	c.mu.Unlock()
-	h.mu.Lock()
-	h.socks = append(h.socks, s)
-	h.mu.Unlock()
+	c.h.socks = append(c.h.socks, s)
 	return s
 }
 
 // send plays a WebSocket message.
-func (s *sock) send(body string) {
-	s.busy <- struct{}{}
-	defer func() { <-s.busy }()
-	if s.isBroken() {
-		return
+func (s *sock) send(body string, after func()) {
+	switch {
+	case s.broken:
+		after()
+	case s.receiving:
+		s.c.h.later(func() { s.send(body, after) })
+	default:
+		s.receiving = true
+		batch, _ := s.c.fill(body)
+		if s.port.Receive(context.Background(), batch) != nil {
+			s.Cut("refused")
+		}
+		s.receiving = false
+		s.Wake()
+		after()
 	}
-	batch, _ := s.c.fill(body)
-	if s.port.Receive(context.Background(), batch) != nil {
-		s.Cut("refused")
-	}
-	s.Wake()
-}
-
-func (s *sock) isBroken() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.broken
 }
 
 // Wake implements transport.Link.
 func (s *sock) Wake() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.dirty = true; !s.running && !s.broken {
-		s.running = true
-		go s.flush() // ends when there is nothing to write
+	if s.dirty = true; !s.flushing && !s.broken {
+		s.flushing = true
+		s.c.h.later(s.flush)
 	}
 }
 
 // Close implements transport.Link.
 func (s *sock) Close(int, string) {
-	s.mu.Lock()
-	s.drain = true
-	s.mu.Unlock()
+	s.draining = true
 	s.Wake()
 }
 
 // Cut implements transport.Link, and plays a lost connection.
 func (s *sock) Cut(string) {
-	s.mu.Lock()
-	first := !s.broken
-	s.broken = true
-	s.mu.Unlock()
-	if first {
-		go s.close() // ends once nothing is received or written
+	if !s.broken {
+		s.broken = true
+		s.c.h.later(s.close)
 	}
 }
 
 // close is the end of the reader: when nothing is received or written any more.
 func (s *sock) close() {
-	s.c.h.c.yield()
-	s.busy <- struct{}{}
-	for s.flushing() {
-		s.c.h.c.yield()
+	if s.receiving || s.flushing {
+		s.c.h.later(s.close)
+		return
 	}
-	s.port.Closed("")
-	<-s.busy
-	s.mu.Lock()
 	s.closed = true
-	s.mu.Unlock()
+	s.port.Closed("")
 }
 
-// settled tells whether nothing is under way on the connection.
-func (s *sock) settled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.running && s.broken == s.closed
-}
-
-func (s *sock) flushing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.running
-}
-
+// flush takes and writes once, in steps, until there is nothing left.
 func (s *sock) flush() {
-	for {
-		s.mu.Lock()
-		if s.broken || !s.dirty {
-			s.running = false
-			drained := s.drain && !s.broken
-			s.mu.Unlock()
-			if drained {
-				s.Cut("drained")
-			}
+	h := s.c.h
+	if !s.broken {
+		s.dirty = false
+		out := s.port.Take(context.Background(), h.limit())
+		if !out.Empty() {
+			h.later(func() { s.write(&out) })
 			return
 		}
-		s.dirty = false
-		s.mu.Unlock()
-		for s.write() {
+	}
+	switch {
+	case s.broken:
+		s.flushing = false
+	case s.dirty:
+		h.later(s.flush)
+	default:
+		if s.flushing = false; s.draining {
+			s.Cut("drained")
 		}
 	}
 }
 
-// write takes and writes once.
-func (s *sock) write() bool {
-	h := s.c.h
-	out := s.port.Take(context.Background(), h.limit())
-	if out.Empty() {
-		return false
-	}
-	h.c.yield()
-	sent := len(out.Messages)
+func (s *sock) write(out *transport.Output) {
+	h, sent := s.c.h, len(out.Messages)
 	switch {
 	case out.Err != nil || s.c.stale(0, s):
 		sent = 0
 		s.Cut("nobody listens")
-	case s.isBroken() || h.c.chance(8):
-		if sent = h.c.n(sent + 1); out.Joined {
+	case s.broken || h.chance(8):
+		if sent = h.IntN(sent + 1); out.Joined {
 			sent = 0
 		}
 		s.Cut("lost while writing")
@@ -336,9 +325,8 @@ func (s *sock) write() bool {
 	default:
 		s.c.receive(out.Messages, out.Replies)
 	}
-	if h.c.yield(); h.c.chance(8) {
-		time.Sleep(time.Duration(h.c.n(int(200 * time.Millisecond)))) // stuck
-	}
-	out.Done(sent, sent == len(out.Messages))
-	return !s.isBroken()
+	h.later(func() {
+		out.Done(sent, sent == len(out.Messages))
+		h.later(s.flush)
+	})
 }

@@ -3,11 +3,9 @@ package server
 import (
 	"context"
 	"fmt"
-	"slices"
+	"math/rand/v2"
 	"strconv"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -20,82 +18,94 @@ import (
 
 const (
 	histories    = 100_000 // in all
-	perBubble    = 1_000
-	opsOfHistory = 6 // besides handshakes, first subscriptions, connect loops and the end
+	opsOfHistory = 9       // besides handshakes, first subscriptions and the end
 )
 
-// history is a short random life of a few clients of one server.
+// history is a short random life of two clients of one server.
 type history struct {
-	t    *testing.T
-	srv  *Server
-	c    *chaos
-	seed int
-	busy sync.WaitGroup
-
+	*scheduler
+	t       *testing.T
+	srv     *Server
+	seed    uint64
 	clients []*client
-	turn    chan struct{} // the server's own publishes
-
-	mu    sync.Mutex
-	socks []*sock
-	told  []int // numbers published with success
-	own   int
+	socks   []*sock
+	busy    bool  // the server publishes
+	told    []int // what it has published
 }
-
-// limit is what a carrier takes at a time: sometimes less than one message.
-func (h *history) limit() int { return []int{1, 60, 1 << 20}[h.c.n(3)] }
 
 // TestInterleavings plays histories of subscribe, publish, expire, disconnect
 // and re-attach with a fake scheduler. After each, nothing is left in the
-// server; each message came once at most and in order, and to those who stayed,
-// for certain ([R-DL-10], [R-EX-5], [R-WS-19], [R-WS-21], [R-CN-20]).
+// server; each message came once at most and in order, and to those who stayed
+// for certain ([R-DL-10], [R-EX-5], [R-WS-18], [R-WS-19], [R-WS-21], [R-CN-20]).
 func TestInterleavings(t *testing.T) {
-	for worker := range 2 {
+	const workers = 2
+	for worker := range workers {
 		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
-			for first := worker * perBubble; first < histories; first += 2 * perBubble {
-				synctest.Test(t, func(t *testing.T) { playBubble(t, first) })
+			c := &scheduler{now: time.Now()}
+			srv := stillServer(t, c)
+			for seed := worker; seed < histories; seed += workers {
+				c.Rand = rand.New(rand.NewPCG(uint64(seed), 7))
+				(&history{scheduler: c, t: t, srv: srv, seed: uint64(seed)}).play()
 			}
+			require.Empty(t, srv.deadlines.all())
 		})
 	}
 }
 
-// playBubble plays histories one after the other on one server; first is the
-// seed of all.
-func playBubble(t *testing.T, first int) {
-	c := newChaos(uint64(first))
+// stillServer returns a server in which nothing happens by itself: the scheduler
+// has its clock and serves its deadlines.
+func stillServer(t *testing.T, c *scheduler) *Server {
+	t.Helper()
 	srv, err := New(Config{
-		Policy:     chaosPolicy{c: c},
-		Extensions: []bayeux.Extension{ack.New(), chaosExtension{c}},
-		Options:    Options{"timeout": "600", "maxInterval": "500", "sweepPeriod": "20000", "maxQueue": "15"},
+		Policy:     yieldingPolicy{c: c},
+		Extensions: []bayeux.Extension{ack.New(), yieldingExtension{c}},
+		Options:    Options{"timeout": "600", "maxInterval": "500", "sweepPeriod": "100", "maxQueue": "12"},
 	})
 	require.NoError(t, err)
-	defer func() { _ = srv.Shutdown(context.Background()) }()
-	for i := range perBubble {
-		(&history{t: t, srv: srv, c: c, seed: first + i}).play()
+	srv.stopOnce.Do(func() {
+		close(srv.stop)
+		close(srv.deadlines.stop)
+	})
+	srv.loops.Wait()
+	srv.now = func() time.Time { return c.now }
+	return srv
+}
+
+// limit is what a carrier takes at a time: sometimes less than one message.
+func (h *history) limit() int { return []int{1, 60, 1 << 20}[h.IntN(3)] }
+
+// advance moves the clock; what is due becomes pending.
+func (h *history) advance(most time.Duration) {
+	h.now = h.now.Add(time.Duration(h.Int64N(int64(most))))
+	for {
+		s, _ := h.srv.deadlines.due(h.now)
+		if s == nil {
+			return
+		}
+		h.later(s.tick)
 	}
-	time.Sleep(15 * time.Minute)
-	require.Zero(t, srv.router.Len())
-	require.Empty(t, srv.deadlines.all())
+}
+
+// settle runs all pending steps.
+func (h *history) settle() {
+	for n := 0; h.next(); n++ {
+		require.Less(h.t, n, 10_000, "seed %d: it does not end", h.seed)
+	}
 }
 
 func (h *history) play() {
-	h.turn = make(chan struct{}, 1)
-	for range 2 {
-		h.newClient()
+	for i := range 2 {
+		h.newClient(i + 1)
 	}
-	// Mostly at a pace at which operations meet, at times so slow that sessions
-	// expire meanwhile.
-	pace := []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, time.Second}[h.c.n(3)]
 	for range opsOfHistory {
-		op, at := h.pick(), time.Duration(h.c.n(int(pace)))
-		h.busy.Go(func() {
-			time.Sleep(at)
-			op()
-		})
+		h.later(h.pick())
 	}
-	h.busy.Wait()
-	for !h.settled() {
-		time.Sleep(50 * time.Millisecond)
+	slow := h.chance(3) // sessions expire meanwhile
+	for h.next() {
+		if slow && h.chance(3) {
+			h.advance(150 * time.Millisecond)
+		}
 	}
 	for _, c := range h.clients {
 		if s := h.srv.registry.get(c.id); s != nil {
@@ -107,46 +117,175 @@ func (h *history) play() {
 	h.finish()
 }
 
-// settled tells whether no socket is being written to or closed.
-func (h *history) settled() bool {
-	synctest.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return !slices.ContainsFunc(h.socks, func(s *sock) bool { return !s.settled() })
+func nothing() {}
+
+// newClient makes a client with a subscription and a first connect.
+func (h *history) newClient(number int) {
+	c := &client{h: h, number: number, batch: "0", ack: h.chance(3)}
+	h.clients = append(h.clients, c)
+	hello := `[{"channel":"/meta/handshake"}]`
+	if c.ack {
+		hello = `[{"channel":"/meta/handshake","ext":{"ack":true}}]`
+	}
+	batch, _ := c.fill(hello)
+	x, err := h.srv.Request(context.Background(), transport.Origin{Transport: transport.LongPolling, Request: &bayeux.Request{}}, batch)
+	require.NoError(h.t, err)
+	out := x.Take(context.Background(), 0)
+	c.browser, c.id = out.SetBrowser, x.(*exchange).sess.id
+	out.Done(0, true)
+	c.post(`[{"channel":"/meta/subscribe","clientId":"$","subscription":"/a"}]`, false, nothing)
+	h.settle()
+	h.later(func() { c.connect(h.chance(2)) })
+}
+
+// connect sends a connect by the way that the client uses at the time.
+func (c *client) connect(now bool) {
+	body := `[{"channel":"/meta/connect","clientId":"$","id":"@","ext":{"ack":#}}]`
+	if now {
+		body = `[{"channel":"/meta/connect","clientId":"$","id":"@","ext":{"ack":#},"advice":{"timeout":0}}]`
+	}
+	s := c.sock
+	if s != nil && c.ack && c.awaits { // given up, as clients do that sort out what came twice
+		s.Cut("given up")
+		s = c.dial()
+	}
+	if s != nil {
+		s.send(body, nothing)
+		return
+	}
+	c.post(body, true, nothing)
+}
+
+// tell sends anything else.
+func (c *client) tell(body string, after func()) {
+	if c.sock != nil && !c.h.chance(4) {
+		c.sock.send(body, after)
+		return
+	}
+	c.post(body, true, after)
+}
+
+// publish numbers the message: one publisher's messages keep their order.
+func (c *client) publish(channel string) {
+	if c.busy {
+		return
+	}
+	c.busy = true
+	c.sent++
+	body := fmt.Sprintf(`[{"channel":%q,"clientId":"$","data":%d}]`, channel, 1000*c.number+c.sent)
+	c.tell(body, func() { c.busy = false })
+}
+
+// broadcast publishes on the server's own behalf.
+func (h *history) broadcast() {
+	if h.busy { // it is in a policy further up on the stack
+		return
+	}
+	h.busy = true
+	h.told = append(h.told, len(h.told)+1)
+	if h.srv.Publish(context.Background(), "/a", len(h.told)) != nil {
+		panic("publish") // nobody refuses it
+	}
+	h.busy = false
+}
+
+// pick returns a random operation.
+func (h *history) pick() func() {
+	c := h.clients[h.IntN(len(h.clients))]
+	channel := []string{"/a", "/a", "/b", "/a/*", "/**"}[h.IntN(5)]
+	switch h.IntN(24) {
+	case 0, 1, 2:
+		return func() {
+			c.tell(fmt.Sprintf(`[{"channel":"/meta/subscribe","clientId":"$","subscription":%q}]`, channel), nothing)
+		}
+	case 3:
+		c.left = c.left || channel == "/a"
+		return func() {
+			c.tell(fmt.Sprintf(`[{"channel":"/meta/unsubscribe","clientId":"$","subscription":%q}]`, channel), nothing)
+		}
+	case 4, 5, 6, 7:
+		return func() { c.publish([]string{"/a", "/a/x"}[h.IntN(2)]) }
+	case 8, 9, 10, 11:
+		return h.broadcast
+	case 12, 13:
+		return func() { c.connect(false) }
+	case 14:
+		return func() { c.connect(true) }
+	case 15, 16, 17: // re-attach: a fresh socket, its first message a connect
+		return func() {
+			c.dial()
+			c.connect(false)
+		}
+	case 18: // back to long-polling
+		return func() {
+			if c.sock != nil && h.chance(2) {
+				c.sock.Cut("left")
+			}
+			c.sock = nil
+			c.connect(false)
+		}
+	case 19:
+		return func() {
+			if c.sock != nil {
+				c.sock.Cut("the network")
+			}
+		}
+	default:
+		return h.pickEnd(c)
+	}
+}
+
+// pickEnd returns an operation that ends a session, or lets time pass.
+func (h *history) pickEnd(c *client) func() {
+	switch h.IntN(4) {
+	case 0:
+		return func() { c.tell(`[{"channel":"/meta/disconnect","clientId":"$"}]`, nothing) }
+	case 1:
+		return func() { _ = h.srv.Remove(c.id) }
+	case 2:
+		return func() {
+			if s, ok := h.srv.Session(c.id); ok {
+				_ = s.Disconnect(context.Background())
+			}
+		}
+	default:
+		return func() { h.advance(time.Second) }
+	}
 }
 
 // requireQuiet asserts that nobody waits for a message that nobody is going to
 // send: no wake-up was lost.
 func (h *history) requireQuiet(s *session) {
-	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	require.Equal(h.t, []int{s.batch, s.users, s.leases}, make([]int, 3), "seed %d: batch, users, leases", h.seed)
-	require.False(h.t, s.wakesHoldLocked(now), "seed %d: a hold sleeps", h.seed)
-	require.False(h.t, s.wakesPortLocked(now), "seed %d: a socket sleeps", h.seed)
+	require.Equal(h.t, [3]int{}, [3]int{s.batch, s.users - h.heldBy(s), s.leases}, "seed %d: batch, users, leases", h.seed)
+	require.False(h.t, s.wakesHoldLocked(h.now), "seed %d: a hold sleeps", h.seed)
+	require.False(h.t, s.wakesPortLocked(h.now), "seed %d: a socket sleeps", h.seed)
+}
+
+// heldBy counts the exchange that holds a connect.
+func (h *history) heldBy(s *session) int {
+	if _, ok := s.hold.holder.(*exchange); ok {
+		return 1
+	}
+	return 0
 }
 
 // drain has the client of a live session fetch what waits. It then has all that
 // the server has published since it subscribed.
 func (h *history) drain(c *client) {
-	c.mu.Lock()
 	c.sock = nil
-	c.mu.Unlock()
 	for range 100 {
-		c.post(`[{"channel":"/meta/connect","clientId":"$","id":"@","ext":{"ack":#},"advice":{"timeout":0}}]`, false)
+		c.post(`[{"channel":"/meta/connect","clientId":"$","id":"@","ext":{"ack":#},"advice":{"timeout":0}}]`, false, nothing)
+		h.settle()
 		s := h.srv.registry.get(c.id)
 		if s == nil {
 			return
 		}
-		s.mu.Lock()
-		left := s.queue.Len()
-		s.mu.Unlock()
-		if left == 0 && !c.left {
-			c.mu.Lock()
-			require.Subset(h.t, c.got, h.told, "seed %d: messages are lost", h.seed)
-			c.mu.Unlock()
-		}
-		if left == 0 {
+		if s.queue.Len() == 0 {
+			if !c.left {
+				require.Subset(h.t, c.got, h.told, "seed %d, ack %t: messages are lost", h.seed, c.ack)
+			}
 			return
 		}
 	}
@@ -156,11 +295,11 @@ func (h *history) drain(c *client) {
 // requireOrder asserts that each message came once, those of one publisher in
 // their order.
 func (h *history) requireOrder(c *client) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	last := map[int]int{}
+	var last [3]int
 	for _, n := range c.got {
-		require.Greater(h.t, n, last[n/1000], "seed %d, ack %t: %v", h.seed, c.ack, c.got)
+		if n <= last[n/1000] {
+			require.Fail(h.t, "out of order or twice", "seed %d, ack %t: %v", h.seed, c.ack, c.got)
+		}
 		last[n/1000] = n
 	}
 }
@@ -169,171 +308,30 @@ func (h *history) requireOrder(c *client) {
 // nothing is left of them.
 func (h *history) finish() {
 	for _, c := range h.clients {
-		switch h.c.n(3) {
+		switch h.IntN(3) {
 		case 0:
-			c.post(`[{"channel":"/meta/disconnect","clientId":"$"}]`, false)
+			c.post(`[{"channel":"/meta/disconnect","clientId":"$"}]`, false, nothing)
 		case 1:
 			_ = h.srv.Remove(c.id)
 		default: // it expires
 		}
 	}
-	synctest.Wait()
 	for _, s := range h.socks {
 		s.Cut("the end")
 	}
-	time.Sleep(21 * time.Second) // the next sweep
-	st := &h.srv.stats
+	h.settle()
+	for range 4 {
+		h.now = h.now.Add(500 * time.Millisecond)
+		h.advance(time.Second)
+		h.settle()
+	}
 	for _, n := range []channels.Name{"/a", "/b", "/a/*", "/**"} {
-		require.Zero(h.t, h.srv.router.Subscribers(n), "seed %d: subscriptions of %s", h.seed, n)
+		if h.srv.router.Subscribers(n) != 0 {
+			require.Fail(h.t, "subscriptions are left", "seed %d: %s", h.seed, n)
+		}
 	}
-	require.Equal(h.t, []int64{
+	st := &h.srv.stats
+	require.Equal(h.t, [5]int64{}, [5]int64{
 		h.srv.registry.count.Load(), int64(h.srv.browsers.size()), st.holds.Load(), st.sockets.Load(), h.srv.total.Bytes(),
-	}, make([]int64, 5), "seed %d: sessions, browsers, holds, sockets, bytes", h.seed)
-}
-
-// newClient makes a client with a subscription, and often a connect loop.
-func (h *history) newClient() {
-	c := &client{h: h, turn: make(chan struct{}, 1), batch: "0", ack: h.c.chance(3)}
-	h.clients = append(h.clients, c)
-	hello := `[{"channel":"/meta/handshake"}]`
-	if c.ack {
-		hello = `[{"channel":"/meta/handshake","ext":{"ack":true}}]`
-	}
-	name := transport.LongPolling
-	batch, _ := c.fill(hello)
-	x, err := h.srv.Request(context.Background(), transport.Origin{Transport: name, Request: &bayeux.Request{}}, batch)
-	require.NoError(h.t, err)
-	out := x.Take(context.Background(), 0)
-	c.browser, c.id = out.SetBrowser, x.(*exchange).sess.id
-	out.Done(0, true)
-	c.post(`[{"channel":"/meta/subscribe","clientId":"$","subscription":"/a"}]`, false)
-	if !h.c.chance(4) {
-		rounds := 1 + h.c.n(2)
-		h.busy.Go(func() {
-			for range rounds {
-				c.connect(h.c.chance(4))
-			}
-		})
-	}
-}
-
-// connect sends a connect by the way the client uses at the time.
-func (c *client) connect(now bool) {
-	body := `[{"channel":"/meta/connect","clientId":"$","id":"@","ext":{"ack":#}}]`
-	if now {
-		body = `[{"channel":"/meta/connect","clientId":"$","id":"@","ext":{"ack":#},"advice":{"timeout":0}}]`
-	}
-	c.mu.Lock()
-	s, givenUp := c.sock, c.ack && c.awaits
-	c.mu.Unlock()
-	if s != nil && givenUp { // as clients do that sort out what came twice
-		s.Cut("given up")
-		s = c.h.dial(c)
-	}
-	if s != nil {
-		s.send(body)
-		time.Sleep(time.Duration(c.h.c.n(int(time.Second / 2))))
-		return
-	}
-	c.post(body, true)
-}
-
-// tell sends anything else.
-func (c *client) tell(body string) {
-	c.mu.Lock()
-	s := c.sock
-	c.mu.Unlock()
-	if s != nil && !c.h.c.chance(4) {
-		s.send(body)
-		return
-	}
-	c.post(body, true)
-}
-
-// publish numbers the message: one publisher's messages keep their order.
-func (c *client) publish(channel string) {
-	c.turn <- struct{}{}
-	defer func() { <-c.turn }()
-	c.mu.Lock()
-	c.sent++
-	n := c.sent
-	c.mu.Unlock()
-	for i, other := range c.h.clients {
-		if other == c {
-			n += 1000 * (i + 1)
-		}
-	}
-	c.tell(fmt.Sprintf(`[{"channel":%q,"clientId":"$","data":%d}]`, channel, n))
-}
-
-// pick returns a random operation.
-func (h *history) pick() func() {
-	c := h.clients[h.c.n(len(h.clients))]
-	channel := []string{"/a", "/a", "/b", "/a/*", "/**"}[h.c.n(5)]
-	switch h.c.n(22) {
-	case 0, 1, 2:
-		return func() {
-			c.tell(fmt.Sprintf(`[{"channel":"/meta/subscribe","clientId":"$","subscription":%q}]`, channel))
-		}
-	case 3:
-		c.left = c.left || channel == "/a"
-		return func() {
-			c.tell(fmt.Sprintf(`[{"channel":"/meta/unsubscribe","clientId":"$","subscription":%q}]`, channel))
-		}
-	case 4, 5, 6, 7:
-		return func() { c.publish([]string{"/a", "/a/x"}[h.c.n(2)]) }
-	case 8, 9, 10:
-		return func() { h.broadcast() }
-	case 11, 12:
-		return func() { c.connect(false) }
-	case 13:
-		return func() { c.connect(true) }
-	case 14, 15, 16: // re-attach: a fresh socket, its first message a connect
-		return func() {
-			h.dial(c)
-			c.connect(false)
-		}
-	case 17: // back to long-polling
-		return func() {
-			c.mu.Lock()
-			s := c.sock
-			c.sock = nil
-			c.mu.Unlock()
-			if s != nil && h.c.chance(2) {
-				s.Cut("left")
-			}
-			c.connect(false)
-		}
-	case 18:
-		return func() {
-			c.mu.Lock()
-			s := c.sock
-			c.mu.Unlock()
-			if s != nil {
-				s.Cut("the network")
-			}
-		}
-	case 19:
-		return func() { c.tell(`[{"channel":"/meta/disconnect","clientId":"$"}]`) }
-	case 20:
-		return func() { _ = h.srv.Remove(c.id) }
-	default:
-		return func() {
-			if s, ok := h.srv.Session(c.id); ok {
-				_ = s.Disconnect(context.Background())
-			}
-		}
-	}
-}
-
-// broadcast publishes on the server's own behalf.
-func (h *history) broadcast() {
-	h.turn <- struct{}{}
-	defer func() { <-h.turn }()
-	h.mu.Lock()
-	h.own++
-	n := h.own
-	h.told = append(h.told, n)
-	h.mu.Unlock()
-	_ = h.srv.Publish(context.Background(), "/a", n)
+	}, "seed %d: sessions, browsers, holds, sockets, bytes", h.seed)
 }

@@ -268,11 +268,21 @@ func (srv *Server) relieve() {
 	}
 }
 
-// Shutdown stops the server gracefully: held connects are answered with retry
-// advice and a jittered interval, sockets get 1001 after that (WIRE 16 on
-// [R-CN-24] and [R-WS-26]), and new handshakes are refused. It returns when
-// all goroutines have ended or ctx is done; then connections are cut.
+// flushTime bounds how long a stop waits for clients to fetch what is queued
+// for them, and flushTick how often it looks.
+const (
+	flushTime = time.Second
+	flushTick = 10 * time.Millisecond
+)
+
+// Shutdown stops the server gracefully: for a second at most it goes on, so
+// that clients between two polls fetch what is queued for them; then held
+// connects are answered with retry advice and a jittered interval, sockets get
+// 1001 after that (WIRE 16 on [R-CN-24] and [R-WS-26]), and new handshakes are
+// refused. It returns when all goroutines have ended or ctx is done; then
+// connections are cut.
 func (srv *Server) Shutdown(ctx context.Context) error {
+	srv.flush(ctx)
 	srv.draining.Store(true)
 	// Sessions that were removed with a connect held are known to the deadlines
 	// only.
@@ -295,7 +305,26 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Draining tells whether Shutdown was called.
+// flush waits until nothing is queued that wants to leave. Clients that are
+// away keep it waiting for flushTime, or until ctx is done.
+func (srv *Server) flush(ctx context.Context) {
+	if srv.draining.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	tick := time.NewTicker(flushTick)
+	defer tick.Stop()
+	for slices.ContainsFunc(srv.registry.all(), (*session).waiting) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Draining tells whether Shutdown has begun to turn clients away.
 func (srv *Server) Draining() bool { return srv.draining.Load() }
 
 // jitter returns a duration between d/2 and 3d/2, so that clients do not come

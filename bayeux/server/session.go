@@ -328,6 +328,13 @@ func (s *session) settle() {
 	})
 }
 
+// waiting tells whether messages are queued that want to leave.
+func (s *session) waiting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.Pending(time.Now())
+}
+
 // discard gives up a session whose handshake was refused: what server code
 // has queued for it meanwhile is not to be counted for ever.
 func (s *session) discard() {
