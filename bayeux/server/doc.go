@@ -8,6 +8,7 @@
 //	hub.go                 validation, extensions, session check, dispatch [R-MSG-9]
 //	subscribe.go           /meta/subscribe, /meta/unsubscribe: policy, then the machine
 //	publish.go             policy, listeners, fan-out to the sessions' queues
+//	view.go                what extensions and listeners see of a session
 //	session.go             steps of the machine under the lock, effects after it
 //	deadlines.go           one heap for all holds, expiries and lazy messages
 //	pipeline.go            extensions and policy, called outside all locks

@@ -1,0 +1,130 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/machine"
+)
+
+// What extensions, policies and listeners see of a session.
+
+// ID implements bayeux.Session.
+func (s *session) ID() string { return s.id }
+
+// User implements bayeux.Session.
+func (s *session) User() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
+}
+
+// SetUser implements bayeux.Identity.
+func (s *session) SetUser(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.user = id
+}
+
+// Transport implements bayeux.Session.
+func (s *session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transport
+}
+
+// Attributes implements bayeux.Session.
+func (s *session) Attributes() *bayeux.Attributes { return &s.attributes }
+
+// Deliver implements bayeux.Session ([R-PB-7]).
+func (s *session) Deliver(ctx context.Context, channel string, data any) error {
+	m, err := serverMessage(channel, data)
+	if err != nil {
+		return err
+	}
+	s.srv.deliverTo(ctx, s, m)
+	return nil
+}
+
+// Disconnect implements bayeux.Session. The client is told by a pushed
+// /meta/disconnect where a connect is held, or where the socket was last used
+// for something else than a connect ([R-CN-16], [R-WS-22]).
+func (s *session) Disconnect(ctx context.Context) error {
+	farewell := s.srv.farewell(ctx, s)
+	s.step(func(now time.Time) machine.Effects {
+		if s.over {
+			return machine.Effects{}
+		}
+		if farewell != nil && s.hearsLocked() {
+			// A full queue cannot take the farewell; the session ends all the same.
+			_ = s.queue.Append(farewell, time.Time{})
+		}
+		return s.machine.Disconnect(now, machine.ReasonServer)
+	})
+	return nil
+}
+
+// Retain implements bayeux.Delivery.
+func (s *session) Retain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.Retain()
+	s.connectOnly = true // [R-ACK-2]
+}
+
+// Retaining implements bayeux.Delivery.
+func (s *session) Retaining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.Retaining()
+}
+
+// SetConnectOnly implements bayeux.Delivery.
+func (s *session) SetConnectOnly(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connectOnly = on || s.queue.Retaining()
+}
+
+// CloseBatch implements bayeux.Delivery. The core has closed the batch when it
+// took the messages that leave with the reply, under one lock.
+func (s *session) CloseBatch(reply *bayeux.Message) int64 { return reply.Batch() }
+
+// Acknowledge implements bayeux.Delivery.
+func (s *session) Acknowledge(n int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waiting := s.queue.Pending(s.srv.now())
+	// What waits anyway makes the answer immediate without further ado.
+	return s.queue.Acknowledge(n) && !waiting
+}
+
+// SetTimeout implements bayeux.Timing.
+func (s *session) SetTimeout(d time.Duration) { s.tune(func() { s.machine.SetTimeout(d) }) }
+
+// SetInterval implements bayeux.Timing.
+func (s *session) SetInterval(d time.Duration) { s.tune(func() { s.machine.SetInterval(d) }) }
+
+// SetMaxInterval implements bayeux.Timing.
+func (s *session) SetMaxInterval(d time.Duration) { s.tune(func() { s.machine.SetMaxInterval(d) }) }
+
+func (s *session) tune(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// SetBroadcastToPublisher implements Echo ([R-PB-11]).
+func (s *session) SetBroadcastToPublisher(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noEcho = !on
+}
+
+var (
+	_ bayeux.Session  = (*session)(nil)
+	_ bayeux.Delivery = (*session)(nil)
+	_ bayeux.Timing   = (*session)(nil)
+	_ bayeux.Identity = (*session)(nil)
+)
