@@ -43,7 +43,7 @@ type pollSlot struct {
 	armed    bool
 	known    bool      // the descriptor is registered
 	deadline time.Time // zero: none
-	due      int64     // second at which it is looked at next, 0: none
+	due      int64     // tick at which it is looked at next, 0: none
 }
 
 // pollBuffer is a read buffer on loan from a pool.

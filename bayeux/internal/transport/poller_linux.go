@@ -15,7 +15,10 @@ import (
 const pollWake = -1
 
 // pollTick is how exactly deadlines are met.
-const pollTick = time.Second
+const pollTick = 200 * time.Millisecond
+
+// pollSlotOf numbers the ticks of time.
+func pollSlotOf(at time.Time) int64 { return at.UnixNano() / int64(pollTick) }
 
 // EpollPoller is the Poller of Linux, for plain TCP connections. Each ready
 // connection gets a goroutine for as long as it has something to say.
@@ -104,7 +107,7 @@ func (e *EpollPoller) schedule(p *Parked) {
 	if p.deadline.IsZero() {
 		return
 	}
-	due := p.deadline.Unix() + 1
+	due := pollSlotOf(p.deadline) + 1
 	if p.due != 0 && p.due <= due {
 		return
 	}
@@ -224,7 +227,7 @@ func (e *EpollPoller) round(events []unix.EpollEvent) (timeout int, more bool) {
 // have moved since. The lock is held.
 func (e *EpollPoller) expire(now time.Time) {
 	for due, list := range e.wheel {
-		if due > now.Unix() {
+		if due > pollSlotOf(now) {
 			continue
 		}
 		delete(e.wheel, due)
