@@ -5,6 +5,11 @@ GO    ?= go
 BIN   := bin
 TOOL  := $(GO) tool -modfile=internal/tools/go.mod
 JS    := clients/interop/js
+BROWSER := clients/interop/browser
+DEMO  := internal/demo
+CLIENT := $(DEMO)/assets/vendor/cometd/cometd.js
+PYTHON := clients/interop/python
+JAVA  := clients/interop/java
 LISTEN ?= localhost:8080
 FUZZTIME ?= 30s
 SHELL := bash
@@ -15,29 +20,63 @@ SHELL := bash
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build bin/halley
+build: client ## build bin/halley, with the demo where npm is there
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o $(BIN)/halley ./cmd/halley
 
-run: build ## build, serve on localhost:8080 and show how to send a message
+run: build ## build, serve the demo on localhost:8080 and show how to send a message
 	@echo
 	@echo "A message travels, in two other terminals:"
-	@echo "  $(BIN)/halley sub http://$(LISTEN)/cometd '/chat/**'"
-	@echo "  $(BIN)/halley pub http://$(LISTEN)/cometd /chat/demo '{\"text\":\"hello\"}'"
+	@echo "  $(BIN)/halley sub http://$(LISTEN)/cometd /demo/chat"
+	@echo "  $(BIN)/halley pub http://$(LISTEN)/cometd /demo/chat '{\"text\":\"hello\"}'"
+	@echo "The demo page, best in two windows: http://$(LISTEN)/"
 	@echo
-	@exec $(BIN)/halley serve --posture cometd --listen $(LISTEN) --log-format console
+	@exec $(BIN)/halley serve --demo --posture cometd --listen $(LISTEN) --log-format console
+
+# The demo page runs on the published CometD client. Without npm, or without a
+# network, the program builds as well, and its page says what is missing.
+client:
+	@if [ $(CLIENT) -nt $(DEMO)/package-lock.json ]; then :; \
+	elif ! command -v npm >/dev/null; then echo "npm is missing: the program is built without the demo page" >&2; \
+	else $(MAKE) --no-print-directory $(CLIENT) || echo "npm failed: the program is built without the demo page" >&2; fi
+
+$(CLIENT): $(DEMO)/package-lock.json
+	cd $(DEMO) && npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p $(@D) && cp $(DEMO)/node_modules/cometd/*.js $(DEMO)/node_modules/cometd/LICENSE $(@D)/ && touch $@
 
 check: lint ## format, lint, unit tests with the race detector and the fuzz corpora; at most 3 minutes
 	$(GO) vet ./...
-	$(GO) test -race -timeout 3m ./...
+	$(GO) test -race -short -timeout 3m ./...
 
 # Tests that drive the clients which `make deps` installs have the tag interop.
 test: deps ## everything: all Go tests with the race detector, the published clients included
 	$(GO) test -json -race -timeout 20m -tags interop ./... | $(GO) run ./internal/testsum
 
-deps: ## install what the tests need
+interop: deps ## every published client through every scenario; writes docs/COMPATIBILITY.md; at most 25 minutes
+	@rm -rf build/interop && mkdir -p build/interop
+	@rc=0; \
+	HALLEY_INTEROP=full HALLEY_INTEROP_RESULTS=$(CURDIR)/build/interop \
+		$(GO) test -json -count=1 -timeout 40m -tags interop ./clients/interop/... | $(GO) run ./internal/testsum || rc=$$?; \
+	$(GO) run ./clients/interop/compat build/interop >build/COMPATIBILITY.md && mv build/COMPATIBILITY.md docs/ || rc=1; \
+	exit $$rc
+
+deps: $(CLIENT) $(PYTHON)/.venv/installed $(JAVA)/target/installed ## install what the tests need
 	$(GO) mod download
 	@if [ -f $(JS)/package-lock.json ]; then cd $(JS) && npm ci --no-audit --no-fund --loglevel=error; fi
+	@cd $(BROWSER) && npm ci --no-audit --no-fund --loglevel=error
+	@command -v chromium >/dev/null || { \
+		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+			apt-get update -q && apt-get install -qy --no-install-recommends chromium; \
+		else echo "chromium is missing: install the package chromium" >&2; exit 1; fi; }
+
+$(PYTHON)/.venv/installed: $(PYTHON)/requirements.txt
+	python3 -m venv $(PYTHON)/.venv
+	$(PYTHON)/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(JAVA)/target/installed: $(shell find $(JAVA) -name pom.xml -o -name '*.java')
+	cd $(JAVA) && mvn -q -B package
+	@mkdir -p $(@D) && touch $@
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \
@@ -67,4 +106,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN)
 
-.PHONY: help build run check test deps fuzz bench load lint fmt tools clean
+.PHONY: help build run client check test interop deps fuzz bench load lint fmt tools clean

@@ -2,9 +2,15 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
+
+// errPanicked stands for what a panic said, which may be a client's data.
+var errPanicked = errors.New("it panicked")
 
 // callContext is the context that extensions, policies and listeners get. It
 // ends with the request, with the session or after ExtensionTimeout; its timer
@@ -22,8 +28,15 @@ type callContext struct {
 	cancel context.CancelFunc
 }
 
-// call runs f with such a context.
-func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) error {
+// call runs f with such a context. A panic in it is the caller's code's fault
+// and nobody else's loss: it is logged and comes back as an error.
+func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			srv.log.Error().Str("panic", fmt.Sprintf("%T", v)).Bytes("stack", debug.Stack()).Msg("an extension, policy or listener panicked")
+			err = errPanicked
+		}
+	}()
 	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
 	defer c.close()
 	return f(c) //nolint:contextcheck // c wraps ctx

@@ -19,7 +19,7 @@ import (
 
 const (
 	histories    = 100_000 // in all
-	opsOfHistory = 9       // besides handshakes, first subscriptions and the end
+	opsOfHistory = 6       // besides handshakes, first subscriptions and the end
 )
 
 // history is a short random life of two clients of one server.

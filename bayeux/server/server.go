@@ -284,11 +284,12 @@ const (
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.flush(ctx)
 	srv.draining.Store(true)
+	spread := srv.spreadTime()
 	// Sessions that were removed with a connect held are known to the deadlines
 	// only.
 	for _, s := range append(srv.registry.all(), srv.deadlines.all()...) {
 		s.step(func(now time.Time) machine.Effects {
-			wait := jitter(2 * time.Second)
+			wait := jitter(spread)
 			return s.machine.Release(now, &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: &wait})
 		})
 	}
@@ -303,6 +304,15 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	})
 	srv.loops.Wait()
 	return err
+}
+
+// spreadTime is the time over which clients are asked to come back: two
+// milliseconds for each session, so that a few are not kept waiting and many
+// do not come at once. It is short for few because there is a client (aiocometd)
+// that takes the interval for seconds.
+func (srv *Server) spreadTime() time.Duration {
+	n := srv.registry.count.Load()
+	return min(time.Duration(2*max(n, 1))*time.Millisecond, 5*time.Second)
 }
 
 // flush waits until nothing is queued that wants to leave. Clients that are

@@ -39,8 +39,10 @@ type stage struct {
 // newStage starts the server, the proxy and both clients; build makes the client under test for a base URL.
 func newStage(t *testing.T, build func(t *testing.T, base string) client) *stage {
 	t.Helper()
-	s := &stage{server: startServer(t, serverOptions...), rng: rand.New(rand.NewPCG(seedOf(t.Name()), 0)), lossy: shared.peer != "",
-		mine: map[string]bool{}, theirs: map[string]bool{}}
+	s := &stage{
+		server: startServer(t, serverOptions...), rng: rand.New(rand.NewPCG(seedOf(t.Name()), 0)), lossy: shared.peer != "",
+		mine: map[string]bool{}, theirs: map[string]bool{},
+	}
 	var err error
 	s.proxy, err = hostileproxy.New(s.server.addr)
 	require.NoError(t, err)

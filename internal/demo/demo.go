@@ -30,15 +30,17 @@ type demo struct {
 	feed    *feed
 }
 
-// Start opens the rooms on a server and begins the feed. stop ends that and
-// waits for the feed's goroutine; it may be called more than once.
-func Start(srv Server) (stop func(), err error) {
+// Start opens the rooms on a server and begins the feed, which ends with ctx or
+// with stop. stop closes the rooms and waits for the feed's goroutine; it may be
+// called more than once.
+func Start(ctx context.Context, srv Server) (stop func(), err error) {
 	d := &demo{
 		srv: srv, epoch: rand.Text()[:8],
 		members: newMembers(), chat: &chat{}, sketch: newSketch(), feed: newFeed(),
 	}
 	var undo []func()
-	ctx, cancel := context.WithCancel(context.Background())
+	lasting := context.WithoutCancel(ctx) // People leave after the server was told to stop, too.
+	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	stop = func() {
 		cancel()
@@ -61,7 +63,7 @@ func Start(srv Server) (stop func(), err error) {
 		}
 		undo = append(undo, remove)
 	}
-	undo = append(undo, srv.OnSession(nil, func(s bayeux.Session, _ string) { d.leave(s) }))
+	undo = append(undo, srv.OnSession(nil, func(s bayeux.Session, _ string) { d.leave(lasting, s) }))
 	running.Go(func() { d.feed.run(ctx, srv) })
 	return stop, nil
 }
@@ -115,9 +117,9 @@ func (d *demo) onJoin(ctx context.Context, from bayeux.Session, m *bayeux.Messag
 	return d.srv.Publish(ctx, membersChannel, change)
 }
 
-func (d *demo) leave(s bayeux.Session) {
+func (d *demo) leave(ctx context.Context, s bayeux.Session) {
 	if change, was := d.members.leave(s.ID()); was {
-		_ = d.srv.Publish(context.Background(), membersChannel, change)
+		_ = d.srv.Publish(ctx, membersChannel, change) // Refused only while the server stops.
 	}
 }
 

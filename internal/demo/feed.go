@@ -39,8 +39,8 @@ func newFeed() *feed {
 	for _, i := range []instrument{
 		{name: "aurora", base: 18250, swing: 0.0011},
 		{name: "borealis", base: 9640, swing: 0.0016},
-		{name: "cassini", base: 4275, swing: 0.0021},
-		{name: "dione", base: 1130, swing: 0.0028},
+		{name: "cassini", base: 14275, swing: 0.0021},
+		{name: "dione", base: 6130, swing: 0.0028},
 	} {
 		i.value = i.base
 		f.all = append(f.all, &i)
@@ -63,9 +63,9 @@ func (f *feed) step() []tick {
 	defer f.mu.Unlock()
 	ticks := make([]tick, len(f.all))
 	for n, i := range f.all {
-		i.drift = 0.92*i.drift + rand.NormFloat64()*i.swing*0.4 //nolint:gosec // a toy market
-		pull := 0.004 * (i.base - i.value) / i.base
-		i.value *= 1 + pull + i.drift + rand.NormFloat64()*i.swing*0.5 //nolint:gosec // a toy market
+		i.drift = 0.88*i.drift + rand.NormFloat64()*i.swing*0.12 //nolint:gosec // a toy market
+		pull := 0.012 * (i.base - i.value) / i.base
+		i.value *= 1 + pull + i.drift + rand.NormFloat64()*i.swing*0.45 //nolint:gosec // a toy market
 		i.value = min(max(i.value, i.base/2), i.base*2)
 		v := int(math.Round(i.value))
 		if len(i.kept) == feedKept {

@@ -118,7 +118,7 @@ func (d *demo) onSketch(_ context.Context, from bayeux.Session, m *bayeux.Messag
 	return rewrite(m, drawn{stroke: &part.stroke, By: who.ID, Name: who.Name})
 }
 
-var strokeID = regexp.MustCompile(`^[A-Za-z0-9]{4,16}$`) //nolint:gochecknoglobals // compiled once, never written
+var strokeID = regexp.MustCompile(`^[A-Za-z0-9]{4,16}$`)
 
 func (s stroke) valid() bool {
 	within := func(n int) bool { return n >= 0 && n <= scale }

@@ -300,15 +300,16 @@ func (p *Proxy) pump(l *link, dir Direction, dst, src net.Conn) {
 				return
 			}
 			k, cut := p.allow(dir, len(rest))
-			if _, werr := dst.Write(rest[:k]); werr != nil {
+			_, werr := dst.Write(rest[:k])
+			if cut != nil { // It is spent, and counts, even where the other end was faster to go.
+				p.cut(l, *cut)
+				return
+			}
+			if werr != nil {
 				l.end(false)
 				return
 			}
 			rest = rest[k:]
-			if cut != nil {
-				p.cut(l, *cut)
-				return
-			}
 		}
 		if err != nil {
 			// An orderly end of one direction is passed on as such; anything else ends both.

@@ -223,7 +223,7 @@ func (e *EpollPoller) round(events []unix.EpollEvent) (timeout int, more bool) {
 	return int(pollTick.Milliseconds()), true
 }
 
-// expire looks at the connections whose second has come: their deadlines may
+// expire looks at the connections whose tick has come: their deadlines may
 // have moved since. The lock is held.
 func (e *EpollPoller) expire(now time.Time) {
 	for due, list := range e.wheel {

@@ -23,6 +23,9 @@ type Command struct {
 	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`
 	Extensions      []string `sep:"none" placeholder:"NAMES" help:"Extensions that act when a client asks for them, separated by commas, or none. Default ack."`
 	AdminListen     []string `sep:"none" placeholder:"ADDR" help:"Address for /healthz, /readyz and /metrics; without a host it is the loopback. Default off."`
+	CORSOrigins     []string `sep:"none" name:"cors-origins" placeholder:"ORIGINS" help:"Origins whose pages may use long-polling from elsewhere, such as https://app.example, separated by commas; * for all, without credentials. Default none."`
+	CORSCredentials []string `sep:"none" name:"cors-credentials" placeholder:"BOOL" help:"Let those pages send cookies. Default true."`
+	Demo            demoFlag `placeholder:"BOOL" help:"Serve the demo page at /. Only /demo/** channels are permitted then, whatever the posture, and maxSessionsPerBrowser is 3 unless it is set. Default false."`
 	Park            []string `sep:"none" placeholder:"BOOL" help:"Let idle WebSockets wait without a goroutine where the platform can (Linux, plain TCP). Default true."`
 	ShutdownTimeout []string `sep:"none" placeholder:"TIME" help:"How long a stop may take. Default 10s."`
 	LogLevel        []string `sep:"none" placeholder:"LEVEL" help:"debug, info, warn or error. Default info."`
@@ -64,6 +67,30 @@ func (f *printFormat) Decode(ctx *kong.DecodeContext) error {
 		return fmt.Errorf("%q: want text or json", v)
 	}
 	return nil
+}
+
+// demoFlag is the value of --demo: a flag that may have a value. Empty means
+// not given.
+type demoFlag string
+
+// IsBool lets the flag stand without a value.
+func (demoFlag) IsBool() bool { return true }
+
+// Decode reads "--demo" and "--demo=false".
+func (f *demoFlag) Decode(ctx *kong.DecodeContext) error {
+	*f = "true"
+	if ctx.Scan.Peek().Type == kong.FlagValueToken {
+		*f = demoFlag(fmt.Sprint(ctx.Scan.Pop().Value))
+	}
+	return nil
+}
+
+// values is the flag as a setting has it.
+func (f demoFlag) values() []string {
+	if f == "" {
+		return nil
+	}
+	return []string{string(f)}
 }
 
 // Env is what the command needs of its surroundings.

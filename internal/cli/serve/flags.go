@@ -45,7 +45,10 @@ func flagTable() []setting {
 		{"trusted-proxies", "", ",", func(c *Command) []string { return c.TrustedProxies }, applyProxies},
 		{"extensions", "ack", ",", func(c *Command) []string { return c.Extensions }, applyExtensions},
 		{"admin-listen", "", "", func(c *Command) []string { return c.AdminListen }, applyAdmin},
-		{"park", "true", "", func(c *Command) []string { return c.Park }, applyPark},
+		{"cors-origins", "", ",", func(c *Command) []string { return c.CORSOrigins }, applyOrigins},
+		{"cors-credentials", "true", "", func(c *Command) []string { return c.CORSCredentials }, applyBool(func(s *Settings) *bool { return &s.CORSCredentials })},
+		{"demo", "false", "", func(c *Command) []string { return c.Demo.values() }, applyBool(func(s *Settings) *bool { return &s.Demo })},
+		{"park", "true", "", func(c *Command) []string { return c.Park }, applyBool(func(s *Settings) *bool { return &s.Park })},
 		{"shutdown-timeout", "10s", "", func(c *Command) []string { return c.ShutdownTimeout }, applyShutdown},
 		{"log-level", "info", "", func(c *Command) []string { return c.LogLevel }, applyLogLevel},
 		{"log-format", "json", "", func(c *Command) []string { return c.LogFormat }, applyLogFormat},
@@ -173,13 +176,15 @@ func applyAdmin(s *Settings, values []string) error {
 	return err
 }
 
-func applyPark(s *Settings, values []string) error {
-	on, err := strconv.ParseBool(last(values))
-	if err != nil {
-		return errors.New("want true or false")
+func applyBool(field func(*Settings) *bool) func(*Settings, []string) error {
+	return func(s *Settings, values []string) error {
+		on, err := strconv.ParseBool(last(values))
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		*field(s) = on
+		return nil
 	}
-	s.Park = on
-	return nil
 }
 
 func applyShutdown(s *Settings, values []string) error {

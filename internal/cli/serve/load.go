@@ -25,7 +25,11 @@ type Settings struct {
 	TrustedProxies  []netip.Prefix
 	Extensions      []string
 	// AdminListen is HOST:PORT, empty for none.
-	AdminListen     string
+	AdminListen string
+	// CORSOrigins are exact origins, or * alone; none means no CORS.
+	CORSOrigins     []string
+	CORSCredentials bool
+	Demo            bool
 	Park            bool
 	ShutdownTimeout time.Duration
 	LogLevel        zerolog.Level
@@ -68,6 +72,7 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 	if err := s.loadLimits(c, lookup, file); err != nil {
 		return nil, err
 	}
+	s.prepareDemo()
 	return s, s.validate()
 }
 
@@ -212,6 +217,12 @@ func (s *Settings) validate() error {
 			return usagef("", "listen %q reads PROXY headers, which needs trusted-proxies: the networks that may send them", a)
 		}
 	}
+	if err := s.validateDemo(); err != nil {
+		return err
+	}
+	if err := s.validateCORS(); err != nil {
+		return err
+	}
 	return s.settlePosture()
 }
 
@@ -241,6 +252,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 	return server.Config{
 		Logger:         log,
 		Posture:        s.Posture,
+		Policy:         s.policy(),
 		Extensions:     makeExtensions(s.Extensions),
 		Options:        s.Options,
 		Limits:         s.Limits,

@@ -68,7 +68,13 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 		open.close()
 		return &UsageError{Reason: err.Error()}
 	}
-	d := newDaemon(s, log, engine, tlsConfig)
+	page, closeDemo, err := s.openDemo(ctx, engine, log)
+	if err != nil {
+		open.close()
+		return errors.Join(err, engine.Shutdown(ctx))
+	}
+	defer closeDemo()
+	d := newDaemon(s, log, engine, page, tlsConfig)
 	d.start(open, tlsConfig != nil)
 	var cause error
 	select {
@@ -104,14 +110,14 @@ func openAll(ctx context.Context, s *Settings) (listeners, error) {
 	return open, nil
 }
 
-func newDaemon(s *Settings, log zerolog.Logger, engine Engine, tlsConfig *tls.Config) *daemon {
+func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler, tlsConfig *tls.Config) *daemon {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	d := &daemon{settings: s, log: log, engine: engine, failed: make(chan error, len(s.Listen)+1)}
 	d.front = &http.Server{
-		Handler:           only(s.Path, engine),
+		Handler:           route(s.Path, s.crossOrigin(engine), page),
 		TLSConfig:         tlsConfig,
 		Protocols:         protocols,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -130,13 +136,14 @@ func newDaemon(s *Settings, log zerolog.Logger, engine Engine, tlsConfig *tls.Co
 	return d
 }
 
-// only passes requests for path and what is below it, others get 404. It is no
-// http.ServeMux, which would redirect unclean paths and so lose POST bodies.
-func only(path string, h http.Handler) http.Handler {
+// route passes requests for path and what is below it to h, others to rest. It
+// is no http.ServeMux, which would redirect unclean paths and so lose POST
+// bodies.
+func route(path string, h, rest http.Handler) http.Handler {
 	below := strings.TrimSuffix(path, "/") + "/"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path && !strings.HasPrefix(r.URL.Path, below) {
-			http.NotFound(w, r)
+			rest.ServeHTTP(w, r)
 			return
 		}
 		h.ServeHTTP(w, r)

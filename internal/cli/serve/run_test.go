@@ -90,6 +90,12 @@ type running struct {
 // start runs the command until the test ends or stops it.
 func start(t *testing.T, f *fake, args ...string) *running {
 	t.Helper()
+	return startWith(t, f.build, args...)
+}
+
+// startWith does so with an engine of its own; nil means the real one.
+func startWith(t *testing.T, build Builder, args ...string) *running {
+	t.Helper()
 	in, out := io.Pipe()
 	r := &running{t: t, signals: make(chan os.Signal, 2), done: make(chan error, 1), lines: make(chan map[string]any, 64), out: out}
 	go func() {
@@ -104,7 +110,7 @@ func start(t *testing.T, f *fake, args ...string) *running {
 	c := parse(t, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
 	go func() {
 		r.done <- c.Run(context.WithoutCancel(t.Context()), Env{
-			Lookup: lookup("GOMEMLIMIT", "1GiB"), Stdout: io.Discard, Stderr: out, Signals: r.signals, Build: f.build,
+			Lookup: lookup("GOMEMLIMIT", "1GiB"), Stdout: io.Discard, Stderr: out, Signals: r.signals, Build: build,
 		})
 		_ = out.Close()
 	}()

@@ -40,7 +40,7 @@ public final class CometD8 extends Driver {
         if (transport().equals("websocket")) {
             ClientManager tyrus = (ClientManager) ContainerProvider.getWebSocketContainer();
             // An upgrade that is cut off goes unnoticed for this long, by default for 30 s.
-            tyrus.getProperties().put(ClientProperties.HANDSHAKE_TIMEOUT, 1000);
+            tyrus.getProperties().put(ClientProperties.HANDSHAKE_TIMEOUT, 500);
             return new WebSocketTransport(null, null, tyrus);
         }
         HttpClient http = new HttpClient();

@@ -1,0 +1,215 @@
+//go:build interop
+
+package browser
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// patience bounds what a test waits for one answer; nothing is expected to
+// take so long.
+const patience = 2 * time.Minute
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "halley-browser")
+	if err == nil {
+		binary = filepath.Join(dir, "halley")
+		var out []byte
+		out, err = exec.Command("go", "build", "-o", binary, "github.com/halleypush/halley/cmd/halley").CombinedOutput()
+		_, _ = os.Stderr.Write(out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "building the server:", err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+// server is `halley serve --demo`, which can be stopped and started again on
+// the same port.
+type server struct {
+	addr string
+	log  *safeBuffer
+	proc *exec.Cmd
+	done chan struct{}
+}
+
+func startServer(t *testing.T) *server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &server{addr: l.Addr().String(), log: &safeBuffer{}}
+	require.NoError(t, l.Close())
+	s.start(t)
+	t.Cleanup(func() {
+		_ = s.proc.Process.Kill()
+		<-s.done
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", s.log)
+		}
+	})
+	return s
+}
+
+// start returns when the server listens.
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	s.proc = exec.Command(binary, "serve", "--demo", "--posture", "cometd", "--listen", s.addr)
+	out, err := s.proc.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.proc.Start())
+	s.done = make(chan struct{})
+	ready := make(chan struct{})
+	go func() {
+		defer close(s.done)
+		lines := bufio.NewScanner(out)
+		for once := true; lines.Scan(); {
+			_, _ = s.log.Write(append(lines.Bytes(), '\n'))
+			if once && bytes.Contains(lines.Bytes(), []byte(`"message":"listening"`)) {
+				once = false
+				close(ready)
+			}
+		}
+		_ = s.proc.Wait()
+	}()
+	select {
+	case <-ready:
+	case <-s.done:
+		require.Fail(t, "the server ended", s.log.String())
+	}
+}
+
+// stop ends the server in good order.
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.proc.Process.Signal(syscall.SIGTERM))
+	<-s.done
+}
+
+// args are those of a command of demo.mjs.
+type args map[string]any
+
+// browser is Chromium with demo.mjs before it. Not for concurrent use.
+type browser struct {
+	t     *testing.T
+	in    io.Writer
+	lines chan []byte
+	seq   int
+}
+
+// open starts Chromium with a profile of its own.
+func open(t *testing.T, srv *server) *browser {
+	t.Helper()
+	chromium, err := exec.LookPath("chromium")
+	require.NoError(t, err, "make deps installs it")
+	options, err := json.Marshal(args{"chromium": chromium, "profile": t.TempDir(), "url": "http://" + srv.addr + "/"})
+	require.NoError(t, err)
+	proc := exec.Command("node", "demo.mjs", string(options))
+	log := &safeBuffer{}
+	proc.Stderr = log
+	in, err := proc.StdinPipe()
+	require.NoError(t, err)
+	out, err := proc.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, proc.Start())
+	b := &browser{t: t, in: in, lines: make(chan []byte, 1)}
+	go func() {
+		defer close(b.lines)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			b.lines <- bytes.Clone(lines.Bytes())
+		}
+	}()
+	t.Cleanup(func() {
+		_ = in.Close()
+		for range b.lines { // Until it has ended.
+		}
+		_ = proc.Wait()
+		if t.Failed() {
+			t.Logf("the driver's own words:\n%s", log)
+		}
+	})
+	return b
+}
+
+// do has a command carried out; the test fails when that fails.
+func (b *browser) do(cmd string, a args) json.RawMessage {
+	b.t.Helper()
+	b.seq++
+	line := maps.Clone(a)
+	if line == nil {
+		line = args{}
+	}
+	line["seq"], line["cmd"] = b.seq, cmd
+	text, err := json.Marshal(line)
+	require.NoError(b.t, err)
+	_, err = b.in.Write(append(text, '\n'))
+	require.NoError(b.t, err)
+	var answer struct {
+		Seq    int             `json:"seq"`
+		OK     bool            `json:"ok"`
+		Error  string          `json:"error"`
+		Result json.RawMessage `json:"result"`
+	}
+	select {
+	case got, ok := <-b.lines:
+		require.True(b.t, ok, "the driver ended during %s", cmd)
+		require.NoError(b.t, json.Unmarshal(got, &answer))
+	case <-time.After(patience):
+		require.Fail(b.t, "no answer", cmd)
+	}
+	require.Equal(b.t, b.seq, answer.Seq)
+	require.True(b.t, answer.OK, "%s %v: %s", cmd, a, answer.Error)
+	return answer.Result
+}
+
+// result is do for a command with a result.
+func result[T any](b *browser, cmd string, a args) T {
+	b.t.Helper()
+	var v T
+	require.NoError(b.t, json.Unmarshal(b.do(cmd, a), &v))
+	return v
+}
+
+// complaints are the errors and warnings of the consoles since the last call.
+func (b *browser) complaints() []string { return result[[]string](b, "complaints", nil) }
+
+// safeBuffer is a buffer that a process may write while a test reads it.
+type safeBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// String implements fmt.Stringer.
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
