@@ -167,7 +167,7 @@ func (o Options) Check() error {
 func CheckOption(name, value string) error {
 	info, ok := LookupOption(name)
 	if !ok {
-		return &OptionError{Name: name, Value: value, Nearest: nearest(name, OptionNames())}
+		return &OptionError{Name: name, Value: value, Nearest: NearestName(name, OptionNames())}
 	}
 	if want := wrongValue(info, value); want != "" {
 		return &OptionError{Name: name, Value: value, Want: want}
@@ -245,19 +245,23 @@ func parseMillis(value string) (time.Duration, error) {
 	return time.ParseDuration(value)
 }
 
-// nearest returns the candidate with the smallest edit distance.
-func nearest(name string, candidates []string) string {
-	best, least := "", 1<<30
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < least {
-			best, least = c, d
+// NearestName returns the known name with the least edit distance from name,
+// letter case aside; the first of equals, "" if none is known. It is what error
+// texts suggest.
+func NearestName(name string, known []string) string {
+	best, least := "", -1
+	for _, k := range known {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); least < 0 || d < least {
+			best, least = k, d
 		}
 	}
 	return best
 }
 
-// distance is the Levenshtein distance, one row at a time.
+// distance is the Levenshtein distance of bytes, of at most the first 64, one
+// row at a time.
 func distance(a, b string) int {
+	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

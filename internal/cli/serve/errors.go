@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/halleypush/halley/bayeux/server"
 )
 
 // UsageError says that the program was called or configured wrongly.
@@ -29,41 +31,7 @@ func usagef(source, format string, args ...any) *UsageError {
 
 // unknown describes a name that does not exist, with the nearest that does.
 func unknown(source, kind, name string, known []string) *UsageError {
-	return usagef(source, "%s %q is unknown; the nearest is %q", kind, name, nearest(name, known))
-}
-
-// nearest returns the known name with the least edit distance from name,
-// letter case aside; the first of equals.
-func nearest(name string, known []string) string {
-	best, bestDistance := "", -1
-	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); bestDistance < 0 || d < bestDistance {
-			best, bestDistance = k, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of bytes, of at most the first 64.
-func distance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
+	return usagef(source, "%s %q is unknown; the nearest is %q", kind, name, server.NearestName(name, known))
 }
 
 // oneOf returns an error text if text is not one of the choices.
@@ -71,5 +39,5 @@ func oneOf(text string, choices ...string) error {
 	if slices.Contains(choices, text) {
 		return nil
 	}
-	return fmt.Errorf("want %s; the nearest is %q", strings.Join(choices, " or "), nearest(text, choices))
+	return fmt.Errorf("want %s; the nearest is %q", strings.Join(choices, " or "), server.NearestName(text, choices))
 }

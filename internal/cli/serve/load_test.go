@@ -284,10 +284,3 @@ func TestAdminAddress(t *testing.T) {
 		require.Equal(t, want, s.AdminListen, text)
 	}
 }
-
-func TestNearest(t *testing.T) {
-	require.Equal(t, "maxInterval", nearest("MAXINTERVAL", []string{"interval", "maxInterval"}))
-	require.Empty(t, nearest("a", nil))
-	require.Equal(t, 3, distance("kitten", "sitting"))
-	require.Equal(t, 3, distance("", "abc"))
-}
