@@ -49,13 +49,33 @@ func (srv *Server) outgoing(ctx context.Context, s *session, m *bayeux.Message, 
 		if !serverWide {
 			return nil
 		}
-		for _, e := range slices.Backward(srv.config.Extensions) {
-			if err := e.Outgoing(ctx, view(s), m); err != nil {
-				return err
-			}
-		}
-		return nil
+		return srv.outgoingServerWide(ctx, view(s), m)
 	})
+}
+
+// outgoingServerWide runs the server-wide extensions, in reverse; to is nil for
+// a broadcast.
+func (srv *Server) outgoingServerWide(ctx context.Context, to bayeux.Session, m *bayeux.Message) error {
+	for _, e := range slices.Backward(srv.config.Extensions) {
+		if err := e.Outgoing(ctx, to, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaves runs outgoing and reports whether the message goes on. What an
+// extension returned besides Drop is logged.
+func (srv *Server) leaves(ctx context.Context, s *session, m *bayeux.Message, serverWide bool) bool {
+	err := srv.outgoing(ctx, s, m, serverWide)
+	if err != nil && !errors.Is(err, bayeux.Drop) {
+		e := srv.log.Error().Err(err).Str("channel", m.Channel)
+		if s != nil {
+			e = e.Str("session", s.id)
+		}
+		e.Msg("extension failed; the message is dropped")
+	}
+	return err == nil
 }
 
 // view keeps a missing session a nil interface.
@@ -134,10 +154,7 @@ func (srv *Server) encode(ctx context.Context, s *session, replies []*bayeux.Mes
 }
 
 func (srv *Server) encodeOne(ctx context.Context, s *session, r *bayeux.Message) []byte {
-	if err := srv.outgoing(ctx, s, r, true); err != nil {
-		if !errors.Is(err, bayeux.Drop) {
-			srv.log.Error().Err(err).Str("channel", r.Channel).Msg("extension failed; the reply is dropped")
-		}
+	if !srv.leaves(ctx, s, r, true) {
 		return nil
 	}
 	return bayeux.AppendMessage(nil, r)

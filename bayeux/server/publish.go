@@ -123,12 +123,7 @@ func (srv *Server) listen(ctx context.Context, s *session, name channels.Name, m
 func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) bool {
 	if len(srv.config.Extensions) > 0 {
 		err := srv.call(ctx, from, func(ctx context.Context) error {
-			for _, e := range slices.Backward(srv.config.Extensions) {
-				if err := e.Outgoing(ctx, nil, m); err != nil {
-					return err
-				}
-			}
-			return nil
+			return srv.outgoingServerWide(ctx, nil, m)
 		})
 		if err != nil {
 			return srv.verdict(err, bayeux.ErrMessageDeleted) == nil
@@ -204,10 +199,7 @@ func (b *broadcast) to(ctx context.Context, s *session) {
 func (b *broadcast) forSession(ctx context.Context, s *session) (*bayeux.Frozen, bool) {
 	if len(s.extensions) > 0 {
 		v := b.m.Share()
-		if err := b.srv.outgoing(ctx, s, v, false); err != nil {
-			if !errors.Is(err, bayeux.Drop) {
-				b.srv.log.Error().Err(err).Str("session", s.id).Msg("extension failed; the message is dropped")
-			}
+		if !b.srv.leaves(ctx, s, v, false) {
 			return nil, false
 		}
 		if own := v.Edited(); own != nil {
@@ -223,10 +215,7 @@ func (b *broadcast) forSession(ctx context.Context, s *session) (*bayeux.Frozen,
 // deliverTo queues a message of the server for one session; a channel's
 // laziness does not apply ([R-DL-6]).
 func (srv *Server) deliverTo(ctx context.Context, s *session, m *bayeux.Message) {
-	if err := srv.outgoing(ctx, s, m, true); err != nil {
-		if !errors.Is(err, bayeux.Drop) {
-			srv.log.Error().Err(err).Str("session", s.id).Msg("extension failed; the message is dropped")
-		}
+	if !srv.leaves(ctx, s, m, true) {
 		return
 	}
 	now := srv.now()
@@ -244,7 +233,7 @@ func (srv *Server) farewell(ctx context.Context, s *session) *bayeux.Frozen {
 		return nil
 	}
 	m := (&bayeux.Message{Channel: metaDisconnect}).Succeed(true)
-	if err := srv.outgoing(ctx, s, m, true); err != nil {
+	if !srv.leaves(ctx, s, m, true) {
 		return nil
 	}
 	return bayeux.Freeze(m)
