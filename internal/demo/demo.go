@@ -83,8 +83,10 @@ func rewrite(m *bayeux.Message, data any) error {
 
 // welcome is what a page gets when it has joined.
 type welcome struct {
-	Epoch   string           `json:"epoch"`
-	You     member           `json:"you"`
+	Epoch string `json:"epoch"`
+	You   member `json:"you"`
+	// Key makes the page the same member again in its next session.
+	Key     string           `json:"key"`
 	Lines   []line           `json:"lines"`
 	Strokes []stroke         `json:"strokes"`
 	Feed    map[string][]int `json:"feed"`
@@ -97,18 +99,22 @@ type welcome struct {
 func (d *demo) onJoin(ctx context.Context, from bayeux.Session, m *bayeux.Message) error {
 	var wish struct {
 		Name string `json:"name"`
+		Key  string `json:"key"`
 	}
 	if from == nil || json.Unmarshal(m.Data, &wish) != nil {
 		return refuse("want an object with a name")
 	}
-	who, change := d.members.join(from.ID(), wish.Name)
+	who, change := d.members.join(from.ID(), wish.Name, wish.Key)
 	// A session that ended meanwhile has left before it joined.
 	if _, alive := d.srv.Session(from.ID()); !alive {
-		d.members.leave(from.ID())
-		return nil
+		left, _ := d.members.leave(from.ID())
+		if change.Kind == "join" {
+			return nil // Nobody has heard of it.
+		}
+		return d.srv.Publish(ctx, membersChannel, left)
 	}
 	err := from.Deliver(ctx, m.Channel, welcome{
-		Epoch: d.epoch, You: who, Lines: d.chat.lines(), Strokes: d.sketch.all(),
+		Epoch: d.epoch, You: who, Key: who.key, Lines: d.chat.lines(), Strokes: d.sketch.all(),
 		Feed: d.feed.history(), Every: feedPace.Milliseconds(),
 	})
 	if err != nil {

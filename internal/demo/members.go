@@ -3,6 +3,7 @@ package demo
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/subtle"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ type member struct {
 	Hue  int    `json:"hue"`
 
 	joined int
+	key    string // what its page comes back with; a secret between the two
 }
 
 // guest is who speaks without having joined: halley pub, for one.
@@ -55,15 +57,19 @@ type members struct {
 func newMembers() *members { return &members{bySession: map[string]member{}} }
 
 // join adds a session under the name that is nearest to its wish, or renames
-// it.
-func (ms *members) join(session, wish string) (member, change) {
+// it. With the key of a member it takes that one's place: the page has made a
+// new session, and nobody has told us yet that the old one is gone.
+func (ms *members) join(session, wish, key string) (member, change) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	ms.sequence++
 	old, there := ms.bySession[session]
+	if !there {
+		old, there = ms.takeLocked(key)
+	}
 	who := old
 	if !there {
-		who = member{ID: rand.Text()[:10], Hue: ms.sequence % hues, joined: ms.sequence}
+		who = member{ID: rand.Text()[:10], Hue: ms.sequence % hues, joined: ms.sequence, key: rand.Text()}
 	}
 	delete(ms.bySession, session)
 	who.Name = ms.freeLocked(cleanName(wish))
@@ -76,6 +82,20 @@ func (ms *members) join(session, wish string) (member, change) {
 	default:
 		return who, ms.changeLocked("name", who, old.Name)
 	}
+}
+
+// takeLocked removes the member with that key from its session.
+func (ms *members) takeLocked(key string) (who member, there bool) {
+	if key == "" {
+		return member{}, false
+	}
+	for session, m := range ms.bySession {
+		if subtle.ConstantTimeCompare([]byte(m.key), []byte(key)) == 1 {
+			delete(ms.bySession, session)
+			return m, true
+		}
+	}
+	return member{}, false
 }
 
 // leave removes a session; was tells whether it had joined.

@@ -21,6 +21,7 @@ export class Connection extends EventTarget {
     #cometd;
     #transport;
     #epoch;
+    #key; // Makes this page the same member in its next session.
     #broken = false;
     #open = false; // Whether messages have a session to leave by.
     #echoes = new Map();
@@ -109,13 +110,14 @@ export class Connection extends EventTarget {
                     }
                 });
             }
-            cometd.publish(JOIN, {name: this.name});
+            cometd.publish(JOIN, {name: this.name, key: this.#key});
         });
     }
 
     #joined(welcome) {
         const restarted = this.#epoch !== undefined && this.#epoch !== welcome.epoch;
         this.#epoch = welcome.epoch;
+        this.#key = welcome.key;
         this.#open = true;
         this.name = welcome.you.name;
         this.dispatchEvent(new CustomEvent(restarted ? "restart" : "join", {detail: welcome}));
