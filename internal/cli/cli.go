@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/halleypush/halley/internal/cli/conform"
 	"github.com/halleypush/halley/internal/cli/pubsub"
 	"github.com/halleypush/halley/internal/cli/serve"
 	"github.com/halleypush/halley/internal/cli/version"
@@ -37,6 +38,7 @@ type commands struct {
 	Serve   serve.Command   `cmd:"" help:"Serve Bayeux clients."`
 	Sub     pubsub.Sub      `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
 	Pub     pubsub.Pub      `cmd:"" help:"Publish a message, or JSON lines from standard input."`
+	Conform conform.Command `cmd:"" help:"Test any Bayeux server against the protocol."`
 	Version version.Command `cmd:"" help:"Print version, commit and platform."`
 }
 
@@ -46,7 +48,7 @@ const description = `A Bayeux server for CometD clients, and the tools around it
   halley sub http://localhost:8080/cometd '/**'    prints what is published
   halley pub http://localhost:8080/cometd /a '{}'  publishes
 
-Exit codes: 0 done, 1 failed, 2 called or configured wrongly.`
+Exit codes: 0 done, 1 failed, 2 called or configured wrongly; conform has its own.`
 
 // Run parses the arguments, runs the command and returns the exit code.
 func (p Program) Run(ctx context.Context) int {
@@ -58,7 +60,8 @@ func (p Program) Run(ctx context.Context) int {
 		kong.Exit(func(code int) { left = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
 		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
-		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}))
+		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
+		kong.Bind(conform.Env{Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals, Terminal: terminal(p.Stderr)}))
 	if err != nil {
 		return p.report(err)
 	}
@@ -66,6 +69,8 @@ func (p Program) Run(ctx context.Context) int {
 	switch {
 	case left >= 0:
 		return left
+	case err != nil && len(p.Args) > 0 && p.Args[0] == "conform":
+		return p.report(&conform.ExitError{Code: conform.ExitUsage, Err: err})
 	case err != nil:
 		return p.report(&serve.UsageError{Reason: err.Error() + " (halley --help lists commands and flags)"})
 	default:
@@ -78,6 +83,12 @@ func (p Program) report(err error) int {
 	if err == nil {
 		return exitOK
 	}
+	if exit, ok := errors.AsType[*conform.ExitError](err); ok {
+		if exit.Err != nil {
+			_, _ = fmt.Fprintln(p.Stderr, "halley conform:", exit.Err)
+		}
+		return exit.Code
+	}
 	_, _ = fmt.Fprintln(p.Stderr, "halley:", err)
 	_, settings := errors.AsType[*serve.UsageError](err)
 	_, arguments := errors.AsType[*pubsub.UsageError](err)
@@ -85,4 +96,14 @@ func (p Program) report(err error) int {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// terminal tells whether a writer is one.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -1,0 +1,58 @@
+// Package cases holds the cases of the conformance suite, a file or two for
+// each section. To add one, write it into its section's function:
+// CONTRIBUTING.md shows how.
+package cases
+
+import "github.com/halleypush/halley/conformance/suite"
+
+// Short names for what every case uses.
+type (
+	// T is a running case.
+	T = suite.T
+	// Case is one behaviour.
+	Case = suite.Case
+	// M is a message, or a part of one.
+	M = suite.M
+	// Need is what a case cannot do without.
+	Need = suite.Need
+)
+
+// The levels.
+const (
+	MUST   = suite.MUST
+	SHOULD = suite.SHOULD
+	MAY    = suite.MAY
+	COMETD = suite.COMETD
+	INFO   = suite.INFO
+)
+
+// The carriers.
+const (
+	LP    = suite.LP
+	CP    = suite.CP
+	WS    = suite.WS
+	ES    = suite.ES
+	H2    = suite.H2
+	Any   = suite.Any
+	Polls = suite.Polls
+	Every = suite.Every
+)
+
+// Absent removes a field from a message.
+const Absent = suite.Absent
+
+// needs is a list of needs.
+func needs(n ...Need) []Need { return n }
+
+// rules is a list of references.
+func rules(r ...string) []string { return r }
+
+// Sections returns all sections, in the order of the report.
+func Sections() []suite.Section {
+	return []suite.Section{
+		{Code: "HS", Name: "handshake", Title: "Handshake", Cases: handshake()},
+		{Code: "MS", Name: "messages", Title: "Messages and replies", Cases: messages()},
+		{Code: "CN", Name: "connect", Title: "Connect", Cases: connect()},
+		{Code: "AD", Name: "advice", Title: "Advice", Cases: advice()},
+	}
+}

@@ -1,0 +1,247 @@
+// Package conform is `halley conform`: it runs the conformance suite against
+// any Bayeux server and writes the reports.
+package conform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/halleypush/halley/conformance"
+	"github.com/halleypush/halley/conformance/report"
+	"github.com/halleypush/halley/conformance/suite"
+)
+
+// Exit codes of the command.
+const (
+	ExitFailed      = 1 // the server fails
+	ExitUnreachable = 2 // there is no server
+	ExitUsage       = 3 // called wrongly
+)
+
+// Env is what the command needs of its surroundings.
+type Env struct {
+	Stdout, Stderr io.Writer
+	Signals        <-chan os.Signal
+	Terminal       bool // standard error is one, so that a line can be written over
+}
+
+// ExitError ends the program with a code. Err is nil if all has been said.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Command is the command line of `halley conform`.
+type Command struct {
+	URL string `arg:"" optional:"" name:"url" help:"Address of the server, such as http://localhost:8080/cometd."`
+
+	List    bool     `help:"List the cases instead of running them."`
+	Only    []string `placeholder:"GLOB" help:"Run only cases whose id matches, such as BX-HS-*."`
+	Section []string `placeholder:"NAME" help:"Run only these sections."`
+	Profile string   `default:"spec" help:"Whose rules count: spec, cometd, faye or salesforce."`
+	Strict  bool     `help:"Let non-strict verdicts fail."`
+	Known   string   `placeholder:"FILE" help:"Failures that are known; a line that is wrong fails the run."`
+	Fixture string   `placeholder:"FILE" help:"What the server was set up with, as JSON."`
+	Name    string   `help:"Name of the server in reports."`
+
+	Transport     []string `placeholder:"NAME" help:"Use only these transports."`
+	Header        []string `sep:"none" placeholder:"NAME:VALUE" help:"Add to each request."`
+	Cookie        []string `sep:"none" placeholder:"NAME=VALUE" help:"Every client begins with it."`
+	HandshakeExt  string   `placeholder:"JSON" help:"Merge into the ext of each handshake."`
+	ChannelPrefix string   `placeholder:"/PREFIX" help:"Use only channels below."`
+	Insecure      bool     `help:"Accept any certificate."`
+
+	Jobs         int     `default:"64" help:"Cases side by side."`
+	Seed         uint64  `help:"Of channel names and order; 0 takes one at random."`
+	TimeoutScale float64 `default:"1" help:"Multiply what a slow machine is allowed."`
+
+	JSON  string `placeholder:"FILE" help:"Write the report, transcripts included, as JSON."`
+	Quiet bool   `help:"No progress and no text report."`
+}
+
+// Help is shown below the flags.
+func (Command) Help() string {
+	return `Runs the conformance suite against a Bayeux server, whoever made it. Cases run side by side, on each transport that the ` +
+		`server has. How long it holds connects and keeps silent sessions is learned first.
+
+Exit codes: 0 the server passes, 1 it fails, 2 it cannot be reached, 3 called wrongly.
+
+  halley conform http://localhost:8080/cometd
+  halley conform --profile cometd --json report.json http://localhost:8080/cometd
+  halley conform --list --section handshake`
+}
+
+// Run runs the suite. It returns an *ExitError unless the server passes.
+func (c *Command) Run(ctx context.Context, env Env) error {
+	if c.List {
+		return c.list(env.Stdout)
+	}
+	opts, err := c.options()
+	if err != nil {
+		return &ExitError{ExitUsage, err}
+	}
+	ctx, stop := interrupted(ctx, env.Signals)
+	defer stop()
+	if env.Terminal && !c.Quiet {
+		opts.Progress = progress(env.Stderr)
+	}
+	rep, err := conformance.Run(ctx, opts)
+	if opts.Progress != nil {
+		_, _ = fmt.Fprint(env.Stderr, "\r\x1b[K")
+	}
+	if err != nil {
+		return exit(err)
+	}
+	if err := c.write(env.Stdout, rep); err != nil {
+		return &ExitError{ExitUsage, err}
+	}
+	if !rep.Passed() {
+		return &ExitError{Code: ExitFailed}
+	}
+	return nil
+}
+
+func exit(err error) error {
+	if _, ok := errors.AsType[*conformance.UnreachableError](err); ok {
+		return &ExitError{ExitUnreachable, err}
+	}
+	if _, ok := errors.AsType[*conformance.UsageError](err); ok {
+		return &ExitError{ExitUsage, err}
+	}
+	return &ExitError{ExitFailed, err}
+}
+
+// interrupted ends the context at a signal.
+func interrupted(ctx context.Context, signals <-chan os.Signal) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// progress writes a line over and over.
+func progress(w io.Writer) func(suite.Progress) {
+	return func(p suite.Progress) {
+		_, _ = fmt.Fprintf(w, "\r\x1b[K%d of %d, %d failed; %s %s", p.Done, p.Total, p.Failed, p.Last.ID, p.Last.Transport)
+	}
+}
+
+func (c *Command) list(w io.Writer) error {
+	sections, err := suite.Options{Only: c.Only, Sections: c.Section}.Select(conformance.All())
+	if err != nil {
+		return &ExitError{ExitUsage, err}
+	}
+	for _, s := range sections {
+		_, _ = fmt.Fprintf(w, "%s (%s, %d cases)\n", s.Title, s.Name, len(s.Cases))
+		for _, k := range s.Cases {
+			_, _ = fmt.Fprintf(w, "  %-9s %-6s %s\n", k.ID, k.Level, k.Title)
+		}
+	}
+	return nil
+}
+
+// options turns the command line into options of the suite.
+func (c *Command) options() (conformance.Options, error) {
+	o := conformance.Options{
+		URL: c.URL, Name: c.Name, Transports: c.Transport, ChannelPrefix: c.ChannelPrefix, Insecure: c.Insecure, Only: c.Only,
+		Sections: c.Section, Profile: c.Profile, Strict: c.Strict, Jobs: c.Jobs, Seed: c.Seed, TimeoutScale: c.TimeoutScale,
+		HandshakeExt: json.RawMessage(c.HandshakeExt),
+	}
+	if c.URL == "" {
+		return o, errors.New("which server? give its address, or --list")
+	}
+	for _, h := range c.Header {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok || strings.ContainsAny(h, "\r\n") {
+			return o, fmt.Errorf("header %q; want NAME:VALUE", h)
+		}
+		o.Header = append(o.Header, [2]string{strings.TrimSpace(name), strings.TrimSpace(value)})
+	}
+	for _, k := range c.Cookie {
+		name, value, ok := strings.Cut(k, "=")
+		if !ok {
+			return o, fmt.Errorf("cookie %q; want NAME=VALUE", k)
+		}
+		o.Cookies = append(o.Cookies, [2]string{name, value})
+	}
+	return o, c.files(&o)
+}
+
+// files reads the fixture and the known failures.
+func (c *Command) files(o *conformance.Options) error {
+	if c.Fixture != "" {
+		text, err := os.ReadFile(c.Fixture)
+		if err != nil {
+			return err
+		}
+		if o.Fixture, err = suite.ParseFixture(text); err != nil {
+			return fmt.Errorf("%s: %w", c.Fixture, err)
+		}
+	}
+	if c.Known == "" {
+		return nil
+	}
+	f, err := os.Open(c.Known)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if o.Known, err = suite.ParseKnown(f); err != nil {
+		return fmt.Errorf("%s: %w", c.Known, err)
+	}
+	return nil
+}
+
+// write writes the reports: text to standard output, others to their files.
+func (c *Command) write(stdout io.Writer, rep *conformance.Report) error {
+	if !c.Quiet {
+		if err := report.Text(stdout, rep); err != nil {
+			return err
+		}
+	}
+	for _, out := range []struct {
+		name  string
+		write report.Writer
+	}{{c.JSON, report.JSON}} {
+		if out.name == "" {
+			continue
+		}
+		if err := toFile(out.name, out.write, stdout, rep); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toFile writes a report to a file, or to standard output for "-".
+func toFile(name string, write report.Writer, stdout io.Writer, rep *conformance.Report) (err error) {
+	if name == "-" {
+		return write(stdout, rep)
+	}
+	f, err := os.Create(name) //nolint:gosec // the caller names the file
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return write(f, rep)
+}
