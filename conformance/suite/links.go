@@ -165,7 +165,7 @@ func (l *h2Link) close() {
 	l.h2.Close()
 }
 
-// esLink sends by long-polling and, once there is a session, opens Faye's
+// esLink sends by long-polling and, before the first connect, opens Faye's
 // event stream, on which messages come.
 type esLink struct {
 	httpLink
@@ -174,26 +174,15 @@ type esLink struct {
 }
 
 func (l *esLink) send(p *Pending, body []byte) {
-	req := l.c.request(body)
-	go func() {
-		res, err := l.exchange(p, req)
-		l.c.response(p, res, err)
-		if l.c.session() != "" {
-			l.once.Do(l.open)
-		}
-	}()
-}
-
-// session returns the clientId, for goroutines other than the case's.
-func (c *Client) session() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ID
+	if p.has("/meta/connect") {
+		l.once.Do(l.open)
+	}
+	l.httpLink.send(p, body)
 }
 
 func (l *esLink) open() {
 	t := l.c.t
-	req := &wire.Request{Path: strings.TrimSuffix(t.run.target.URL.Path, "/") + "/" + url.PathEscape(l.c.session())}
+	req := &wire.Request{Path: strings.TrimSuffix(t.run.target.URL.Path, "/") + "/" + url.PathEscape(l.c.ID)}
 	stream, res, err := t.run.target.OpenEventSource(t.ctx, t.tape, req)
 	if err != nil || stream == nil {
 		t.Failf("no event stream at %s: %v", req.Path, orStatus(res, err))

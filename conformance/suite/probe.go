@@ -55,6 +55,7 @@ func (r *Runner) learn(ctx context.Context) (rest func(), err error) {
 		quick.Go(step)
 	}
 	quick.Wait()
+	slow.Go(func() { r.watch.run(ctx, r) })
 	slow.Go(func() { r.learnHold(ctx) })
 	slow.Go(func() { r.learnExpiry(ctx) })
 	return slow.Wait, nil
@@ -169,59 +170,92 @@ func (r *Runner) quickSteps(ctx context.Context) []func() {
 	}
 }
 
-// learnHold times a connect that nothing answers but its time.
+// learnHold times connects that nothing answers but their time: several side
+// by side, of which the shortest counts, for load only makes them longer.
 func (r *Runner) learnHold(ctx context.Context) {
-	var held time.Duration
+	var held []time.Duration
 	ok := r.probe(ctx, "hold", r.first(), func(t *T) {
-		c := t.Connected()
-		a := c.Hold().Wait()
-		t.Require(a.Reply(0).OK(), "the connect failed")
-		held = a.Took
+		var all []*Pending
+		for range 3 {
+			all = append(all, t.Connected().Hold())
+		}
+		for _, p := range all {
+			a := p.Wait()
+			t.Require(a.Reply(0).OK(), "the connect failed")
+			held = append(held, a.Took)
+		}
 	})
 	const least = 300 * time.Millisecond
-	why := ""
 	switch {
 	case !ok:
-		why = "no connect could be held"
-	case held < least:
-		why = fmt.Sprintf("connects are answered after %v", held.Round(time.Millisecond))
+		r.facts.hold.set(0, "no connect could be held")
+	case slices.Min(held) < least:
+		r.facts.hold.set(0, fmt.Sprintf("connects are answered after %v", slices.Min(held).Round(time.Millisecond)))
+	default:
+		r.facts.hold.set(slices.Min(held), "")
 	}
-	r.facts.hold.set(held, why)
+}
+
+// look is what became of a session that was left alone.
+type look struct {
+	quiet, answered time.Duration // how long it had been when it was asked, and when it had answered
+	alive           bool
 }
 
 // learnExpiry leaves sessions alone for growing times, side by side, until one
 // is gone.
 func (r *Runner) learnExpiry(ctx context.Context) {
 	why := fmt.Sprintf("sessions were still there after %v", learnLimit)
-	var gone time.Duration
+	var gone *look
 	ok := r.probe(ctx, "expiry", r.first(), func(t *T) {
 		times := growing(learnLimit)
-		clients, since := make([]*Client, len(times)), make([]time.Time, len(times))
-		for i := range times {
-			clients[i], since[i] = t.Connected(), time.Now()
-			clients[i].Close()
+		looks := make(chan look, len(times))
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for _, at := range times {
+			wg.Go(func() { t.leaveAlone(at, stop, looks) })
 		}
-		for i, at := range times {
-			t.Sleep(at - time.Since(since[i]))
-			quiet := time.Since(since[i])
-			again := t.Client()
-			again.ID = clients[i].ID
-			again.ShareCookies(clients[i])
-			if !again.Connect(M{"advice": M{"timeout": 0}}).OK() {
-				gone = quiet
-				return
+		for range times {
+			if l := <-looks; !l.alive {
+				gone = &l
+				break
 			}
 		}
+		close(stop)
+		wg.Wait()
 	})
-	if !ok {
-		why = "the probe failed"
+	switch {
+	case !ok:
+		r.facts.expiry.set(Lifetime{}, "the probe failed")
+	case gone == nil:
+		r.facts.expiry.set(Lifetime{}, why)
+	default:
+		// Sweepers come by about once a second: another session may end a little
+		// earlier or later than the one that was seen.
+		r.facts.expiry.set(Lifetime{Alive: gone.quiet * 6 / 10, Gone: gone.answered + 2*time.Second}, "")
 	}
-	if gone > 0 {
-		why = ""
+}
+
+// leaveAlone makes a session, leaves it alone, and looks whether it is there.
+func (t *T) leaveAlone(d time.Duration, stop <-chan struct{}, looks chan<- look) {
+	c := t.Connected()
+	since := time.Now()
+	c.Close()
+	select {
+	case <-time.After(d):
+	case <-stop:
+		return
+	case <-t.ctx.Done():
+		looks <- look{alive: true}
+		return
 	}
-	// Sweepers come by about once a second: another session may end a little
-	// earlier or later than the one that was seen.
-	r.facts.expiry.set(Lifetime{Alive: gone * 6 / 10, Gone: gone + 2*time.Second}, why)
+	again := t.Client()
+	again.ID = c.ID
+	again.ShareCookies(c)
+	l := look{quiet: time.Since(since)}
+	l.alive = again.Connect(M{"advice": M{"timeout": 0}}).OK()
+	l.answered = time.Since(since)
+	looks <- l
 }
 
 // growing returns the times at which sessions are looked at.

@@ -16,6 +16,7 @@ type Runner struct {
 	target  wire.Target
 	profile Profile
 	facts   *Facts
+	watch   *watch
 	jobs    chan struct{}
 
 	mu      sync.Mutex
@@ -44,7 +45,7 @@ func Run(ctx context.Context, sections []Section, opts Options) (*Report, error)
 	}
 	profile, _ := FindProfile(opts.Profile)
 	r := &Runner{
-		opts: opts, target: target, profile: profile, facts: newFacts(), jobs: make(chan struct{}, opts.Jobs),
+		opts: opts, target: target, profile: profile, facts: newFacts(), watch: &watch{}, jobs: make(chan struct{}, opts.Jobs),
 		random: rand.New(rand.NewPCG(opts.Seed, 0)), //nolint:gosec // names of channels, not secrets
 	}
 	began := time.Now()
@@ -109,19 +110,16 @@ func (r *Runner) tasks(sections []Section) []task {
 }
 
 func (r *Runner) runTask(ctx context.Context, k task) *Result {
-	t := r.newT(ctx, k.c, k.on)
-	began := time.Now()
-	switch why := r.missing(ctx, k); {
-	case why != "":
+	var res *Result
+	if why := r.missing(ctx, k); why != "" {
+		t := r.newT(ctx, k.c, k.on)
 		t.note(NoteSkip, "%s", why)
-	default:
+		res = t.result(time.Now())
+	} else {
 		r.jobs <- struct{}{}
-		began = time.Now()
-		t.tape, t.ctx = wire.NewTape(), ctx
-		t.execute(r.caseLimit())
+		res = r.attempt(ctx, k)
 		<-r.jobs
 	}
-	res := t.result(began)
 	res.Section = k.section.Name
 	res.Verdict = r.profile.weigh(k.c, res.Outcome, r.opts.Strict)
 	r.opts.mark(res)
@@ -210,11 +208,4 @@ func (r *Runner) progress(res *Result) {
 	if r.opts.Progress != nil {
 		r.opts.Progress(Progress{Done: len(r.results), Total: r.total, Failed: r.failed, Last: res})
 	}
-}
-
-// newScrap returns a tape that nobody reads.
-func newScrap() *wire.Tape {
-	t := wire.NewTape()
-	t.Stop()
-	return t
 }
