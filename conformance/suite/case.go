@@ -62,7 +62,7 @@ func (o On) String() string {
 			names = append(names, "eventsource")
 		case H2:
 			names = append(names, "http2")
-		case Any:
+		default:
 			names = append(names, "any")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,11 +197,7 @@ func (a *Answer) WantRefused(statuses, codes []int) *Answer {
 	case a.End != nil:
 		a.t.closeCode(a.End, codes)
 	case len(statuses) > 0:
-		ok := false
-		for _, s := range statuses {
-			ok = ok || s == a.HTTP.Status
-		}
-		a.t.Check(ok, "%s: HTTP %d, want %v", a.p.names(), a.HTTP.Status, statuses)
+		a.t.Check(slices.Contains(statuses, a.HTTP.Status), "%s: HTTP %d, want %v", a.p.names(), a.HTTP.Status, statuses)
 	}
 	return a
 }

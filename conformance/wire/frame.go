@@ -71,11 +71,11 @@ func (f Frame) Bytes() []byte {
 	out := []byte{first}
 	switch {
 	case length < 126:
-		out = append(out, mask|byte(length)) //nolint:gosec // below 126
+		out = append(out, mask|byte(length))
 	case length < 1<<16:
-		out = binary.BigEndian.AppendUint16(append(out, mask|126), uint16(length)) //nolint:gosec // below 65536
+		out = binary.BigEndian.AppendUint16(append(out, mask|126), uint16(length))
 	default:
-		out = binary.BigEndian.AppendUint64(append(out, mask|127), uint64(length)) //nolint:gosec // positive
+		out = binary.BigEndian.AppendUint64(append(out, mask|127), uint64(length))
 	}
 	if f.Unmasked {
 		return append(out, f.Payload...)

@@ -1,0 +1,113 @@
+package conform
+
+import (
+	"context"
+	"encoding/json"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/conformance"
+	"github.com/halleypush/halley/conformance/conformtest"
+	"github.com/halleypush/halley/conformance/suite"
+	"github.com/halleypush/halley/extensions/ack"
+)
+
+// halley serves with short times and returns its address.
+func halley(t *testing.T) string {
+	t.Helper()
+	srv, err := server.New(server.Config{
+		Extensions: []bayeux.Extension{ack.New()},
+		Options:    map[string]string{"timeout": "2000", "maxInterval": "2000", "sweepPeriod": "500"},
+	})
+	require.NoError(t, err)
+	web := httptest.NewServer(srv)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, srv.Shutdown(ctx))
+		web.Close()
+	})
+	return web.URL + "/cometd"
+}
+
+// TestHalley runs the suite against our own server: as CometD it has no
+// failure, against the specification only those that are known.
+func TestHalley(t *testing.T) {
+	url := halley(t)
+	known, err := os.Open(filepath.Join("..", "..", "..", "conformance", "known", "halley.txt"))
+	require.NoError(t, err)
+	defer known.Close()
+	lines, err := suite.ParseKnown(known)
+	require.NoError(t, err)
+
+	t.Run("cometd", func(t *testing.T) {
+		rep := conformtest.Test(t, url, conformance.Options{Profile: "cometd"})
+		require.Zero(t, rep.Summary.Fail+rep.Summary.Error)
+	})
+	t.Run("spec", func(t *testing.T) {
+		rep := conformtest.Test(t, url, conformance.Options{Known: lines})
+		require.True(t, rep.Passed())
+		require.Zero(t, rep.Summary.NonStrict+rep.Summary.Fail-rep.Summary.Known)
+	})
+}
+
+// TestCommand runs the command on a few cases.
+func TestCommand(t *testing.T) {
+	url := halley(t)
+	file := filepath.Join(t.TempDir(), "report.json")
+	var out strings.Builder
+	c := &Command{URL: url, Only: []string{"BX-HS-0[12]", "BX-HS-18"}, Profile: "spec", JSON: file, TimeoutScale: 1}
+	err := c.Run(t.Context(), Env{Stdout: &out, Stderr: &out})
+	require.Equal(t, &ExitError{Code: ExitFailed}, err)
+	require.Contains(t, out.String(), "BX-HS-18 MUST long-polling")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var rep conformance.Report
+	require.NoError(t, json.Unmarshal(text, &rep))
+	require.Equal(t, 9, rep.Summary.Results)
+	require.Equal(t, 6, rep.Summary.Pass)
+
+	out.Reset()
+	c = &Command{URL: url, Only: []string{"BX-HS-01"}, Transport: []string{"websocket"}, Profile: "spec"}
+	require.NoError(t, c.Run(t.Context(), Env{Stdout: &out, Stderr: &out}))
+	require.Contains(t, out.String(), "1 cases, 1 results")
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, tt := range []struct {
+		c    Command
+		code int
+		text string
+	}{
+		{Command{}, ExitUsage, "which server?"},
+		{Command{URL: "http://127.0.0.1:1/x", Profile: "spec"}, ExitUnreachable, "no Bayeux server at http://127.0.0.1:1/x"},
+		{Command{URL: "http://127.0.0.1:1/x", Profile: "html"}, ExitUsage, `profile "html" is unknown`},
+		{Command{URL: "http://127.0.0.1:1/x", Header: []string{"a"}}, ExitUsage, "NAME:VALUE"},
+		{Command{URL: "http://127.0.0.1:1/x", Cookie: []string{"a"}}, ExitUsage, "NAME=VALUE"},
+		{Command{URL: "http://127.0.0.1:1/x", Known: "nowhere"}, ExitUsage, "nowhere"},
+		{Command{URL: "http://127.0.0.1:1/x", Fixture: "nowhere"}, ExitUsage, "nowhere"},
+		{Command{List: true, Only: []string{"BX-ZZ-*"}}, ExitUsage, "matches no case"},
+	} {
+		err := tt.c.Run(t.Context(), Env{Stdout: &strings.Builder{}, Stderr: &strings.Builder{}})
+		var exit *ExitError
+		require.ErrorAs(t, err, &exit)
+		require.Equal(t, tt.code, exit.Code, tt.text)
+		require.ErrorContains(t, err, tt.text)
+	}
+}
+
+func TestList(t *testing.T) {
+	var out strings.Builder
+	c := &Command{List: true, Section: []string{"advice"}}
+	require.NoError(t, c.Run(t.Context(), Env{Stdout: &out}))
+	require.Contains(t, out.String(), "BX-AD-01")
+	require.NotContains(t, out.String(), "BX-HS-01")
+}
