@@ -37,7 +37,7 @@ func Test(t *testing.T, url string, opts conformance.Options) *conformance.Repor
 }
 
 // tell turns a result into what its subtest says.
-func tell(t testing.TB, res *conformance.Result) {
+func tell(t *testing.T, res *conformance.Result) {
 	t.Helper()
 	t.Logf("%s: %s (%s %s)", res.Verdict, res.Title, res.Level, strings.Join(res.Rules, " "))
 	for _, n := range res.Notes {

@@ -61,8 +61,7 @@ func compare(t *testing.T, root, n node, typ reflect.Type, at string) {
 func fields(t *testing.T, root, n node, typ reflect.Type, at string) {
 	t.Helper()
 	var names, required []string
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if !f.IsExported() {
 			continue

@@ -61,8 +61,11 @@ func facts(line func(string, ...any), f *suite.Facts) {
 		has  bool
 		name string
 	}{
-		{f.CookieNeeded, "cookie " + f.Cookie + " is needed"}, {f.BareObjects, "bare objects"}, {f.Delivery, "anybody may publish"},
-		{f.Ack, "ack"}, {f.Timesync, "timesync"},
+		{f.CookieNeeded, "cookie " + f.Cookie + " is needed"},
+		{f.BareObjects, "bare objects"},
+		{f.Delivery, "anybody may publish"},
+		{f.Ack, "ack"},
+		{f.Timesync, "timesync"},
 	} {
 		if c.has {
 			can = append(can, c.name)

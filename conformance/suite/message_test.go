@@ -60,11 +60,14 @@ func TestReplies(t *testing.T) {
 		"by id, out of order": {
 			[]M{{"channel": "/meta/subscribe", "id": "1"}, {"channel": "/meta/subscribe", "id": "2"}},
 			[]string{`{"channel":"/meta/subscribe","id":"2","successful":true}`, `{"channel":"/meta/subscribe","id":"1","successful":true}`},
-			[]int{1, 0}, 0, 0,
+			[]int{1, 0},
+			0, 0,
 		},
 		"without ids, by order": {
 			[]M{{"channel": "/a"}, {"channel": "/a"}},
-			[]string{`{"channel":"/a","successful":true}`, `{"channel":"/a","successful":false}`}, []int{0, 1}, 0, 0,
+			[]string{`{"channel":"/a","successful":true}`, `{"channel":"/a","successful":false}`},
+			[]int{0, 1},
+			0, 0,
 		},
 		"a wrong id is still the reply": {
 			[]M{{"channel": "/a", "id": "1"}}, []string{`{"channel":"/a","id":"7","successful":true}`}, []int{0}, 0, 0,
@@ -72,12 +75,14 @@ func TestReplies(t *testing.T) {
 		"an own message is a delivery": {
 			[]M{{"channel": "/a", "id": "1"}},
 			[]string{`{"channel":"/a","data":1}`, `{"channel":"/a","data":1,"successful":true}`, `{"channel":"/a","id":"1","successful":true}`},
-			[]int{2}, 2, 0,
+			[]int{2},
+			2, 0,
 		},
 		"a result is a delivery": {
 			[]M{{"channel": "/service/a", "id": "1"}},
 			[]string{`{"channel":"/service/a","id":"1","data":1,"successful":true}`, `{"channel":"/service/a","id":"1","successful":true}`},
-			[]int{1}, 1, 0,
+			[]int{1},
+			1, 0,
 		},
 		"a reply without channel": {
 			[]M{{"id": "1"}}, []string{`{"id":"1","successful":false,"error":"400::channel_missing"}`}, []int{0}, 0, 0,
@@ -88,7 +93,8 @@ func TestReplies(t *testing.T) {
 		"twice, and pushed": {
 			[]M{{"channel": "/meta/connect", "id": "1"}},
 			[]string{`{"channel":"/meta/connect","id":"1","successful":true}`, `{"channel":"/meta/connect","id":"1","successful":true}`, `{"channel":"/meta/disconnect"}`},
-			[]int{0}, 0, 2,
+			[]int{0},
+			0, 2,
 		},
 	} {
 		c := &Client{t: scrapT()}
