@@ -302,7 +302,7 @@ func connectEnd() []Case {
 				t.Sleep(t.Hold() / 8)
 				c.Disconnect().Successful()
 				a := held.WaitFor(t.Hold() / 2)
-				t.Check(a.Err == nil, "the held connect was not released: %v", a.Err)
+				t.Check(a.Err == nil || a.End != nil, "the held connect was not released: %v", a.Err)
 			},
 		},
 		{
