@@ -54,5 +54,6 @@ func Sections() []suite.Section {
 		{Code: "MS", Name: "messages", Title: "Messages and replies", Cases: messages()},
 		{Code: "CN", Name: "connect", Title: "Connect", Cases: connect()},
 		{Code: "AD", Name: "advice", Title: "Advice", Cases: advice()},
+		{Code: "SB", Name: "subscribe", Title: "Subscribe and unsubscribe", Cases: subscribe()},
 	}
 }
