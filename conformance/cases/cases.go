@@ -55,5 +55,11 @@ func Sections() []suite.Section {
 		{Code: "CN", Name: "connect", Title: "Connect", Cases: connect()},
 		{Code: "AD", Name: "advice", Title: "Advice", Cases: advice()},
 		{Code: "SB", Name: "subscribe", Title: "Subscribe and unsubscribe", Cases: subscribe()},
+		{Code: "ID", Name: "identity", Title: "Client ids, cookies and unknown sessions", Cases: identity()},
+		{Code: "EX", Name: "expiry", Title: "The end of silent sessions", Cases: expiry()},
+		{Code: "MC", Name: "browsers", Title: "Several sessions of one browser", Cases: browsers()},
+		{Code: "AK", Name: "ack", Title: "Acknowledged messages", Cases: ack()},
+		{Code: "TS", Name: "timesync", Title: "Clocks", Cases: clocks()},
+		{Code: "BI", Name: "binary", Title: "Binary data", Cases: binary()},
 	}
 }

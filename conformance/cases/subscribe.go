@@ -9,7 +9,7 @@ import (
 )
 
 func subscribe() []Case {
-	return slices.Concat(subscribeReply(), subscribeRefused(), subscribeArray(), subscribeMatch(), subscribeSpelling(), subscribeLife())
+	return slices.Concat(subscribeReply(), subscribeRefused(), subscribeDenied(), subscribeArray(), subscribeMatch(), subscribeSpelling(), subscribeLife())
 }
 
 // subscribeReply is about the reply to a subscription that is granted.
@@ -87,7 +87,7 @@ func subscribeReply() []Case {
 	}
 }
 
-// subscribeRefused is about subscriptions that make no sense or are denied.
+// subscribeRefused is about subscriptions that make no sense.
 func subscribeRefused() []Case {
 	return []Case{
 		{
@@ -140,6 +140,13 @@ func subscribeRefused() []Case {
 				}
 			},
 		},
+	}
+}
+
+// subscribeDenied is about channels that may not be subscribed to, or are not
+// there.
+func subscribeDenied() []Case {
+	return []Case{
 		{
 			ID: "BX-SB-13", Title: "a subscribe to a meta channel fails", Level: MUST, Spec: "Meta Channels", Rules: rules("R-SB-7"), On: Every | H2,
 			Run: func(t *T) {
