@@ -61,5 +61,10 @@ func Sections() []suite.Section {
 		{Code: "AK", Name: "ack", Title: "Acknowledged messages", Cases: ack()},
 		{Code: "TS", Name: "timesync", Title: "Clocks", Cases: clocks()},
 		{Code: "BI", Name: "binary", Title: "Binary data", Cases: binary()},
+		{Code: "HT", Name: "http", Title: "Over HTTP", Cases: overHTTP()},
+		{Code: "JP", Name: "callback", Title: "Callback-polling", Cases: callbackPolling()},
+		{Code: "WS", Name: "websocket", Title: "WebSocket", Cases: webSocket()},
+		{Code: "RB", Name: "robustness", Title: "Robustness", Cases: robust()},
+		{Code: "SE", Name: "security", Title: "Security", Cases: secure()},
 	}
 }

@@ -227,7 +227,7 @@ func identitySocket() []Case {
 			},
 		},
 		{
-			ID: "BX-ID-21", Title: "a socket that closes while no connect is held costs no message", Level: SHOULD,
+			ID: "BX-ID-20", Title: "a socket that closes while no connect is held costs no message", Level: SHOULD,
 			Rules: rules("R-WS-18", "R-DL-10"), On: WS, Needs: needs(suite.NeedDelivery, suite.NeedExpiry), Also: suite.CometD,
 			Run: func(t *T) {
 				c, ch := t.Connected(), t.Channel("a")
@@ -289,15 +289,6 @@ func identityUnknown() []Case {
 				c.Disconnect().Successful()
 				c.Connect().Failed()
 				c.Subscribe(t.Channel("a")).Failed()
-			},
-		},
-		{
-			ID: "BX-ID-20", Title: "an invalid channel is told before an unknown session", Level: COMETD, Rules: rules("R-MSG-9"),
-			Run: func(t *T) {
-				c := t.Client()
-				c.ID = "nobody"
-				c.Publish("/a?", 1).Failed("405::channel_invalid")
-				c.Publish("/a", 1, M{"id": "a-b"}).Failed("405::message_id_invalid")
 			},
 		},
 	}

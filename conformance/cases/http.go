@@ -1,0 +1,433 @@
+package cases
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/halleypush/halley/conformance/suite"
+	"github.com/halleypush/halley/conformance/wire"
+)
+
+func overHTTP() []Case {
+	return slices.Concat(httpAddress(), httpMethod(), httpBody(), httpResponse(), httpVersion())
+}
+
+// shake is a handshake as a body.
+func shake(types ...string) string {
+	list, _ := json.Marshal(types)
+	return `[{"channel":"/meta/handshake","id":"1","version":"1.0","supportedConnectionTypes":` + string(list) + `}]`
+}
+
+// shook expects a response with one successful handshake reply.
+func shook(t *T, res *wire.Response) {
+	var all []map[string]any
+	if !t.Check(res.Status == http.StatusOK, "HTTP %d, want 200", res.Status) {
+		return
+	}
+	t.Check(json.Unmarshal(res.Body, &all) == nil && len(all) == 1 && all[0]["successful"] == true,
+		"want one successful handshake reply, got %.200s", res.Body)
+}
+
+// below returns the address of the server with something behind it.
+func below(t *T, more string) string {
+	u := t.Target().URL
+	return strings.TrimSuffix(u.Path, "/") + more
+}
+
+// httpAddress is about the address.
+func httpAddress() []Case {
+	return []Case{
+		{
+			ID: "BX-HT-01", Title: "what follows the address makes no difference", Level: COMETD, Rules: rules("R-HT-1"), On: LP,
+			Run: func(t *T) {
+				for _, more := range []string{"", "/", "/handshake", "/x/y", "?a=b"} {
+					req := t.JSONRequest(shake("long-polling"))
+					req.Path = below(t, more)
+					shook(t, t.HTTP(req))
+				}
+			},
+		},
+		{
+			ID: "BX-HT-02", Title: "a session goes on at each form of the address", Level: COMETD, Rules: rules("R-HT-1"), On: Polls,
+			Run: func(t *T) {
+				c := t.Session()
+				for _, more := range []string{"/connect", "/", ""} {
+					c.OnHTTP = func(r *wire.Request) {
+						query := ""
+						if at := strings.IndexByte(r.Path, '?'); at >= 0 {
+							query = r.Path[at:]
+						}
+						r.Path = below(t, more) + query
+					}
+					c.Connect(now()).Successful()
+				}
+			},
+		},
+	}
+}
+
+// httpMethod is about methods.
+func httpMethod() []Case {
+	return []Case{
+		{
+			ID: "BX-HT-03", Title: "methods without a transport are refused with 400", Level: COMETD, Rules: rules("R-HT-2"), On: LP,
+			Run: func(t *T) {
+				for _, method := range []string{"GET", "PUT", "DELETE", "PATCH"} {
+					req := t.JSONRequest(shake("long-polling"))
+					if req.Method = method; method == "GET" {
+						req.Body = nil
+					}
+					res := t.HTTP(req)
+					t.Check(res.Status == http.StatusBadRequest || res.Status == http.StatusMethodNotAllowed, "%s: HTTP %d, want 400", method, res.Status)
+				}
+			},
+		},
+		{
+			ID: "BX-HT-04", Title: "OPTIONS is answered with 200 and no body", Level: COMETD, Rules: rules("R-HT-3"), On: LP,
+			Run: func(t *T) {
+				res := t.HTTP(&wire.Request{Method: "OPTIONS"})
+				t.Check(res.Status == http.StatusOK && len(res.Body) == 0, "HTTP %d with %d bytes, want 200 with none", res.Status, len(res.Body))
+			},
+		},
+		{
+			ID: "BX-HT-05", Title: "without configuration no other origin is let in by CORS headers", Level: COMETD, Rules: rules("R-HT-4"), On: LP,
+			Run: func(t *T) {
+				req := t.JSONRequest(shake("long-polling"))
+				req.Set("Origin", "https://bx.example")
+				for name := range t.HTTP(req).Header {
+					t.Check(!strings.HasPrefix(name, "Access-Control-Allow-"), "%s is set", name)
+				}
+			},
+		},
+	}
+}
+
+// httpBody is about what a POST may carry.
+func httpBody() []Case {
+	return []Case{
+		{
+			ID: "BX-HT-06", Title: "the content type is not looked at", Level: COMETD, Rules: rules("R-LP-1"), On: LP,
+			Run: func(t *T) {
+				for _, kind := range []string{"", "text/plain", "text/json;charset=UTF-8", "application/json", "application/octet-stream"} {
+					req := &wire.Request{Body: []byte(shake("long-polling"))}
+					if kind != "" {
+						req.Set("Content-Type", kind)
+					}
+					shook(t, t.HTTP(req))
+				}
+			},
+		},
+		{
+			ID: "BX-HT-07", Title: "a chunked body is accepted", Level: COMETD, Spec: "HTTP Transport", Rules: rules("R-LP-1"), On: LP,
+			Run: func(t *T) {
+				req := t.JSONRequest(shake("long-polling"))
+				req.Chunked = true
+				shook(t, t.HTTP(req))
+			},
+		},
+		{
+			ID: "BX-HT-08", Title: "the charset of the content type is honoured", Level: COMETD, Rules: rules("R-LP-3"), On: LP, Needs: needs(suite.NeedDelivery),
+			Run: func(t *T) {
+				listener, ch := t.Connected(), t.Channel("a")
+				listener.Subscribe(ch).Successful()
+				c := t.Session()
+				body := fmt.Sprintf(`[{"channel":%q,"clientId":%q,"data":"caf`+"\xe9"+`"}]`, ch, c.ID)
+				c.OnHTTP = func(r *wire.Request) {
+					r.Set("Content-Type", "application/json;charset=ISO-8859-1")
+					r.Body = []byte(body)
+				}
+				c.SendRaw(`[{"channel":"` + ch + `"}]`).Reply(0).Successful()
+				listener.Receive(ch).Want("data", "café")
+			},
+		},
+		{
+			ID: "BX-HT-09", Title: "without a charset the body is UTF-8, and so is the answer", Level: MUST, Spec: "HTTP Transport", Rules: rules("R-LP-2", "R-LP-3", "R-OUT-1"),
+			On: Polls, Needs: needs(suite.NeedDelivery),
+			Run: func(t *T) {
+				c, ch := t.Connected(), t.Channel("a")
+				c.Subscribe(ch).Successful()
+				text := "Grüße, 世界 😀"
+				t.Helper().Publish(ch, text).Successful()
+				m := c.Receive(ch).Want("data", text)
+				t.Check(strings.Contains(string(m.Raw), "Grüße") || strings.Contains(string(m.Raw), `\u00fc`), "the text is neither UTF-8 nor escaped: %s", m.Raw)
+			},
+		},
+		{
+			ID: "BX-HT-10", Title: "a form with the parameter message is accepted", Level: MAY, Spec: "HTTP Transport", Rules: rules("R-LP-1"), On: LP,
+			Run: func(t *T) {
+				req := &wire.Request{
+					Header: [][2]string{{"Content-Type", "application/x-www-form-urlencoded"}},
+					Body:   []byte("message=" + url.QueryEscape(shake("long-polling"))),
+				}
+				shook(t, t.HTTP(req))
+			},
+		},
+		{
+			ID: "BX-HT-11", Title: "an empty header Cookie does no harm", Level: COMETD, Rules: rules("R-ID-3"), On: LP,
+			Run: func(t *T) {
+				req := t.JSONRequest(shake("long-polling"))
+				req.Set("Cookie", "")
+				shook(t, t.HTTP(req))
+			},
+		},
+	}
+}
+
+// httpResponse is about the answer.
+func httpResponse() []Case {
+	return []Case{
+		{
+			ID: "BX-HT-12", Title: "the answer is application/json", Level: MUST, Spec: "HTTP Transport", Rules: rules("R-LP-2", "R-HT-5"), On: LP | H2,
+			Run: func(t *T) {
+				c := t.Client()
+				a := c.Send(c.HandshakeMessage())
+				kind, _, _ := strings.Cut(a.HTTP.Header.Get("Content-Type"), ";")
+				t.Check(kind == "application/json", "Content-Type is %q", a.HTTP.Header.Get("Content-Type"))
+			},
+		},
+		{
+			ID: "BX-HT-13", Title: "failures of messages are HTTP 200", Level: COMETD, Rules: rules("R-HT-6", "R-HT-10", "R-ERR-1"), On: Polls | H2,
+			Run: func(t *T) {
+				c := t.Session()
+				for _, m := range []M{
+					c.SubscribeMessage(5), c.PublishMessage("/meta/foo", 1), c.ConnectMessage(M{"clientId": "nobody"}),
+					{"clientId": c.ID, "id": "1"},
+					c.PublishMessage("/a?", 1),
+				} {
+					a := c.Send(m)
+					t.Check(a.HTTP != nil && a.HTTP.Status == http.StatusOK, "HTTP %v for %v, want 200", a.HTTP, m["channel"])
+				}
+			},
+		},
+		{
+			ID: "BX-HT-14", Title: "a plain answer has a length", Level: COMETD, Rules: rules("R-HT-5"), On: LP,
+			Run: func(t *T) {
+				res := t.HTTP(t.JSONRequest(shake("long-polling")))
+				t.Check(res.Header.Get("Content-Length") != "", "no Content-Length")
+			},
+		},
+		{
+			ID: "BX-HT-15", Title: "a connection serves one request after another", Level: MUST, Spec: "HTTP Transport", Rules: rules("R-HT-12"), On: LP,
+			Run: func(t *T) {
+				conn := t.Dial()
+				for range 5 {
+					res, err := conn.RoundTrip(t.Context(), t.Target(), t.JSONRequest(shake("long-polling")))
+					t.Require(err == nil, "the connection was closed: %v", err)
+					shook(t, res)
+				}
+			},
+		},
+	}
+}
+
+// httpVersion is about versions of HTTP.
+func httpVersion() []Case {
+	return []Case{
+		{
+			ID: "BX-HT-16", Title: "HTTP/1.0 works", Level: COMETD, Rules: rules("R-HT-12"), On: LP,
+			Run: func(t *T) {
+				req := t.JSONRequest(shake("long-polling"))
+				req.Proto = "HTTP/1.0"
+				shook(t, t.HTTP(req))
+			},
+		},
+		{
+			ID: "BX-HT-17", Title: "a connect is held over HTTP/1.0 as well", Level: COMETD, Rules: rules("R-HT-12", "R-CN-4"), On: LP, Needs: needs(suite.NeedHold),
+			Run: func(t *T) {
+				c := t.Connected()
+				c.OnHTTP = func(r *wire.Request) { r.Proto = "HTTP/1.0" }
+				c.Hold().Wait().HeldFor(t.Hold()).Reply(0).Successful()
+			},
+		},
+		{
+			ID: "BX-HT-18", Title: "a held stream of HTTP/2 leaves other streams alone", Level: COMETD, Rules: rules("R-HT-12", "R-CN-25"), On: suite.H2,
+			Needs: needs(suite.NeedHold, suite.NeedDelivery),
+			Run: func(t *T) {
+				c, ch := t.Connected(), t.Channel("a")
+				held := c.Hold()
+				for i := range 3 {
+					c.Publish(ch, i).Successful()
+				}
+				held.StaysHeld(t.Hold() / 4)
+				held.Wait().HeldFor(t.Hold()).Reply(0).Successful()
+			},
+		},
+	}
+}
+
+func callbackPolling() []Case {
+	return slices.Concat(callbackCall(), callbackRefused(), callbackSession())
+}
+
+// call makes a callback-polling request.
+func call(t *T, query string) *wire.Response {
+	path := below(t, "")
+	return t.HTTP(&wire.Request{Method: "GET", Path: path + "?" + query})
+}
+
+// callbackCall is about the form of requests and answers.
+func callbackCall() []Case {
+	return []Case{
+		{
+			ID: "BX-JP-01", Title: "the answer is a call of the callback with the array", Level: MUST, Spec: "callback-polling", Rules: rules("R-JP-1", "R-JP-2"), On: CP,
+			Run: func(t *T) {
+				res := call(t, "jsonp=cb&message="+url.QueryEscape(shake("callback-polling")))
+				body := strings.TrimPrefix(string(res.Body), "/**/")
+				inner, ok := strings.CutPrefix(body, "cb(")
+				inner, ok2 := strings.CutSuffix(strings.TrimSuffix(inner, ";"), ")")
+				t.Require(res.Status == 200 && ok && ok2, "HTTP %d %.100q, want cb([…])", res.Status, res.Body)
+				var all []map[string]any
+				t.Check(json.Unmarshal([]byte(inner), &all) == nil && len(all) == 1 && all[0]["successful"] == true, "the argument is %.200s", inner)
+			},
+		},
+		{
+			ID: "BX-JP-02", Title: "the answer is text/javascript in UTF-8", Level: COMETD, Rules: rules("R-JP-2"), On: CP,
+			Run: func(t *T) {
+				kind := strings.ToLower(call(t, "jsonp=cb&message="+url.QueryEscape(shake("callback-polling"))).Header.Get("Content-Type"))
+				t.Check(strings.ReplaceAll(kind, " ", "") == "text/javascript;charset=utf-8", "Content-Type is %q", kind)
+			},
+		},
+		{
+			ID: "BX-JP-03", Title: "the call has nothing before and nothing behind it", Level: COMETD, Rules: rules("R-JP-2"), On: CP,
+			Run: func(t *T) {
+				body := string(call(t, "jsonp=cb&message="+url.QueryEscape(shake("callback-polling"))).Body)
+				if strings.HasPrefix(body, "/**/") {
+					t.NonStrictf("a comment stands before the call, as a guard")
+				}
+				body = strings.TrimPrefix(body, "/**/")
+				t.Check(strings.HasPrefix(body, "cb([") && strings.HasSuffix(body, "])"), "the body is %.60q … %q", body, body[max(0, len(body)-5):])
+			},
+		},
+		{
+			ID: "BX-JP-04", Title: "several parameters message are one request, replies in their order", Level: COMETD, Rules: rules("R-JP-1"), On: CP,
+			Run: func(t *T) {
+				c := t.Session()
+				one, _ := json.Marshal(c.SubscribeMessage(t.Channel("a")))
+				two, _ := json.Marshal([]M{c.SubscribeMessage(t.Channel("b")), c.SubscribeMessage(t.Channel("c"))})
+				c.OnHTTP = func(r *wire.Request) {
+					before, _, _ := strings.Cut(r.Path, "message=")
+					r.Path = before + "message=" + url.QueryEscape(string(one)) + "&message=" + url.QueryEscape(string(two))
+				}
+				a := c.Send(M{"channel": "/meta/subscribe", "id": "2"}, M{"channel": "/meta/subscribe", "id": "3"}, M{"channel": "/meta/subscribe", "id": "4"})
+				t.Require(len(a.All) == 3, "%d replies came, want 3", len(a.All))
+				for i, name := range []string{"a", "b", "c"} {
+					a.All[i].Successful().Want("subscription", t.Channel(name))
+				}
+			},
+		},
+		{
+			ID: "BX-JP-05", Title: "callbacks of letters, digits, dots, hyphens and underscores, up to 64, are called", Level: COMETD, Rules: rules("R-JP-3"), On: CP,
+			Run: func(t *T) {
+				for _, name := range []string{"a.b", "a-b_c", "_cometd_jsonp_1", "dojo.io.script.jsonp_dojoIoScript1._jsonpCallback", strings.Repeat("a", 64)} {
+					res := call(t, "jsonp="+name+"&message="+url.QueryEscape(shake("callback-polling")))
+					body := strings.TrimPrefix(string(res.Body), "/**/")
+					t.Check(res.Status == 200 && strings.HasPrefix(body, name+"(["), "%s: HTTP %d %.80q", name, res.Status, res.Body)
+				}
+			},
+		},
+	}
+}
+
+// callbackRefused is about requests that make no sense, or are an attack.
+func callbackRefused() []Case {
+	return []Case{
+		{
+			ID: "BX-JP-06", Title: "other callbacks are refused with 400", Level: COMETD, Rules: rules("R-JP-3"), On: CP,
+			Run: func(t *T) {
+				for _, name := range []string{"a%5B0%5D", "alert(1)", "a%20b", "", strings.Repeat("a", 65), "%3Cscript%3E", "a;b", "a%0Ab", "%C3%A9"} {
+					res := call(t, "jsonp="+name+"&message="+url.QueryEscape(shake("callback-polling")))
+					t.Check(res.Status == http.StatusBadRequest, "%q: HTTP %d, want 400", name, res.Status)
+				}
+			},
+		},
+		{
+			ID: "BX-JP-07", Title: "two callbacks, or none, are refused with 400", Level: COMETD, Rules: rules("R-JP-3", "R-HT-2"), On: CP,
+			Run: func(t *T) {
+				message := "message=" + url.QueryEscape(shake("callback-polling"))
+				for _, query := range []string{"jsonp=a&jsonp=b&" + message, message} {
+					res := call(t, query)
+					t.Check(res.Status == http.StatusBadRequest, "HTTP %d, want 400", res.Status)
+				}
+			},
+		},
+		{
+			ID: "BX-JP-08", Title: "a request without messages, or with broken ones, is refused", Level: COMETD, Rules: rules("R-JP-4"), On: CP,
+			Run: func(t *T) {
+				for _, query := range []string{"jsonp=cb", "jsonp=cb&message=", "jsonp=cb&message=%5B%7B", "jsonp=cb&message=hello"} {
+					res := call(t, query)
+					t.Check(res.Status >= 400, "%s: HTTP %d, want 400", query, res.Status)
+					if res.Status == http.StatusInternalServerError {
+						t.NonStrictf("%s: HTTP 500, want 400", query)
+					}
+				}
+			},
+		},
+		{
+			ID: "BX-JP-09", Title: "line separators of JavaScript do not break the script", Level: SHOULD, Rules: rules("R-JP-6"), On: CP, Needs: needs(suite.NeedDelivery),
+			Run: func(t *T) {
+				c, ch := t.Connected(), t.Channel("a")
+				c.Subscribe(ch).Successful()
+				t.Helper().Publish(ch, "a\u2028b\u2029c").Successful()
+				m := c.Receive(ch).Want("data", "a\u2028b\u2029c")
+				if strings.ContainsAny(string(m.Raw), "\u2028\u2029") {
+					t.NonStrictf("U+2028 and U+2029 are not escaped; old browsers take them for ends of lines")
+				}
+			},
+		},
+		{
+			ID: "BX-JP-10", Title: "browsers are told not to guess the type of the script", Level: SHOULD, Rules: rules("R-JP-6"), On: CP,
+			Run: func(t *T) {
+				res := call(t, "jsonp=cb&message="+url.QueryEscape(shake("callback-polling")))
+				if res.Header.Get("X-Content-Type-Options") != "nosniff" {
+					t.NonStrictf("X-Content-Type-Options is %q, want nosniff", res.Header.Get("X-Content-Type-Options"))
+				}
+			},
+		},
+	}
+}
+
+// callbackSession is about sessions on this transport.
+func callbackSession() []Case {
+	return []Case{
+		{
+			ID: "BX-JP-11", Title: "messages leave with connect replies only", Level: COMETD, Rules: rules("R-JP-5", "R-DL-4"), On: CP, Needs: needs(suite.NeedDelivery),
+			Run: func(t *T) {
+				c, ch := t.Connected(), t.Channel("a")
+				c.Subscribe(ch).Successful()
+				a := c.Send(c.PublishMessage(ch, "x"))
+				a.Reply(0).Successful()
+				t.Check(len(a.All) == 1, "%d messages came with the reply to the publish, want it alone", len(a.All))
+				b := c.Send(c.ConnectMessage())
+				b.Reply(0).Successful()
+				wantData(t, b, "x")
+			},
+		},
+		{
+			ID: "BX-JP-12", Title: "the session's own publish ends its held connect", Level: COMETD, Rules: rules("R-DL-4", "R-JP-5"), On: CP,
+			Needs: needs(suite.NeedDelivery, suite.NeedHold),
+			Run: func(t *T) {
+				c, ch := t.Connected(), t.Channel("a")
+				c.Subscribe(ch).Successful()
+				held := c.Hold()
+				t.Sleep(t.Hold() / 8)
+				c.Publish(ch, "x").Successful()
+				a := held.WaitFor(t.Hold() / 2)
+				a.Reply(0).Successful()
+				wantData(t, a, "x")
+			},
+		},
+		{
+			ID: "BX-JP-13", Title: "a connect by callback is held like one by POST", Level: COMETD, Rules: rules("R-CN-4", "R-JP-1"), On: CP, Needs: needs(suite.NeedHold),
+			Run: func(t *T) {
+				a := t.Connected().Hold().Wait().HeldFor(t.Hold())
+				a.Reply(0).Successful().Lacks("advice")
+				t.Check(a.Took < t.Hold()*2+5*time.Second, "it took %v", a.Took)
+			},
+		},
+	}
+}
