@@ -14,7 +14,7 @@ type Writer func(w io.Writer, reports ...*suite.Report) error
 
 // Writers returns the forms by their names.
 func Writers() map[string]Writer {
-	return map[string]Writer{"text": Text, "json": JSON}
+	return map[string]Writer{"text": Text, "json": JSON, "junit": JUnit, "html": HTML}
 }
 
 // JSON writes a report as conformance/schema/report.json describes it; several

@@ -70,8 +70,11 @@ type Command struct {
 	Seed         uint64  `help:"Of channel names and order; 0 takes one at random."`
 	TimeoutScale float64 `default:"1" help:"Multiply what a slow machine is allowed."`
 
-	JSON  string `placeholder:"FILE" help:"Write the report, transcripts included, as JSON."`
-	Quiet bool   `help:"No progress and no text report."`
+	JSON    string   `name:"json" placeholder:"FILE" help:"Write the report, transcripts included, as JSON."`
+	JUnit   string   `name:"junit" placeholder:"FILE" help:"Write it as JUnit XML."`
+	HTML    string   `name:"html" placeholder:"FILE" help:"Write it as one page, each transcript a click away."`
+	Compare []string `placeholder:"FILE" help:"JSON reports of other servers, more columns of the page; without a URL, only these."`
+	Quiet   bool     `help:"No progress and no text report."`
 }
 
 // Help is shown below the flags.
@@ -83,13 +86,21 @@ Exit codes: 0 the server passes, 1 it fails, 2 it cannot be reached, 3 called wr
 
   halley conform http://localhost:8080/cometd
   halley conform --profile cometd --json report.json http://localhost:8080/cometd
-  halley conform --list --section handshake`
+  halley conform --list --section handshake
+  halley conform --html matrix.html --compare one.json,two.json`
 }
 
 // Run runs the suite. It returns an *ExitError unless the server passes.
 func (c *Command) Run(ctx context.Context, env Env) error {
 	if c.List {
 		return c.list(env.Stdout)
+	}
+	others, err := c.compared()
+	if err != nil {
+		return &ExitError{ExitUsage, err}
+	}
+	if c.URL == "" && len(others) > 0 {
+		return c.write(env.Stdout, others...)
 	}
 	opts, err := c.options()
 	if err != nil {
@@ -107,8 +118,8 @@ func (c *Command) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return exit(err)
 	}
-	if err := c.write(env.Stdout, rep); err != nil {
-		return &ExitError{ExitUsage, err}
+	if err := c.write(env.Stdout, append([]*conformance.Report{rep}, others...)...); err != nil {
+		return err
 	}
 	if !rep.Passed() {
 		return &ExitError{Code: ExitFailed}
@@ -212,36 +223,55 @@ func (c *Command) files(o *conformance.Options) error {
 	return nil
 }
 
+// compared reads the reports of other servers.
+func (c *Command) compared() ([]*conformance.Report, error) {
+	all := make([]*conformance.Report, 0, len(c.Compare))
+	for _, name := range c.Compare {
+		f, err := os.Open(name) //nolint:gosec // the caller names the file
+		if err != nil {
+			return nil, err
+		}
+		r, err := report.Read(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
 // write writes the reports: text to standard output, others to their files.
-func (c *Command) write(stdout io.Writer, rep *conformance.Report) error {
+// JSON is of the first, which is the one that was made now.
+func (c *Command) write(stdout io.Writer, reports ...*conformance.Report) error {
 	if !c.Quiet {
-		if err := report.Text(stdout, rep); err != nil {
+		if err := report.Text(stdout, reports...); err != nil {
 			return err
 		}
 	}
 	for _, out := range []struct {
-		name  string
-		write report.Writer
-	}{{c.JSON, report.JSON}} {
+		name    string
+		write   report.Writer
+		reports []*conformance.Report
+	}{{c.JSON, report.JSON, reports[:1]}, {c.JUnit, report.JUnit, reports}, {c.HTML, report.HTML, reports}} {
 		if out.name == "" {
 			continue
 		}
-		if err := toFile(out.name, out.write, stdout, rep); err != nil {
-			return err
+		if err := toFile(out.name, out.write, stdout, out.reports...); err != nil {
+			return &ExitError{ExitUsage, err}
 		}
 	}
 	return nil
 }
 
-// toFile writes a report to a file, or to standard output for "-".
-func toFile(name string, write report.Writer, stdout io.Writer, rep *conformance.Report) (err error) {
+// toFile writes reports to a file, or to standard output for "-".
+func toFile(name string, write report.Writer, stdout io.Writer, reports ...*conformance.Report) (err error) {
 	if name == "-" {
-		return write(stdout, rep)
+		return write(stdout, reports...)
 	}
 	f, err := os.Create(name) //nolint:gosec // the caller names the file
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return write(f, rep)
+	return write(f, reports...)
 }
