@@ -10,6 +10,7 @@ DEMO  := internal/demo
 CLIENT := $(DEMO)/assets/vendor/cometd/cometd.js
 PYTHON := clients/interop/python
 JAVA  := clients/interop/java
+PEERS := internal/peers
 LISTEN ?= localhost:8080
 FUZZTIME ?= 30s
 SHELL := bash
@@ -78,6 +79,17 @@ $(JAVA)/target/installed: $(shell find $(JAVA) -name pom.xml -o -name '*.java')
 	cd $(JAVA) && mvn -q -B package
 	@mkdir -p $(@D) && touch $@
 
+# Servers of other makers, and ours, for comparisons: internal/peers.
+peers-deps: $(PEERS)/java/target/installed ## install the peer servers
+
+$(PEERS)/java/target/installed: $(shell find $(PEERS)/java -name pom.xml -o -name '*.java')
+	cd $(PEERS)/java && mvn -q -B package
+	@mkdir -p $(@D) && touch $@
+
+peer-%: peers-deps ## run a peer, as in make peer-cometd8 ARGS="8081 timeout=5000"
+	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/peer ./$(PEERS)/run
+	@exec $(BIN)/peer $* $(ARGS)
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$f"); do \
@@ -106,4 +118,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN)
 
-.PHONY: help build run client check test interop deps fuzz bench load lint fmt tools clean
+.PHONY: help build run client check test interop deps peers-deps fuzz bench load lint fmt tools clean

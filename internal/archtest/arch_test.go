@@ -52,6 +52,8 @@ func arrows() map[string][]string {
 		"internal/hostileproxy":     {},
 		"internal/archtest":         {},
 		"internal/load":             {},
+		"internal/peers":            {},
+		"internal/peers/run":        {"internal/peers"},
 		"internal/testsum":          {},
 	}
 }

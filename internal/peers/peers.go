@@ -1,0 +1,92 @@
+package peers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// program tells how a peer is run.
+type program struct {
+	name    string
+	version string
+	// transports are those it offers, by their names in a handshake.
+	transports []string
+	// dir is its folder below this package's.
+	dir string
+	// needs is what `make peers-deps` leaves in dir.
+	needs string
+	// command makes the command line for a launch in dir.
+	command func(l *launch) ([]string, error)
+	// announce reads a line of output and returns the URL when the peer
+	// listens. Nil means the line "listening URL".
+	announce func(line string) (url string, ok bool)
+}
+
+// programs lists the peers in the order of reports.
+func programs() []program {
+	all := []string{"websocket", "long-polling", "callback-polling"}
+	return []program{
+		{
+			name: "cometd8", version: "8.0.10", transports: all,
+			dir: "java/cometd8", needs: "target/lib", command: java("peers.CometD8"),
+		},
+	}
+}
+
+// Names returns the peers that Start knows.
+func Names() []string {
+	var names []string
+	for _, p := range programs() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// Version returns the version of a peer that its lock or build file pins;
+// empty for a name that is not known.
+func Version(name string) string {
+	p, _ := find(name)
+	return p.version
+}
+
+// Transports returns the transports of a peer by their names in a handshake.
+func Transports(name string) []string {
+	p, _ := find(name)
+	return slices.Clone(p.transports)
+}
+
+func find(name string) (program, error) {
+	for _, p := range programs() {
+		if p.name == name {
+			return p, nil
+		}
+	}
+	return program{}, fmt.Errorf("peer %q is unknown; there are %s", name, strings.Join(Names(), ", "))
+}
+
+// java makes the command line of a main class.
+func java(class string) func(*launch) ([]string, error) {
+	return func(l *launch) ([]string, error) {
+		flags, err := jvmFlags(l.take("jvm"))
+		if err != nil {
+			return nil, err
+		}
+		args := append([]string{"java"}, flags...)
+		args = append(args, "-cp", "target/classes:target/lib/*", class, l.port)
+		return append(args, l.pairs()...), nil
+	}
+}
+
+// jvmFlags returns the flags of a Java machine for a value of the option jvm.
+func jvmFlags(kind string) ([]string, error) {
+	switch {
+	case kind == "" || kind == "functional":
+		return []string{"-Xmx512m", "-Xshare:auto", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}, nil
+	case kind == "benchmark":
+		return []string{"-Xms1g", "-Xmx4g"}, nil
+	case strings.HasPrefix(kind, "-"):
+		return strings.Fields(kind), nil
+	}
+	return nil, fmt.Errorf("option jvm=%q: want functional, benchmark or flags of java", kind)
+}
