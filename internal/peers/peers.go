@@ -31,6 +31,10 @@ func programs() []program {
 			name: "cometd8", version: "8.0.10", transports: all,
 			dir: "java/cometd8", needs: "target/lib", command: java("peers.CometD8"),
 		},
+		{
+			name: "cometd7", version: "7.0.17", transports: all,
+			dir: "java/cometd7", needs: "target/lib", command: java("peers.CometD7"),
+		},
 	}
 }
 

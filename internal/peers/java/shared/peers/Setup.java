@@ -14,12 +14,14 @@ final class Setup {
     private final boolean timestamp;
     private final boolean binary;
     private final ActivityExtension activity;
+    private final boolean fixtures;
 
     Setup(Arguments args) {
         ack = args.flag("ack", true);
         timesync = args.flag("timesync", true);
         timestamp = args.flag("timestamp", false);
         binary = args.flag("binary", true);
+        fixtures = args.flag("fixtures", false);
         String period = args.text("activity");
         activity = period == null ? null : activity(period);
     }
@@ -39,6 +41,9 @@ final class Setup {
         }
         if (activity != null) {
             bayeux.addExtension(activity);
+        }
+        if (fixtures) {
+            Fixtures.into(bayeux);
         }
     }
 
