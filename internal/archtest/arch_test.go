@@ -54,6 +54,8 @@ func arrows() map[string][]string {
 		"internal/load":             {},
 		"internal/peers":            {},
 		"internal/peers/run":        {"internal/peers"},
+		"internal/peers/fixtures":   {"bayeux", "bayeux/server", "channels"},
+		"internal/peers/halley":     {"bayeux/server", "internal/cli/serve", "internal/peers/fixtures"},
 		"internal/testsum":          {},
 	}
 }

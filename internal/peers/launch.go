@@ -27,7 +27,7 @@ func newLaunch(options map[string]string) (*launch, error) {
 		return nil, err
 	}
 	l := &launch{root: root, options: maps.Clone(options), cleanup: func() {}}
-	l.port = cmp.Or(l.take("port"), "0")
+	l.port = l.takeOr("port", "0")
 	if n, err := strconv.ParseUint(l.port, 10, 16); err != nil {
 		return nil, fmt.Errorf("option port=%q: want 0 to 65535", l.port)
 	} else if n == 0 {
@@ -42,6 +42,9 @@ func (l *launch) take(name string) string {
 	delete(l.options, name)
 	return value
 }
+
+// takeOr is take with a default.
+func (l *launch) takeOr(name, standard string) string { return cmp.Or(l.take(name), standard) }
 
 // pairs returns the options that are left as name=value, sorted.
 func (l *launch) pairs() []string {

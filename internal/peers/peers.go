@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,8 +17,9 @@ type program struct {
 	dir string
 	// needs is what `make peers-deps` leaves in dir.
 	needs string
-	// command makes the command line for a launch in dir.
-	command func(l *launch) ([]string, error)
+	// command makes the command line for a launch in dir. What it puts down
+	// elsewhere goes with launch.cleanup.
+	command func(ctx context.Context, l *launch) ([]string, error)
 	// announce reads a line of output and returns the URL when the peer
 	// listens. Nil means the line "listening URL".
 	announce func(line string) (url string, ok bool)
@@ -27,6 +29,10 @@ type program struct {
 func programs() []program {
 	all := []string{"websocket", "long-polling", "callback-polling"}
 	return []program{
+		{
+			name: "halley", version: "this tree", transports: all,
+			command: halley, announce: halleyAnnounced,
+		},
 		{
 			name: "cometd8", version: "8.0.10", transports: all,
 			dir: "java/cometd8", needs: "target/lib", command: java("peers.CometD8"),
@@ -47,8 +53,8 @@ func Names() []string {
 	return names
 }
 
-// Version returns the version of a peer that its lock or build file pins;
-// empty for a name that is not known.
+// Version returns the version of a peer that its build or lock file pins, "this
+// tree" for our own server; empty for a name that is not known.
 func Version(name string) string {
 	p, _ := find(name)
 	return p.version
@@ -70,8 +76,8 @@ func find(name string) (program, error) {
 }
 
 // java makes the command line of a main class.
-func java(class string) func(*launch) ([]string, error) {
-	return func(l *launch) ([]string, error) {
+func java(class string) func(context.Context, *launch) ([]string, error) {
+	return func(_ context.Context, l *launch) ([]string, error) {
 		flags, err := jvmFlags(l.take("jvm"))
 		if err != nil {
 			return nil, err

@@ -40,8 +40,8 @@ type setting struct{ log io.Writer }
 // LogTo copies the output of the peer, both streams, to w as it comes.
 func LogTo(w io.Writer) Setting { return func(s *setting) { s.log = w } }
 
-// Start runs a peer and waits until it listens, at most two minutes. ctx
-// bounds the start only; the process lives until Stop or Kill, until it ends
+// Start runs a peer and waits until it listens, at most two minutes; our own
+// server is built first, for which it has five. ctx bounds the start only; the process lives until Stop or Kill, until it ends
 // by itself or, on Linux, until this process ends. The error names what is
 // missing, or holds the end of the peer's output. See the package for options.
 func Start(ctx context.Context, name string, options map[string]string, settings ...Setting) (*Peer, error) {
@@ -71,9 +71,7 @@ func start(ctx context.Context, name string, options map[string]string, settings
 			return nil, fmt.Errorf("%w (%w)", ErrNotInstalled, err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	args, err := prog.command(l)
+	args, err := prog.command(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +86,8 @@ func start(ctx context.Context, name string, options map[string]string, settings
 		return nil, err
 	}
 	go p.wait(l.cleanup)
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
 	return p, p.listening(ctx)
 }
 

@@ -121,10 +121,14 @@ final class FixtureServices {
             long delay = data.get("delay") instanceof Number millis ? Math.min(millis.longValue(), MOST_MILLIS) : 0;
             if (delay > 0) {
                 timer.schedule(() -> action.run(session, data), delay, TimeUnit.MILLISECONDS);
-            } else {
-                action.run(session, data);
+                return true;
             }
-            return true;
+            try {
+                action.run(session, data);
+                return true;
+            } catch (RuntimeException wrong) {
+                return false;
+            }
         }
     }
 }

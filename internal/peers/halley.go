@@ -1,0 +1,99 @@
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// buildTime bounds a build of our own server with nothing in the cache.
+const buildTime = 5 * time.Minute
+
+// halley makes the command line of our own server in the posture cometd: the
+// program itself or, with fixtures=true, the one that adds the fixtures to it.
+func halley(ctx context.Context, l *launch) ([]string, error) {
+	source := "./cmd/halley"
+	fixtures, err := strconv.ParseBool(l.takeOr("fixtures", "false"))
+	if err != nil {
+		return nil, fmt.Errorf("option fixtures: %w", err)
+	} else if fixtures {
+		source = "./internal/peers/halley"
+	}
+	binary := l.take("binary")
+	if binary == "" {
+		if binary, err = l.build(ctx, source); err != nil {
+			return nil, err
+		}
+	}
+	args := []string{binary, "serve", "--posture", "cometd", "--listen", "127.0.0.1:" + l.port}
+	if list, ok := halleyExtensions(l); ok {
+		args = append(args, "--extensions", list)
+	}
+	for _, pair := range l.pairs() {
+		args = append(args, "--set", pair)
+	}
+	return args, nil
+}
+
+// halleyExtensions makes the list of extensions of what the options say about
+// single ones; ok is false if they say nothing.
+func halleyExtensions(l *launch) (list string, ok bool) {
+	var on []string
+	for _, e := range []struct {
+		name     string
+		standard bool
+	}{{"ack", true}, {"timesync", false}, {"timestamp", false}, {"binary", false}} {
+		value := l.take(e.name)
+		ok = ok || value != ""
+		if value == "true" || value == "" && e.standard {
+			on = append(on, e.name)
+		}
+	}
+	if len(on) == 0 {
+		return "none", ok
+	}
+	return strings.Join(on, ","), ok
+}
+
+// build builds a program of this source tree in a folder that goes with the
+// process.
+func (l *launch) build(ctx context.Context, source string) (string, error) {
+	dir, err := os.MkdirTemp("", "halley-peer")
+	if err != nil {
+		return "", err
+	}
+	l.cleanup = func() { _ = os.RemoveAll(dir) }
+	ctx, cancel := context.WithTimeout(ctx, buildTime)
+	defer cancel()
+	binary := filepath.Join(dir, "halley")
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, source) //nolint:gosec // of two constants
+	build.Dir = l.root
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		l.cleanup()
+		return "", fmt.Errorf("build %s: %w\n%s", source, err, out)
+	}
+	return binary, nil
+}
+
+// halleyAnnounced reads the log line of our program when it listens.
+func halleyAnnounced(line string) (string, bool) {
+	var entry struct {
+		Message, Address, Path string
+	}
+	if json.Unmarshal([]byte(line), &entry) != nil || entry.Message != "listening" {
+		return "", false
+	}
+	return (&url.URL{Scheme: "http", Host: entry.Address, Path: entry.Path}).String(), true
+}
