@@ -19,7 +19,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z%-]*:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: client ## build bin/halley, with the demo where npm is there
 	@mkdir -p $(BIN)
@@ -80,13 +80,30 @@ $(JAVA)/target/installed: $(shell find $(JAVA) -name pom.xml -o -name '*.java')
 	@mkdir -p $(@D) && touch $@
 
 # Servers of other makers, and ours, for comparisons: internal/peers.
-peers-deps: $(PEERS)/java/target/installed ## install the peer servers
+peers-deps: $(PEERS)/java/target/installed $(PEERS)/js/node_modules/installed $(PEERS)/rust/target/installed ## install the peer servers
 
 $(PEERS)/java/target/installed: $(shell find $(PEERS)/java -name pom.xml -o -name '*.java')
 	cd $(PEERS)/java && mvn -q -B package
 	@mkdir -p $(@D) && touch $@
 
-peer-%: peers-deps ## run a peer, as in make peer-cometd8 ARGS="8081 timeout=5000"
+$(PEERS)/js/node_modules/installed: $(PEERS)/js/package-lock.json
+	cd $(PEERS)/js && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(PEERS)/rust/target/installed: $(wildcard $(PEERS)/rust/Cargo.* $(PEERS)/rust/src/*.rs)
+	cd $(PEERS)/rust && cargo build --quiet --release --locked
+	@touch $@
+
+# Servers of other makers started in every way, over every transport and with
+# every fixture; make test leaves them out.
+peers-test: peers-deps ## the tests of the peer servers
+	$(GO) test -race -timeout 10m -tags peers ./$(PEERS)/...
+
+peer-cometd8 peer-cometd7: $(PEERS)/java/target/installed
+peer-cometd-nodejs peer-faye: $(PEERS)/js/node_modules/installed
+peer-axum: $(PEERS)/rust/target/installed
+
+peer-%: ## run a peer: make peer-cometd8 ARGS="8081 timeout=5000"; the others: halley, cometd7, cometd-nodejs, faye, axum
 	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/peer ./$(PEERS)/run
 	@exec $(BIN)/peer $* $(ARGS)
 
@@ -118,4 +135,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN)
 
-.PHONY: help build run client check test interop deps peers-deps fuzz bench load lint fmt tools clean
+.PHONY: help build run client check test interop deps peers-deps peers-test fuzz bench load lint fmt tools clean

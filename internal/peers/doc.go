@@ -23,7 +23,7 @@
 //   - ack, timesync, binary (CometD): false leaves the extension out.
 //   - timestamp=true, activity=MILLIS, activity=server:MILLIS (CometD): adds
 //     the extension; "server:" counts what the server sends as well.
-//   - binary (halley): a program that is built already. Without it Start
+//   - program (halley): the path of one that is built already. Without it Start
 //     builds one from the source tree.
 //
 // The source tree is found from the working directory upwards.

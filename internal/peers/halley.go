@@ -27,7 +27,7 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 	} else if fixtures {
 		source = "./internal/peers/halley"
 	}
-	binary := l.take("binary")
+	binary := l.take("program")
 	if binary == "" {
 		if binary, err = l.build(ctx, source); err != nil {
 			return nil, err

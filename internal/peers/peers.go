@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 )
@@ -41,6 +42,18 @@ func programs() []program {
 			name: "cometd7", version: "7.0.17", transports: all,
 			dir: "java/cometd7", needs: "target/lib", command: java("peers.CometD7"),
 		},
+		{
+			name: "cometd-nodejs", version: "1.2.1", transports: []string{"long-polling"},
+			dir: "js", needs: "node_modules/cometd-nodejs-server", command: own("node", "cometd.mjs"),
+		},
+		{
+			name: "faye", version: "1.4.3", transports: append(all[:3:3], "eventsource"),
+			dir: "js", needs: "node_modules/faye", command: own("node", "faye.mjs"),
+		},
+		{
+			name: "axum", version: "0.9.4", transports: []string{"long-polling"},
+			dir: "rust", needs: "target/release/axum-cometd-peer", command: own("target/release/axum-cometd-peer"),
+		},
 	}
 }
 
@@ -75,6 +88,14 @@ func find(name string) (program, error) {
 	return program{}, fmt.Errorf("peer %q is unknown; there are %s", name, strings.Join(Names(), ", "))
 }
 
+// own makes the command line of a program of ours that takes a port and
+// options.
+func own(args ...string) func(context.Context, *launch) ([]string, error) {
+	return func(_ context.Context, l *launch) ([]string, error) {
+		return append(append(args[:len(args):len(args)], l.port), l.pairs()...), nil
+	}
+}
+
 // java makes the command line of a main class.
 func java(class string) func(context.Context, *launch) ([]string, error) {
 	return func(_ context.Context, l *launch) ([]string, error) {
@@ -83,7 +104,7 @@ func java(class string) func(context.Context, *launch) ([]string, error) {
 			return nil, err
 		}
 		args := append([]string{"java"}, flags...)
-		args = append(args, "-cp", "target/classes:target/lib/*", class, l.port)
+		args = append(args, "-cp", "target/classes"+string(os.PathListSeparator)+"target/lib/*", class, l.port)
 		return append(args, l.pairs()...), nil
 	}
 }
