@@ -14,6 +14,8 @@ type program struct {
 	version string
 	// transports are those it offers, by their names in a handshake.
 	transports []string
+	// appendsType: see AppendsType.
+	appendsType bool
 	// dir is its folder below this package's.
 	dir string
 	// needs is what `make peers-deps` leaves in dir.
@@ -51,7 +53,7 @@ func programs() []program {
 			dir: "js", needs: "node_modules/faye", command: own("node", "faye.mjs"),
 		},
 		{
-			name: "axum", version: "0.9.4", transports: []string{"long-polling"},
+			name: "axum", version: "0.9.4", transports: []string{"long-polling"}, appendsType: true,
 			dir: "rust", needs: "target/release/axum-cometd-peer", command: own("target/release/axum-cometd-peer"),
 		},
 	}
@@ -77,6 +79,15 @@ func Version(name string) string {
 func Transports(name string) []string {
 	p, _ := find(name)
 	return slices.Clone(p.transports)
+}
+
+// AppendsType tells whether requests must go to the URL with the type of the
+// message appended, as the JavaScript client does by default: /handshake,
+// /connect (publications too), /disconnect, and nothing for subscriptions.
+// axum-cometd knows no other way.
+func AppendsType(name string) bool {
+	p, _ := find(name)
+	return p.appendsType
 }
 
 func find(name string) (program, error) {

@@ -15,6 +15,8 @@ func TestNames(t *testing.T) {
 		require.NotEmpty(t, Version(name), name)
 		require.Contains(t, Transports(name), "long-polling", name)
 	}
+	require.True(t, AppendsType("axum"))
+	require.False(t, AppendsType("cometd8"))
 	require.Empty(t, Version("nobody"))
 	require.Empty(t, Transports("nobody"))
 	got := Transports("cometd8")

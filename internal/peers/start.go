@@ -45,18 +45,18 @@ func LogTo(w io.Writer) Setting { return func(s *setting) { s.log = w } }
 // by itself or, on Linux, until this process ends. The error names what is
 // missing, or holds the end of the peer's output. See the package for options.
 func Start(ctx context.Context, name string, options map[string]string, settings ...Setting) (*Peer, error) {
-	p, err := start(ctx, name, options, settings)
+	prog, err := find(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := prog.start(ctx, options, settings)
 	if err != nil {
 		return nil, fmt.Errorf("start the peer %s: %w", name, err)
 	}
 	return p, nil
 }
 
-func start(ctx context.Context, name string, options map[string]string, settings []Setting) (*Peer, error) {
-	prog, err := find(name)
-	if err != nil {
-		return nil, err
-	}
+func (prog program) start(ctx context.Context, options map[string]string, settings []Setting) (*Peer, error) {
 	var set setting
 	for _, s := range settings {
 		s(&set)
@@ -75,7 +75,7 @@ func start(ctx context.Context, name string, options map[string]string, settings
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{name: name, out: newOutput(prog.announce, set.log), done: make(chan struct{})}
+	p := &Peer{name: prog.name, out: newOutput(prog.announce, set.log), done: make(chan struct{})}
 	p.cmd = exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the command line is ours; the process outlives ctx
 	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
@@ -88,7 +88,10 @@ func start(ctx context.Context, name string, options map[string]string, settings
 	go p.wait(l.cleanup)
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	return p, p.listening(ctx)
+	if err := p.listening(ctx); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func (p *Peer) wait(cleanup func()) {
