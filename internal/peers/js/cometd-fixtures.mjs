@@ -65,20 +65,25 @@ function serve(bayeux) {
   }
   for (const [name, act] of Object.entries(actions)) {
     listenTo(name, (sender, channel, message, done) => {
-      const data = message.data
-      const session = data?.session === undefined ? sender : bayeux.getServerSession(data.session)
-      if (data === null || typeof data !== 'object' || !session) return done(undefined, false)
-      if (data.delay > 0) {
-        setTimeout(() => act(session, data), Math.min(data.delay, mostMillis))
-      } else {
-        act(session, data)
+      const data = Object(message.data)
+      const session = data.session === undefined ? sender : bayeux.getServerSession(data.session)
+      if (!session) return done(undefined, false)
+      if (data.delayMs > 0) {
+        setTimeout(() => act(session, data), Math.min(data.delayMs, mostMillis))
+        return done()
       }
-      done()
+      try {
+        act(session, data)
+        done()
+      } catch {
+        done(undefined, false)
+      }
     })
   }
 }
 
 function each(data, send) {
+  if (!String(data.channel).startsWith('/')) throw new Error('no channel')
   if (data.count === undefined) return send(data.data)
   for (let i = 1; i <= Math.min(data.count, mostMessages); i++) send(i)
 }

@@ -38,15 +38,15 @@ function published(client, message) {
 }
 
 function publish(client, message) {
-  const data = message.data
-  if (data === null || typeof data !== 'object' || typeof data.channel !== 'string') {
+  const data = Object(message.data)
+  if (!String(data.channel).startsWith('/')) {
     message.error = '404::message_deleted'
     return
   }
   const contents = data.count === undefined
     ? [data.data ?? null]
     : Array.from({ length: Math.min(data.count, mostMessages) }, (_, i) => i + 1)
-  setTimeout(() => contents.forEach((content) => client.publish(data.channel, content)), Math.min(data.delay || 0, mostMillis))
+  setTimeout(() => contents.forEach((content) => client.publish(data.channel, content)), Math.min(data.delayMs || 0, mostMillis))
 }
 
 /** Why an operation on a channel is refused; undefined if it is not. */

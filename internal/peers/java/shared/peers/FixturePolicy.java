@@ -14,7 +14,7 @@ final class FixturePolicy extends DefaultSecurityPolicy {
     private static final String DENIED = "/fixture/denied/";
     private static final long MOST_MESSAGES = 100;
 
-    /** A handshake may ask for a refusal, or for messages to be delivered while it is processed. */
+    /** A handshake may ask for a refusal, for connect-only delivery, or for messages to be delivered while it is processed. */
     @Override
     public boolean canHandshake(BayeuxServer server, ServerSession session, ServerMessage message) {
         if (session.isLocalSession() || message.getExt() == null || !(message.getExt().get("fixture") instanceof Map<?, ?> wish)) {
@@ -27,6 +27,9 @@ final class FixturePolicy extends DefaultSecurityPolicy {
                 reply.getExt(true).put("fixture", "denied");
             }
             return false;
+        }
+        if (Boolean.TRUE.equals(wish.get("connectOnly"))) {
+            session.setMetaConnectDeliveryOnly(true);
         }
         long count = wish.get("deliver") instanceof Number number ? Math.min(number.longValue(), MOST_MESSAGES) : 0;
         for (long i = 1; i <= count; i++) {

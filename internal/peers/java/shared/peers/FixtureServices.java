@@ -54,7 +54,9 @@ final class FixtureServices {
     }
 
     private void messages(Map<String, Object> data, Consumer<ServerMessage.Mutable> send) {
-        String channel = (String)data.get("channel");
+        if (!(data.get("channel") instanceof String channel) || !channel.startsWith("/")) {
+            throw new IllegalArgumentException("no channel");
+        }
         Number count = (Number)data.get("count");
         if (count == null) {
             send.accept(message(channel, data.get("data"), data));
@@ -100,7 +102,7 @@ final class FixtureServices {
         }
     }
 
-    /** Runs an action at once or after data.delay; refuses what it does not understand. */
+    /** Runs an action at once or after data.delayMs; refuses what it does not understand. */
     private final class Service implements ServerChannel.MessageListener {
         private final Action action;
 
@@ -110,15 +112,12 @@ final class FixtureServices {
 
         @Override
         public boolean onMessage(ServerSession from, ServerChannel channel, ServerMessage.Mutable message) {
-            if (!(message.getData() instanceof Map)) {
-                return false;
-            }
-            Map<String, Object> data = message.getDataAsMap();
+            Map<String, Object> data = message.getData() instanceof Map ? message.getDataAsMap() : Map.of();
             ServerSession session = data.get("session") instanceof String id ? bayeux.getSession(id) : from;
             if (session == null) {
                 return false;
             }
-            long delay = data.get("delay") instanceof Number millis ? Math.min(millis.longValue(), MOST_MILLIS) : 0;
+            long delay = data.get("delayMs") instanceof Number millis ? Math.min(millis.longValue(), MOST_MILLIS) : 0;
             if (delay > 0) {
                 timer.schedule(() -> action.run(session, data), delay, TimeUnit.MILLISECONDS);
                 return true;
