@@ -15,6 +15,7 @@ final class Setup {
     private final boolean binary;
     private final ActivityExtension activity;
     private final boolean fixtures;
+    private final boolean demo;
 
     Setup(Arguments args) {
         ack = args.flag("ack", true);
@@ -22,6 +23,10 @@ final class Setup {
         timestamp = args.flag("timestamp", false);
         binary = args.flag("binary", true);
         fixtures = args.flag("fixtures", false);
+        demo = args.flag("demo", false);
+        if (fixtures && demo) {
+            throw new IllegalArgumentException("fixtures and demo do not go together: the demo denies what it does not know");
+        }
         String period = args.text("activity");
         activity = period == null ? null : activity(period);
     }
@@ -44,6 +49,9 @@ final class Setup {
         }
         if (fixtures) {
             Fixtures.into(bayeux);
+        }
+        if (demo) {
+            Chat.into(bayeux);
         }
     }
 

@@ -45,7 +45,6 @@ public final class CometD8 {
         bayeux.setOption("ws.cometdURLMapping", MAPPING);
         arguments.cometd().forEach(bayeux::setOption);
         bayeux.setTransports(new WebSocket(bayeux), new JSONHttpTransport(bayeux), new JSONPHttpTransport(bayeux));
-        setup.into(bayeux);
 
         context.setAttribute(BayeuxServer.ATTRIBUTE, bayeux);
         ServletHolder holder = new ServletHolder(new CometDServlet());
@@ -53,6 +52,9 @@ public final class CometD8 {
         context.addServlet(holder, MAPPING);
 
         server.start();
+
+        // Policies and meta channels are there by now; who waits for the line below meets the whole set-up.
+        setup.into(bayeux);
         System.out.println("listening http://127.0.0.1:" + connector.getLocalPort() + "/cometd");
         server.join();
     }
