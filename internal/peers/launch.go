@@ -48,11 +48,11 @@ func (l *launch) takeOr(name, standard string) string { return cmp.Or(l.take(nam
 
 // pairs returns the options that are left as name=value, sorted.
 func (l *launch) pairs() []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(l.options)) {
-		out = append(out, name+"="+l.options[name])
+	names := slices.Sorted(maps.Keys(l.options))
+	for i, name := range names {
+		names[i] = name + "=" + l.options[name]
 	}
-	return out
+	return names
 }
 
 const module = "module github.com/halleypush/halley\n"

@@ -55,6 +55,14 @@ func TestExtensions(t *testing.T) {
 	}
 }
 
+// Our own server takes the same options.
+func TestHalleyExtensions(t *testing.T) {
+	_, shaken := shake(t, startPeer(t, "halley", nil), msg{"ack": true})
+	require.Equal(t, true, shaken["ext"].(msg)["ack"])
+	_, shaken = shake(t, startPeer(t, "halley", map[string]string{"ack": "false"}), msg{"ack": true})
+	require.NotContains(t, shaken, "ext")
+}
+
 // shake makes a session whose handshake has this ext.
 func shake(t *testing.T, p *Peer, ext msg) (*session, msg) {
 	t.Helper()

@@ -61,9 +61,10 @@ func programs() []program {
 
 // Names returns the peers that Start knows.
 func Names() []string {
-	var names []string
-	for _, p := range programs() {
-		names = append(names, p.name)
+	all := programs()
+	names := make([]string, len(all))
+	for i, p := range all {
+		names[i] = p.name
 	}
 	return names
 }
@@ -103,7 +104,7 @@ func find(name string) (program, error) {
 // options.
 func own(args ...string) func(context.Context, *launch) ([]string, error) {
 	return func(_ context.Context, l *launch) ([]string, error) {
-		return append(append(args[:len(args):len(args)], l.port), l.pairs()...), nil
+		return slices.Concat(args, []string{l.port}, l.pairs()), nil
 	}
 }
 

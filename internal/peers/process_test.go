@@ -29,24 +29,24 @@ func fake(kind string) int {
 	signal.Notify(signals, syscall.SIGTERM)
 	switch kind {
 	case "dies":
-		fmt.Println("no room for", strings.Join(os.Args[1:], " "))
+		_, _ = fmt.Fprintln(os.Stdout, "no room for", strings.Join(os.Args[1:], " "))
 		return 3
 	case "orphan": // starts a peer and goes away without a word to it
 		_ = os.Setenv(fakePeer, "polite")
 		p, err := fakeProgram().start(context.Background(), nil, nil)
 		if err != nil {
-			fmt.Println(err)
+			_, _ = fmt.Fprintln(os.Stdout, err)
 			return 1
 		}
-		fmt.Println("peer", p.PID())
+		_, _ = fmt.Fprintln(os.Stdout, "peer", p.PID())
 		return 0
 	case "silent":
 	default:
-		fmt.Println("listening http://127.0.0.1:1/cometd")
+		_, _ = fmt.Fprintln(os.Stdout, "listening http://127.0.0.1:1/cometd")
 	}
 	for range signals {
 		if kind == "polite" {
-			fmt.Println("bye")
+			_, _ = fmt.Fprintln(os.Stdout, "bye")
 			return 0
 		}
 	}

@@ -29,7 +29,6 @@ type Peer struct {
 	cmd  *exec.Cmd
 	out  *output
 	done chan struct{}
-	err  error // of the process, once done is closed
 }
 
 // A Setting changes how Start runs a peer.
@@ -95,7 +94,7 @@ func (prog program) start(ctx context.Context, options map[string]string, settin
 }
 
 func (p *Peer) wait(cleanup func()) {
-	p.err = p.cmd.Wait()
+	_ = p.cmd.Wait() // ProcessState has what it says.
 	cleanup()
 	close(p.done)
 }
@@ -107,7 +106,7 @@ func (p *Peer) listening(ctx context.Context) error {
 	case p.url = <-p.out.url:
 		return nil
 	case <-p.done:
-		return fmt.Errorf("it ended (%v) before it listened; its last words:\n%s", p.err, p.out)
+		return fmt.Errorf("it ended (%s) before it listened; its last words:\n%s", p.cmd.ProcessState, p.out)
 	case <-ctx.Done():
 		p.Kill()
 		return fmt.Errorf("it does not listen: %w; its last words:\n%s", context.Cause(ctx), p.out)
@@ -136,7 +135,7 @@ func (p *Peer) Done() <-chan struct{} { return p.done }
 func (p *Peer) Stop(ctx context.Context) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		p.Kill()
-		return nil //nolint:nilerr // it has ended, or the system has no such signal
+		return nil // it has ended, or the system has no such signal
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
