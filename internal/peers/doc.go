@@ -9,22 +9,37 @@
 //	defer p.Kill()
 //	http.Post(p.URL(), …)
 //
+// # Peers
+//
+//   - halley: `halley serve --posture cometd`, built from this tree
+//   - cometd8: CometD 8.0.10 on Jetty 12, WebSocket by Jetty's own API
+//   - cometd7: CometD 7.0.17 on Jetty 11, WebSocket by the Jakarta API
+//   - cometd-nodejs: cometd-nodejs-server 1.2.1, long-polling only
+//   - faye: Faye 1.4.3 on Node, at /bayeux; the others are at /cometd
+//   - axum: axum-cometd 0.9.4, long-polling only, with an URL for each type of
+//     message; see AppendsType
+//
 // # Options
 //
-// Names are those of the server (CometD's options by CometD's names), and ours:
+// Names are those of the server (CometD's options by CometD's names), times are
+// milliseconds, also where the server itself counts in seconds. These are ours:
 //
 //   - port: the port to listen on. Default 0, any free one.
-//   - jvm (CometD): functional (default: starts fast, 512 MiB), benchmark
-//     (1 to 4 GiB, the default collector and compilers), or flags that begin
+//   - fixtures=true: the channels and services that docs/FIXTURES.md describes;
+//     it says which peer has what.
+//   - demo=true (cometd8, cometd7): the chat of docs/FIXTURES.md.
+//   - ack, timesync, binary: false leaves the extension out (CometD, halley;
+//     cometd-nodejs has ack alone).
+//   - timestamp=true (CometD, halley), activity=MILLIS, activity=server:MILLIS
+//     (CometD): adds the extension; "server:" counts what the server sends too.
+//   - jvm (CometD): functional (default: starts fast, 512 MiB), benchmark (1 to
+//     4 GiB, the standard collector and compilers), or flags of java that begin
 //     with a dash, separated by blanks.
-//   - fixtures=true: the channels and services that docs/FIXTURES.md describes
-//     (CometD, Halley; Faye as far as its extensions allow).
-//   - demo=true (cometd8): the chat of docs/FIXTURES.md.
-//   - ack, timesync, binary (CometD): false leaves the extension out.
-//   - timestamp=true, activity=MILLIS, activity=server:MILLIS (CometD): adds
-//     the extension; "server:" counts what the server sends as well.
 //   - program (halley): the path of one that is built already. Without it Start
-//     builds one from the source tree.
+//     builds one.
+//
+// cometd8, cometd7 and cometd-nodejs take any name in silence, as these servers
+// do; the others refuse what they do not know.
 //
 // The source tree is found from the working directory upwards.
 package peers
