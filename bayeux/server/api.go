@@ -101,10 +101,12 @@ func (srv *Server) PublishMessage(ctx context.Context, m *bayeux.Message) error 
 	return nil
 }
 
-// Session returns the session of that id.
+// Session returns the session of that id; nil and false if there is none.
 func (srv *Server) Session(id string) (bayeux.Session, bool) {
-	s := srv.registry.get(id)
-	return s, s != nil
+	if s := srv.registry.get(id); s != nil {
+		return s, true
+	}
+	return nil, false
 }
 
 // Sessions returns the sessions there are, in no order.
