@@ -107,6 +107,13 @@ peer-%: ## run a peer: make peer-cometd8 ARGS="8081 timeout=5000"; the others: h
 	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/peer ./$(PEERS)/run
 	@exec $(BIN)/peer $* $(ARGS)
 
+conformance: build ## the conformance suite against Halley, as a process and in-process
+	$(GO) test -count=1 -run 'TestHalley' ./internal/cli/conform
+	$(GO) run ./internal/matrix -out build/conformance halley
+
+conformance-peers: peers-deps ## the suite against Halley and other makers' servers; writes docs/CONFORMANCE.md
+	$(GO) run ./internal/matrix -out build/conformance -doc docs/CONFORMANCE.md
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$f"); do \
@@ -135,4 +142,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN)
 
-.PHONY: help build run client check test interop deps peers-deps peers-test fuzz bench load lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers deps peers-deps peers-test fuzz bench load lint fmt tools clean

@@ -313,25 +313,49 @@ func broken(t *T, codes []int, f func(s *socket)) {
 
 // socketBroken is about frames that break the rules.
 func socketBroken() []Case {
-	one := func(id, title string, codes []int, f func(s *socket), refs ...string) Case {
-		return Case{
-			ID: id, Title: title, Level: MUST, Spec: "websocket", Rules: refs, On: WS,
-			Run: func(t *T) { broken(t, codes, f) },
-		}
-	}
+	return append([]Case{
+		{
+			ID: "BX-WS-18", Title: "an unmasked frame closes with 1002, and the session lives", Level: MUST, Spec: "websocket", Rules: rules("R-WS-8"), On: WS,
+			Run: func(t *T) {
+				broken(t, []int{1002}, func(s *socket) { s.write(wire.Frame{Op: wire.Text, Unmasked: true, Payload: []byte("[]")}) })
+			},
+		},
+		{
+			ID: "BX-WS-19", Title: "a frame with reserved bits closes with 1002, and the session lives", Level: MUST, Spec: "websocket", Rules: rules("R-WS-8"), On: WS,
+			Run: func(t *T) {
+				broken(t, []int{1002}, func(s *socket) { s.write(wire.Frame{Op: wire.Text, RSV: 2, Payload: []byte("[]")}) })
+			},
+		},
+		{
+			ID: "BX-WS-20", Title: "a continuation of nothing closes with 1002, and the session lives", Level: MUST, Spec: "websocket", Rules: rules("R-WS-8"), On: WS,
+			Run: func(t *T) {
+				broken(t, []int{1002}, func(s *socket) { s.write(wire.Frame{Op: wire.Continuation, Payload: []byte("[]")}) })
+			},
+		},
+		{
+			ID: "BX-WS-21", Title: "an unknown opcode closes with 1002, and the session lives", Level: MUST, Spec: "websocket", Rules: rules("R-WS-8"), On: WS,
+			Run: func(t *T) {
+				broken(t, []int{1002}, func(s *socket) { s.write(wire.Frame{Op: 5, Payload: []byte("x")}) })
+			},
+		},
+		{
+			ID: "BX-WS-22", Title: "a ping in fragments closes with 1002, and the session lives", Level: MUST, Spec: "websocket", Rules: rules("R-WS-8"), On: WS,
+			Run: func(t *T) {
+				broken(t, []int{1002}, func(s *socket) { s.write(wire.Frame{Op: wire.Ping, More: true, Payload: []byte("x")}) })
+			},
+		},
+		{
+			ID: "BX-WS-23", Title: "text that is not UTF-8 closes with 1007, and the session lives", Level: MUST, Spec: "websocket", Rules: rules("R-WS-8"), On: WS,
+			Run: func(t *T) {
+				broken(t, []int{1007}, func(s *socket) { s.write(wire.Frame{Op: wire.Text, Payload: []byte("[\"\xff\xfe\"]")}) })
+			},
+		},
+	}, socketSense()...)
+}
+
+// socketSense is about messages that are too large or make no sense.
+func socketSense() []Case {
 	return []Case{
-		one("BX-WS-18", "an unmasked frame closes with 1002, and the session lives", []int{1002},
-			func(s *socket) { s.write(wire.Frame{Op: wire.Text, Unmasked: true, Payload: []byte("[]")}) }, "R-WS-8"),
-		one("BX-WS-19", "reserved bits close with 1002, and the session lives", []int{1002},
-			func(s *socket) { s.write(wire.Frame{Op: wire.Text, RSV: 2, Payload: []byte("[]")}) }, "R-WS-8"),
-		one("BX-WS-20", "a continuation of nothing closes with 1002, and the session lives", []int{1002},
-			func(s *socket) { s.write(wire.Frame{Op: wire.Continuation, Payload: []byte("[]")}) }, "R-WS-8"),
-		one("BX-WS-21", "an unknown opcode closes with 1002, and the session lives", []int{1002},
-			func(s *socket) { s.write(wire.Frame{Op: 5, Payload: []byte("x")}) }, "R-WS-8"),
-		one("BX-WS-22", "a ping in fragments closes with 1002, and the session lives", []int{1002},
-			func(s *socket) { s.write(wire.Frame{Op: wire.Ping, More: true, Payload: []byte("x")}) }, "R-WS-8"),
-		one("BX-WS-23", "text that is not UTF-8 closes with 1007, and the session lives", []int{1007},
-			func(s *socket) { s.write(wire.Frame{Op: wire.Text, Payload: []byte("[\"\xff\xfe\"]")}) }, "R-WS-8"),
 		{
 			ID: "BX-WS-24", Title: "a message above the limit closes with 1009, and the session lives", Level: COMETD, Rules: rules("R-WS-9"), On: WS,
 			Needs: needs(suite.NeedLimits),

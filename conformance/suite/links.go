@@ -34,6 +34,9 @@ func (c *Client) request(body []byte) *wire.Request {
 	} else {
 		req = &wire.Request{Body: body, Header: [][2]string{{"Content-Type", contentType}, {"Accept", "application/json"}}}
 	}
+	if c.t.run.opts.AppendType {
+		req.Path = appendType(c.t.run.target.URL, req.Path, body)
+	}
 	if cookies := c.cookieHeader(); cookies != "" {
 		req.Add("Cookie", cookies)
 	}
@@ -41,6 +44,27 @@ func (c *Client) request(body []byte) *wire.Request {
 		c.OnHTTP(req)
 	}
 	return req
+}
+
+// appendType puts the type of the first message behind the address, as many
+// clients do: /meta/connect goes to /connect below it.
+func appendType(base *url.URL, path string, body []byte) string {
+	var all []struct {
+		Channel string `json:"channel"`
+	}
+	if json.Unmarshal(body, &all) != nil || len(all) == 0 {
+		return path
+	}
+	kind, ok := strings.CutPrefix(all[0].Channel, "/meta/")
+	if !ok || strings.Contains(kind, "/") {
+		return path
+	}
+	u := *base
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + kind
+	if _, query, ok := strings.Cut(path, "?"); ok {
+		u.RawQuery = query
+	}
+	return u.RequestURI()
 }
 
 // httpLink sends each body as an HTTP request of its own. Like a browser it

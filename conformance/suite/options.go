@@ -22,6 +22,7 @@ type Options struct {
 	HandshakeExt  json.RawMessage // an object, merged into the ext of each handshake
 	ChannelPrefix string          // of the channels that cases use, such as /test; default none
 	Insecure      bool            // accept any certificate
+	AppendType    bool            // append the type of a meta message to the address, such as /handshake
 	Fixture       *Fixture        // what the server was set up with; default nothing
 
 	Only     []string // patterns of ids, such as BX-HS-*; default all

@@ -52,6 +52,7 @@ func arrows() map[string][]string {
 		"internal/hostileproxy":     {},
 		"internal/archtest":         {},
 		"internal/load":             {},
+		"internal/matrix":           {"conformance", "conformance/*", "internal/peers"},
 		"internal/peers":            {},
 		"internal/peers/run":        {"internal/peers"},
 		"internal/peers/fixtures":   {"bayeux", "bayeux/server", "channels"},

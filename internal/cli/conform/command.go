@@ -65,6 +65,7 @@ type Command struct {
 	HandshakeExt  string   `placeholder:"JSON" help:"Merge into the ext of each handshake."`
 	ChannelPrefix string   `placeholder:"/PREFIX" help:"Use only channels below."`
 	Insecure      bool     `help:"Accept any certificate."`
+	AppendType    bool     `help:"Append the type of meta messages to the address, such as /handshake."`
 
 	Jobs         int     `default:"64" help:"Cases side by side."`
 	Seed         uint64  `help:"Of channel names and order; 0 takes one at random."`
@@ -174,7 +175,7 @@ func (c *Command) list(w io.Writer) error {
 // options turns the command line into options of the suite.
 func (c *Command) options() (conformance.Options, error) {
 	o := conformance.Options{
-		URL: c.URL, Name: c.Name, Transports: c.Transport, ChannelPrefix: c.ChannelPrefix, Insecure: c.Insecure, Only: c.Only,
+		URL: c.URL, Name: c.Name, Transports: c.Transport, ChannelPrefix: c.ChannelPrefix, Insecure: c.Insecure, AppendType: c.AppendType, Only: c.Only,
 		Sections: c.Section, Profile: c.Profile, Strict: c.Strict, Jobs: c.Jobs, Seed: c.Seed, TimeoutScale: c.TimeoutScale,
 		HandshakeExt: json.RawMessage(c.HandshakeExt),
 	}

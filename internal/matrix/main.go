@@ -1,0 +1,167 @@
+// Program matrix runs the conformance suite against Halley and the servers of
+// other makers, one after the other, and writes what it found: a page with all
+// transcripts, the reports as JSON, and docs/CONFORMANCE.md.
+//
+//	go run ./internal/matrix -out build/conformance -doc docs/CONFORMANCE.md [NAME…]
+//
+// `make conformance-peers` calls it. With -doc alone the document is written
+// from the reports of an earlier run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/halleypush/halley/conformance"
+	"github.com/halleypush/halley/conformance/report"
+	"github.com/halleypush/halley/conformance/suite"
+	"github.com/halleypush/halley/internal/peers"
+)
+
+// runLimit bounds the run against one server, its start included.
+const runLimit = 10 * time.Minute
+
+// subject is a server and how it is run and judged.
+type subject struct {
+	peer    string
+	name    string // in reports; the version is added
+	profile string
+	fixture string // in conformance/fixtures; empty for none
+	options map[string]string
+}
+
+// short are times that make a run quick. They are CometD's names and ours.
+func short(more ...string) map[string]string {
+	all := map[string]string{"timeout": "4000", "maxInterval": "3000"}
+	for i := 0; i+1 < len(more); i += 2 {
+		all[more[i]] = more[i+1]
+	}
+	return all
+}
+
+func subjects() []subject {
+	set := func(more ...string) map[string]string {
+		return short(append(more, "fixtures", "true", "maxLazyTimeout", "1000", "maxQueue", "500")...)
+	}
+	return []subject{
+		{peer: "halley", name: "Halley", profile: "cometd", fixture: "halley.json", options: set("sweepPeriod", "500")},
+		{peer: "cometd8", name: "CometD", profile: "cometd", fixture: "cometd.json", options: set()},
+		{peer: "cometd7", name: "CometD", profile: "cometd", fixture: "cometd.json", options: set()},
+		{peer: "cometd-nodejs", name: "cometd-nodejs-server", profile: "cometd", options: short()},
+		{peer: "faye", name: "Faye", profile: "faye", fixture: "faye.json", options: map[string]string{"timeout": "4000"}},
+		{peer: "axum", name: "axum-cometd", profile: "spec", options: short()},
+	}
+}
+
+func main() {
+	out := flag.String("out", "build/conformance", "folder for the reports")
+	doc := flag.String("doc", "", "write the document to this `FILE`")
+	only := flag.Bool("write", false, "run nothing: write the document from the reports that are there")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Stdout, *out, *doc, *only, flag.Args()); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "matrix:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, log io.Writer, out, doc string, only bool, names []string) error {
+	if err := os.MkdirAll(out, 0o750); err != nil {
+		return err
+	}
+	for _, s := range subjects() {
+		if only || len(names) > 0 && !slices.Contains(names, s.peer) {
+			continue
+		}
+		rep, err := s.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.peer, err)
+		}
+		if err := write(filepath.Join(out, s.peer+".json"), report.JSON, rep); err != nil {
+			return err
+		}
+		sum := rep.Summary
+		_, _ = fmt.Fprintf(log, "%s: %d results, %d pass, %d non-strict, %d fail, %d info, %d skipped, %d error\n",
+			rep.Name, sum.Results, sum.Pass, sum.NonStrict, sum.Fail, sum.Info, sum.Skipped, sum.Error)
+	}
+	reports, err := readAll(out)
+	if err != nil {
+		return err
+	}
+	if err := write(filepath.Join(out, "matrix.html"), report.HTML, reports...); err != nil {
+		return err
+	}
+	if doc == "" {
+		return nil
+	}
+	return os.WriteFile(doc, document(reports), 0o644) //nolint:gosec // a document
+}
+
+// run starts the server and runs the suite.
+func (s subject) run(ctx context.Context) (*suite.Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, runLimit)
+	defer cancel()
+	opts := conformance.Options{Name: s.name + " " + peers.Version(s.peer), Profile: s.profile, AppendType: peers.AppendsType(s.peer), Seed: 1}
+	if s.peer == "halley" {
+		opts.Name = s.name
+	}
+	if s.fixture != "" {
+		text, err := os.ReadFile(filepath.Join("conformance", "fixtures", s.fixture))
+		if err != nil {
+			return nil, err
+		}
+		if opts.Fixture, err = suite.ParseFixture(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.fixture, err)
+		}
+	}
+	p, err := peers.Start(ctx, s.peer, s.options)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Kill()
+	opts.URL = p.URL()
+	return conformance.Run(ctx, opts)
+}
+
+// readAll reads the reports that are there, in the order of the subjects.
+func readAll(folder string) ([]*suite.Report, error) {
+	var all []*suite.Report
+	for _, s := range subjects() {
+		f, err := os.Open(filepath.Join(folder, s.peer+".json")) //nolint:gosec // the caller names the folder
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		r, err := report.Read(f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.peer, err)
+		}
+		all = append(all, r)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no reports in %s", folder)
+	}
+	return all, nil
+}
+
+func write(name string, form report.Writer, reports ...*suite.Report) (err error) {
+	f, err := os.Create(name) //nolint:gosec // the caller names the folder
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return form(f, reports...)
+}
