@@ -66,5 +66,6 @@ func Sections() []suite.Section {
 		{Code: "WS", Name: "websocket", Title: "WebSocket", Cases: webSocket()},
 		{Code: "RB", Name: "robustness", Title: "Robustness", Cases: robust()},
 		{Code: "SE", Name: "security", Title: "Security", Cases: secure()},
+		{Code: "PB", Name: "publish", Title: "Publish", Cases: publish()},
 	}
 }

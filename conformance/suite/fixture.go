@@ -16,6 +16,9 @@ type Fixture struct {
 	Lazy []LazyChannel `json:"lazy,omitempty"`
 	// Denied are operations that policy or authorizers refuse.
 	Denied []Denial `json:"denied,omitempty"`
+	// Granted are channels with authorizers that let everybody subscribe and
+	// publish.
+	Granted []string `json:"granted,omitempty"`
 	// NoEcho is a channel whose publisher does not get its own messages.
 	NoEcho string `json:"noEcho,omitempty"`
 	// ConnectOnly is an ext for the handshake that makes the session one
@@ -26,13 +29,25 @@ type Fixture struct {
 	// Echo is a service channel that answers on itself, to the sender, with
 	// the data that came.
 	Echo string `json:"echo,omitempty"`
-	// Push is a service channel: data {"channel", "data", "delayMs"} makes the
-	// server deliver that message to the sender, after the delay.
+	// Push is a service channel: data {"channel", "data"} makes the server
+	// deliver that message to the sender alone, before its request is answered.
+	// More fields: "session", the clientId to deliver to instead; "count",
+	// deliver so many messages, with data 1 to count; "lazy", mark them lazy;
+	// "delayMs", deliver so much later.
 	Push string `json:"push,omitempty"`
-	// Kick is a service channel that makes the server disconnect the sender.
+	// Broadcast is a service channel that takes what Push takes, and makes the
+	// server publish the message to all subscribers.
+	Broadcast string `json:"broadcast,omitempty"`
+	// Kick is a service channel that makes the server disconnect the sender, or
+	// the session of the field "session".
 	Kick string `json:"kick,omitempty"`
+	// Remove is a service channel that makes the server forget the sender, or
+	// the session of the field "session", without telling the client.
+	Remove string `json:"remove,omitempty"`
 	// Veto is a channel whose messages a listener or extension deletes.
 	Veto string `json:"veto,omitempty"`
+	// Extension are channels on which an extension acts.
+	Extension *ExtensionChannels `json:"extension,omitempty"`
 	// Remote are targets of remote calls.
 	Remote *Remote `json:"remote,omitempty"`
 	// Queue is the bound of a session's queue.
@@ -48,7 +63,8 @@ type Fixture struct {
 	Options map[string]any `json:"options,omitempty"`
 }
 
-// LazyChannel is a channel whose messages wait, and for how long at most.
+// LazyChannel is a channel whose messages wait, and for how long at most. One
+// that ends with a wildcard gives each case a channel of its own.
 type LazyChannel struct {
 	Channel   string `json:"channel"`
 	TimeoutMs int    `json:"timeoutMs"`
@@ -70,8 +86,19 @@ type DeniedHandshake struct {
 
 // Remote are targets of remote calls, as channels.
 type Remote struct {
-	Echo    string `json:"echo,omitempty"`    // returns its data
-	Failing string `json:"failing,omitempty"` // fails
+	Echo     string `json:"echo,omitempty"`     // returns its data
+	Failing  string `json:"failing,omitempty"`  // fails
+	Throwing string `json:"throwing,omitempty"` // fails by an exception, which the caller is told as {"class", "message"}
+	Late     string `json:"late,omitempty"`     // returns its data some time after the publish is answered
+	Twice    string `json:"twice,omitempty"`    // returns its data; its second answer has nowhere to go
+	Missing  string `json:"missing,omitempty"`  // is none: nobody listens there
+}
+
+// ExtensionChannels are channels on which an extension acts.
+type ExtensionChannels struct {
+	Delete  string `json:"delete,omitempty"`  // it deletes what is published
+	Answer  string `json:"answer,omitempty"`  // it answers successfully instead of the server, with an ext
+	NoReply string `json:"noReply,omitempty"` // it deletes the reply to what is published
 }
 
 // QueueLimit is the bound of a session's queue and what happens beyond.
@@ -102,8 +129,12 @@ const (
 	NeedHandshakeDenied Need = "fixture:handshakeDenied"
 	NeedEcho            Need = "fixture:echo"
 	NeedPush            Need = "fixture:push"
+	NeedBroadcast       Need = "fixture:broadcast"
 	NeedKick            Need = "fixture:kick"
+	NeedRemove          Need = "fixture:remove"
 	NeedVeto            Need = "fixture:veto"
+	NeedExtension       Need = "fixture:extension"
+	NeedGranted         Need = "fixture:granted"
 	NeedRemote          Need = "fixture:remote"
 	NeedQueue           Need = "fixture:queue"
 	NeedLimits          Need = "fixture:limits"
