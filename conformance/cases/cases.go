@@ -67,5 +67,6 @@ func Sections() []suite.Section {
 		{Code: "RB", Name: "robustness", Title: "Robustness", Cases: robust()},
 		{Code: "SE", Name: "security", Title: "Security", Cases: secure()},
 		{Code: "PB", Name: "publish", Title: "Publish", Cases: publish()},
+		{Code: "DL", Name: "delivery", Title: "Delivery and output order", Cases: deliver()},
 	}
 }

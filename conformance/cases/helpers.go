@@ -80,3 +80,9 @@ func receiveTagged(c *suite.Client, channel, tag string) *suite.Message {
 		}
 	}
 }
+
+// noMore expects that nothing comes on the channels beyond what has come.
+func noMore(c *suite.Client, channels ...string) {
+	c.Inbox()
+	c.Nothing(channels...)
+}

@@ -147,7 +147,7 @@ func publishFields() []Case {
 				c.Subscribe(ch).Successful()
 				other := t.Helper()
 				values := []any{
-					"", "x", 0, -1, 1.5, true, false, []any{}, M{}, []any{[]any{1, M{}}}, M{"": M{"": ""}}, M{"n": nil}, 9007199254740991,
+					"", "x", 0, -1, 1.5, true, false, []any{}, M{}, []any{nil, M{}}, M{"": M{"": ""}}, M{"n": nil}, 9007199254740991,
 				}
 				for _, v := range values {
 					other.Publish(ch, v).Successful()
@@ -218,9 +218,9 @@ func publishFields() []Case {
 			},
 		},
 		{
-			ID: "BX-PB-41", Title: "nulls in arrays are delivered as they were published", Level: SHOULD, Spec: "data", Rules: rules("R-PB-6"),
+			ID: "BX-PB-41", Title: "arrays in arrays are delivered as they were published", Level: SHOULD, Spec: "data", Rules: rules("R-PB-6"),
 			Needs: needs(suite.NeedDelivery),
-			Run:   func(t *T) { passes(t, `[null,[null,1],{"a":[null]}]`, false) },
+			Run:   func(t *T) { passes(t, `[[],[[1,null],[]],{"a":[["x"]]}]`, false) },
 		},
 		{
 			ID: "BX-PB-21", Title: "a message of 48 kB is delivered whole, and the next after it", Level: COMETD, Rules: rules("R-PB-6", "R-OUT-1"),
