@@ -68,5 +68,7 @@ func Sections() []suite.Section {
 		{Code: "SE", Name: "security", Title: "Security", Cases: secure()},
 		{Code: "PB", Name: "publish", Title: "Publish", Cases: publish()},
 		{Code: "DL", Name: "delivery", Title: "Delivery and output order", Cases: deliver()},
+		{Code: "BT", Name: "batching", Title: "Arrays of messages", Cases: batch()},
+		{Code: "DC", Name: "disconnect", Title: "Disconnect", Cases: disconnect()},
 	}
 }
