@@ -70,5 +70,6 @@ func Sections() []suite.Section {
 		{Code: "DL", Name: "delivery", Title: "Delivery and output order", Cases: deliver()},
 		{Code: "BT", Name: "batching", Title: "Arrays of messages", Cases: batch()},
 		{Code: "DC", Name: "disconnect", Title: "Disconnect", Cases: disconnect()},
+		{Code: "SV", Name: "services", Title: "Services and remote calls", Cases: services()},
 	}
 }
