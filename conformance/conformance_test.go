@@ -16,5 +16,5 @@ func TestCases(t *testing.T) {
 		require.NotEmpty(t, s.Cases, s.Name)
 		n += len(s.Cases)
 	}
-	require.GreaterOrEqual(t, n, 90)
+	require.GreaterOrEqual(t, n, 280)
 }

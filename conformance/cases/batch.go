@@ -30,7 +30,7 @@ func batchReplies() []Case {
 			Rules: rules("R-MSG-3"), Needs: needs(suite.NeedDelivery), On: Every | H2,
 			Run: func(t *T) {
 				c := t.Connected()
-				var all []M
+				all := make([]M, 0, 15)
 				for i := range 3 {
 					ch := t.Channel(fmt.Sprint("a", i))
 					all = append(all, c.SubscribeMessage(ch), c.PublishMessage(t.Channel("b"), i), c.UnsubscribeMessage(ch),

@@ -76,7 +76,9 @@ func disconnectAfter() []Case {
 			Run: func(t *T) {
 				c := t.Connected()
 				c.Disconnect().Successful()
-				c.Connect(now()).Failed()
+				if a := c.Send(c.ConnectMessage(now())); a.End == nil { // some servers close the socket
+					a.Reply(0).Failed()
+				}
 			},
 		},
 		{

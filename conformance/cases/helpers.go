@@ -38,9 +38,11 @@ func exactly(t *T, a *suite.Answer, data ...any) {
 
 // told expects these deliveries, told by their data, in this order.
 func told(t *T, got []*suite.Message, data ...any) {
-	t.Check(len(got) == len(data), "%d messages came, want %d", len(got), len(data))
-	for i := range min(len(got), len(data)) {
-		got[i].Want("data", data[i])
+	if !t.Check(len(got) == len(data), "%d messages came, want %d", len(got), len(data)) {
+		return
+	}
+	for i, d := range data {
+		got[i].Want("data", d)
 	}
 }
 
