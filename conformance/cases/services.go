@@ -150,6 +150,19 @@ func serviceEcho() []Case {
 				exactly(t, held.WaitFor(t.Hold()/2), "x")
 			},
 		},
+		{
+			// Not by a broadcast: CometD makes of it what is no JSON, and all
+			// subscribers of /** would choke on it.
+			ID: "BX-SV-30", Title: "a number beyond what a double holds comes back byte for byte", Level: SHOULD, Rules: rules("R-MSG-15"),
+			Needs: needs(suite.NeedEcho), On: LP | WS,
+			Run: func(t *T) {
+				c := t.Connected()
+				a := c.Send(c.PublishMessage(t.Fixture().Echo, suite.Raw(`[1e400,-1E+999]`)))
+				a.Reply(0).Successful()
+				t.Require(len(a.Deliveries()) == 1, "%d messages came, want the echo", len(a.Deliveries()))
+				a.Deliveries()[0].Bytes("data", `[1e400,-1E+999]`)
+			},
+		},
 	}
 }
 

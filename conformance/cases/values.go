@@ -124,7 +124,7 @@ func publishFields() []Case {
 		{
 			ID: "BX-PB-16", Title: "numbers keep the form that they were written in", Level: SHOULD, Rules: rules("R-MSG-15"),
 			Needs: needs(suite.NeedDelivery),
-			Run:   func(t *T) { passes(t, `[2.50,1e3,1E+2,-0,0.1e-7,1e400,3.141592653589793238462643383279]`, true) },
+			Run:   func(t *T) { passes(t, `[2.50,1e3,1E+2,-0,0.1e-7,3.141592653589793238462643383279]`, true) },
 		},
 		{
 			ID: "BX-PB-17", Title: "the members of an object keep their order, and members of one name are all kept", Level: SHOULD,
