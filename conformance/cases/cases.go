@@ -55,6 +55,11 @@ func Sections() []suite.Section {
 		{Code: "CN", Name: "connect", Title: "Connect", Cases: connect()},
 		{Code: "AD", Name: "advice", Title: "Advice", Cases: advice()},
 		{Code: "SB", Name: "subscribe", Title: "Subscribe and unsubscribe", Cases: subscribe()},
+		{Code: "PB", Name: "publish", Title: "Publish", Cases: publish()},
+		{Code: "DL", Name: "delivery", Title: "Delivery and output order", Cases: deliver()},
+		{Code: "BT", Name: "batching", Title: "Arrays of messages", Cases: batch()},
+		{Code: "DC", Name: "disconnect", Title: "Disconnect", Cases: disconnect()},
+		{Code: "SV", Name: "services", Title: "Services and remote calls", Cases: services()},
 		{Code: "ID", Name: "identity", Title: "Client ids, cookies and unknown sessions", Cases: identity()},
 		{Code: "EX", Name: "expiry", Title: "The end of silent sessions", Cases: expiry()},
 		{Code: "MC", Name: "browsers", Title: "Several sessions of one browser", Cases: browsers()},
@@ -66,10 +71,5 @@ func Sections() []suite.Section {
 		{Code: "WS", Name: "websocket", Title: "WebSocket", Cases: webSocket()},
 		{Code: "RB", Name: "robustness", Title: "Robustness", Cases: robust()},
 		{Code: "SE", Name: "security", Title: "Security", Cases: secure()},
-		{Code: "PB", Name: "publish", Title: "Publish", Cases: publish()},
-		{Code: "DL", Name: "delivery", Title: "Delivery and output order", Cases: deliver()},
-		{Code: "BT", Name: "batching", Title: "Arrays of messages", Cases: batch()},
-		{Code: "DC", Name: "disconnect", Title: "Disconnect", Cases: disconnect()},
-		{Code: "SV", Name: "services", Title: "Services and remote calls", Cases: services()},
 	}
 }
