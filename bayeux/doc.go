@@ -11,7 +11,7 @@
 //	reply base fields (R-MSG-4)             message.go
 //	advice field: sent (WIRE 4a)            advice.go
 //	advice field: received (R-CN-6, -14)    clientadvice.go
-//	ext field (WIRE 9)                      ext.go extension.go
+//	ext field (WIRE 9)                      ext.go extension.go note.go content.go
 //	subscription field (WIRE 5)             subscription.go
 //	broadcast of a publish (WIRE 6)         message.go frozen.go
 //	error field (WIRE 12, R-MSG-14)         error.go

@@ -19,7 +19,8 @@ import "context"
 // Outgoing: for a broadcast, server-wide extensions run once with to nil,
 // before the message is encoded; then the extensions of each receiver's
 // session run with to that session, and m is shared and read-only: m.Edit()
-// gives a copy. For replies, Outgoing runs when the reply leaves.
+// gives a copy. For replies, Outgoing runs when the reply leaves; what Incoming
+// knows of the request is handed over by Message.SetNote on its Reply.
 type Extension interface {
 	Incoming(ctx context.Context, from Session, m *Message) error
 	Outgoing(ctx context.Context, to Session, m *Message) error

@@ -59,6 +59,7 @@ type Message struct {
 	Fault *Error
 
 	reply  *Message
+	notes  *note
 	batch  int64
 	shared bool
 	edited *Message

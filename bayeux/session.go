@@ -21,7 +21,8 @@ type Session interface {
 	// Attributes returns the session's attributes.
 	Attributes() *Attributes
 	// Deliver queues a message for this session alone, whatever it is
-	// subscribed to. data is Raw, or anything that encoding/json marshals.
+	// subscribed to. data is Raw, a Content, or anything that encoding/json
+	// marshals.
 	Deliver(ctx context.Context, channel string, data any) error
 	// Disconnect ends the session and tells the client where a connect is
 	// held or a socket is open ([R-CN-16]).

@@ -73,8 +73,8 @@ func (srv *Server) Subscribers(channel string) int {
 	return srv.router.Subscribers(n)
 }
 
-// Publish broadcasts a message of the server ([R-PB-7]). data is bayeux.Raw,
-// or anything that encoding/json marshals. Listeners and extensions see it
+// Publish broadcasts a message of the server ([R-PB-7]). data is bayeux.Raw, a
+// bayeux.Content, or anything that encoding/json marshals. Listeners and extensions see it
 // with no session. It returns when the message is queued for all subscribers.
 func (srv *Server) Publish(ctx context.Context, channel string, data any) error {
 	m, err := serverMessage(channel, data)

@@ -266,9 +266,9 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 // ([R-DL-3]).
 func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
 	s := x.sess
-	connect := hasConnect(replies)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	connect := s.carriesLocked(replies)
 	switch {
 	case x.handshake != nil:
 		if !x.settings.duringHandshake {
@@ -306,10 +306,13 @@ func messagesOf(l *queue.Lease) []*bayeux.Frozen {
 	return l.Messages
 }
 
-// hasConnect tells whether a successful connect reply is among replies:
-// messages that leave with connects only leave with it.
-func hasConnect(replies []*bayeux.Message) bool {
-	return slices.ContainsFunc(replies, func(r *bayeux.Message) bool { return r.Channel == metaConnect && r.OK() })
+// carriesLocked tells whether messages that leave with connects only leave with
+// these replies: a successful connect reply is among them, or any, if the
+// session has ended meanwhile and nothing follows ([R-AC-1]).
+func (s *session) carriesLocked(replies []*bayeux.Message) bool {
+	return slices.ContainsFunc(replies, func(r *bayeux.Message) bool {
+		return r.Channel == metaConnect && (r.OK() || s.over)
+	})
 }
 
 // answersConnect tells whether replies answer a connect, whichever way.

@@ -344,7 +344,7 @@ func TestExtensionContextIsPolled(t *testing.T) {
 	}}
 	bubble(t, with(poll), func(t *testing.T, r *rig) {
 		u := r.hello("").connect()
-		same(t, `[{"channel":"/poll","id":"p","successful":false,"error":"402::session_unknown"}]`, u.publish("/poll", "1").Messages)
+		same(t, `[`+wireFarewell+`,{"channel":"/poll","id":"p","successful":false,"error":"402::session_unknown"}]`, u.publish("/poll", "1").Messages)
 		require.Equal(t, []error{nil, context.Canceled}, <-seen)
 	})
 }

@@ -370,12 +370,12 @@ func (p *port) putBack(groups []group) []group {
 
 // lease takes what may leave now ([R-WS-12, R-WS-15]).
 func (p *port) lease(s *session, groups []group, limit int) *queue.Lease {
-	connect := false
-	for _, g := range groups {
-		connect = connect || g.sess == s && hasConnect(g.replies)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	connect := false
+	for _, g := range groups {
+		connect = connect || g.sess == s && s.carriesLocked(g.replies)
+	}
 	if s.port != p || s.onlyLocked(p) && !connect {
 		return nil
 	}

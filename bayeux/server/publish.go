@@ -239,7 +239,9 @@ func (srv *Server) farewell(ctx context.Context, s *session) *bayeux.Frozen {
 	return bayeux.Freeze(m)
 }
 
-// hears tells whether the client would get a farewell.
+// hears tells whether the client would get a farewell: with the answer to a
+// held connect or to the request that is being processed ([R-CN-16], [R-AC-1]),
+// or by a push.
 func (s *session) hears() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,13 +250,20 @@ func (s *session) hears() bool {
 
 func (s *session) hearsLocked() bool {
 	_, _, _, held := s.machine.Held()
-	return held || s.port != nil && !s.port.afterConnect.Load()
+	return held || s.batch > 0 || s.port != nil && !s.port.afterConnect.Load()
 }
 
 // serverMessage makes a message of the server ([R-PB-7]).
 func serverMessage(channel string, data any) (*bayeux.Message, error) {
 	if _, err := channels.Parse(channel); err != nil {
 		return nil, fmt.Errorf("channel %q: %w", channel, err)
+	}
+	if c, ok := data.(bayeux.Content); ok {
+		m := &bayeux.Message{Channel: channel}
+		if err := c.Fill(m); err != nil {
+			return nil, fmt.Errorf("data for %q: %w", channel, err)
+		}
+		return m, nil
 	}
 	raw, ok := data.(bayeux.Raw)
 	if !ok && data != nil {

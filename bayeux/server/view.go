@@ -48,8 +48,9 @@ func (s *session) Deliver(ctx context.Context, channel string, data any) error {
 }
 
 // Disconnect implements bayeux.Session. The client is told by a pushed
-// /meta/disconnect where a connect is held, or where the socket was last used
-// for something else than a connect ([R-CN-16], [R-WS-22]).
+// /meta/disconnect where a connect is held, where a request of its own is being
+// processed, or where the socket was last used for something else than a
+// connect ([R-CN-16], [R-AC-1], [R-WS-22]).
 func (s *session) Disconnect(ctx context.Context) error {
 	farewell := s.srv.farewell(ctx, s)
 	s.step(func(now time.Time) machine.Effects {

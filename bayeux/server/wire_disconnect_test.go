@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/internal/testkit"
 )
 
@@ -183,4 +184,44 @@ func TestWireCutConnection(t *testing.T) {
 		same(t, `[{"channel":"/a","data":1},{"channel":"/meta/connect","id":"c1","successful":true}]`,
 			wireAt(again, u.id, u.cookie).send(connectHold).Messages)
 	})
+}
+
+// Code that ends the session whose message it handles: the client is told with
+// the answer to that message, [R-CN-16, R-AC-1], also by a connect that fails
+// where messages leave with connects only [R-DL-4].
+func TestWireServerDisconnectsDuringRequest(t *testing.T) {
+	end := with(bayeux.Funcs{In: func(ctx context.Context, from bayeux.Session, m *bayeux.Message) error {
+		if m.ID == "end" {
+			return from.Disconnect(ctx)
+		}
+		return nil
+	}})
+	const (
+		publish  = `[{"channel":"/service/a","clientId":"$","id":"end"}]`
+		failed   = `{"channel":"/service/a","id":"end","successful":false,"error":"402::session_unknown"}`
+		connect  = `[{"channel":"/meta/connect","clientId":"$","id":"end"}]`
+		rejected = `{"channel":"/meta/connect","id":"end","successful":false,"error":"402::session_unknown","advice":{"reconnect":"none","interval":0}}`
+	)
+	for _, more := range []string{"", `"ext":{"ack":true}`} {
+		bubble(t, end, func(t *testing.T, r *rig) {
+			want := `[` + wireFarewell + `,` + failed + `]`
+			if more != "" {
+				want = `[` + failed + `]` // no connect: nothing leaves
+			}
+			same(t, want, r.hello(more).connect().send(publish).Messages)
+			same(t, `[`+wireFarewell+`,`+rejected+`]`, r.hello(more).connect().send(connect).Messages)
+			synctest.Wait()
+			require.Zero(t, r.srv.Stats().QueuedBytes)
+			s := r.surf(more).connected()
+			s.say(connect)
+			if more == "" {
+				same(t, `[`+wireFarewell+`]`, s.get())
+				same(t, `[`+rejected+`]`, s.get())
+			} else { // in one WebSocket message
+				same(t, `[`+wireFarewell+`,`+rejected+`]`, s.get())
+			}
+			s.handshake("").connected()
+			require.Zero(t, r.srv.Stats().QueuedBytes)
+		})
+	}
 }

@@ -22,6 +22,7 @@ const (
 	wireFull     = `{"reconnect":"retry","interval":0,"timeout":4000}` // advice of the rig's options
 	wireHeldOK   = `[{"channel":"/meta/connect","id":"c1","successful":true}]`
 	wireHeldNone = `[{"channel":"/meta/connect","id":"c1","successful":true,"advice":{"reconnect":"none"}}]`
+	wireFarewell = `{"channel":"/meta/disconnect","successful":true}`
 	wireGone     = `[{"channel":"/meta/connect","id":"c1","successful":false,"error":"402::session_unknown","advice":` + wireUnknown + `}]`
 )
 
