@@ -131,7 +131,7 @@ func (m *Message) SetField(name string, value Raw) {
 // Broadcast returns the message that subscribers get of one that a client has
 // published: without id and clientId, and without advice, successful and error
 // unless relayReplyFields is true. All else passes, raw values byte for byte
-// ([R-PB-6]). The copy shares the raw values with m, not the list of Fields.
+// ([R-PB-6]), binary data among them ([R-BI-1]). The copy shares the raw values with m, not the list of Fields.
 func (m *Message) Broadcast(relayReplyFields bool) *Message {
 	c := &Message{
 		Channel: m.Channel, HasChannel: m.HasChannel,

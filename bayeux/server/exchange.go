@@ -75,7 +75,8 @@ func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*
 
 // resolve finds the session that an HTTP request may speak for: its browser
 // cookie must be the one of the handshake, unless the clientId alone is
-// trusted ([R-ID-3, R-ID-4, R-ID-7]).
+// trusted ([R-ID-3, R-ID-4, R-ID-7]). Nothing else binds a client to its
+// session, so that a page which was reloaded goes on with it ([R-RL-1]).
 func (srv *Server) resolve(from transport.Origin, st *settings, clientID string) *session {
 	s := srv.registry.get(clientID)
 	if s == nil || !st.trustClient && !s.owns(home{from.Transport, from.Browser}) {
@@ -320,7 +321,8 @@ func answersConnect(replies []*bayeux.Message) bool {
 	return slices.ContainsFunc(replies, func(r *bayeux.Message) bool { return r.Channel == metaConnect })
 }
 
-// stamp gives the connect reply its batch number ([R-ACK-3]).
+// stamp gives the connect reply its batch number ([R-ACK-3]). It goes with the
+// reply itself: the id of a message may come again ([R-RL-2]).
 func stamp(replies []*bayeux.Message, l *queue.Lease) {
 	if l == nil {
 		return

@@ -119,8 +119,8 @@ func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error 
 }
 
 // resolve finds the session of a batch: the connection's own, or on a fresh
-// connection any that the clientId names ([R-ID-5]), unless each connection
-// needs its own handshake ([R-ID-6]).
+// connection any that the clientId names ([R-ID-5, R-RL-1]), unless each
+// connection needs its own handshake ([R-ID-6]).
 func (p *port) resolve(clientID string) *session {
 	p.mu.Lock()
 	own := p.sess

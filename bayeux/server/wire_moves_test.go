@@ -203,33 +203,3 @@ func TestExpiryWithOpenSocket(t *testing.T) {
 		u.handshake("").connected()
 	})
 }
-
-// After a reload of its page a client goes on with the saved clientId and ids
-// that begin anew: on HTTP with its cookie, on a WebSocket without ([R-RL-1],
-// [R-RL-2], [R-CN-20], [R-ACK-12]).
-func TestReload(t *testing.T) {
-	const reload = `[{"channel":"/meta/connect","clientId":"$","id":"1","advice":{"timeout":0}}]`
-	bubble(t, nil, func(t *testing.T, r *rig) {
-		u := r.hello("").connect().subscribe("/a")
-		stale := u.later(connectHold)
-		synctest.Wait()
-		reply := u.send(reload)
-		soon(t, 0, reply.Took)
-		same(t, `[{"channel":"/meta/connect","id":"1","successful":true,"advice":{"reconnect":"retry","interval":0,"timeout":4000}}]`, reply.Messages)
-		require.Equal(t, 500, (<-stale).Status)
-		r.publish("/a", 1)
-		same(t, `[{"channel":"/a","data":1},{"channel":"/meta/connect","id":"1","successful":true,"advice":{"reconnect":"retry","interval":0,"timeout":4000}}]`,
-			u.send(reload).Messages)
-
-		s := r.surf("").connected().subscribed("/a")
-		s.say(connectHold)
-		synctest.Wait()
-		s.Cut()
-		synctest.Wait()
-		r.publish("/a", 2)
-		next := s.again()
-		next.say(reload)
-		same(t, `[{"channel":"/a","data":2}]`, next.get())
-		same(t, `[{"channel":"/meta/connect","id":"1","successful":true,"advice":{"reconnect":"retry","interval":0,"timeout":4000}}]`, next.get())
-	})
-}
