@@ -17,11 +17,11 @@ type Command struct {
 	Posture         []string `sep:"none" placeholder:"WORD" help:"cometd: every well-behaved client is served as CometD does, anonymous publishing and wildcards included. strict: nothing that is not allowed. Default cometd where only loopback addresses are served; on any other address the word must be given."`
 	Set             []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an option by its CometD name, prefixes such as ws. included; repeatable. --print-config lists them."`
 	Limit           []string `sep:"none" placeholder:"NAME=VALUE" help:"Set a limit that CometD has no option for; repeatable. --print-config lists them."`
-	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, and the maps options: and limits:."`
+	Extension       []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an extension: ack=BOOL, timesync=BOOL, timestamp.format=off|cometd|iso8601|http, activity.mode=off|client|client-server, activity.period=TIME; repeatable. Default ack=true and timesync=true, which act when a client asks for them; the others act on all clients and are off."`
+	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, and the maps options:, limits: and extensions:."`
 	TLSCert         []string `sep:"none" name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; with --tls-key the listeners speak TLS."`
 	TLSKey          []string `sep:"none" name:"tls-key" placeholder:"FILE" help:"Private key in PEM."`
 	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`
-	Extensions      []string `sep:"none" placeholder:"NAMES" help:"Extensions that act when a client asks for them, separated by commas, or none. Default ack."`
 	AdminListen     []string `sep:"none" placeholder:"ADDR" help:"Address for /healthz, /readyz and /metrics; without a host it is the loopback. Default off."`
 	CORSOrigins     []string `sep:"none" name:"cors-origins" placeholder:"ORIGINS" help:"Origins whose pages may use long-polling from elsewhere, such as https://app.example, separated by commas; * for all, without credentials. Default none."`
 	CORSCredentials []string `sep:"none" name:"cors-credentials" placeholder:"BOOL" help:"Let those pages send cookies. Default true."`

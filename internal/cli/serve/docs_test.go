@@ -22,7 +22,8 @@ func TestOperationsTables(t *testing.T) {
 	require.NoError(t, err)
 	got := string(text)
 	for name, table := range map[string]string{
-		"flags": flagsTable(t), "options": optionsTable(), "limits": limitsTable(), "metrics": metricsTable(),
+		"flags": flagsTable(t), "options": optionsTable(),
+		"limits": namedTable("limit", limitTable()), "extensions": namedTable("setting", extensionTable()), "metrics": metricsTable(),
 	} {
 		section := regexp.MustCompile(`(?s)<!-- ` + name + ` -->\n.*?<!-- end -->`)
 		require.True(t, section.MatchString(got), name)
@@ -72,10 +73,10 @@ func optionsTable() string {
 	return text
 }
 
-func limitsTable() string {
-	text := "| limit | default |\n|---|---|\n"
-	for _, l := range limitTable() {
-		text += row("`"+l.name+"`", l.def)
+func namedTable[T any](what string, table []named[T]) string {
+	text := "| " + what + " | default | what |\n|---|---|---|\n"
+	for _, n := range table {
+		text += row("`"+n.name+"`", n.def, n.help)
 	}
 	return text
 }

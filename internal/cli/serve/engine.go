@@ -4,9 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
-	"github.com/halleypush/halley/extensions/ack"
 )
 
 // Engine is what the program needs of the server.
@@ -35,17 +33,3 @@ func buildEngine(c server.Config) (Engine, error) {
 
 // Samples implements Engine.
 func (e engine) Samples() []Sample { return samplesOf(e.Stats()) }
-
-// extensionNames are those that act only when a client asks for them; all are
-// on by default (DESIGN 4.9).
-func extensionNames() []string { return []string{"ack"} }
-
-func makeExtensions(names []string) []bayeux.Extension {
-	var all []bayeux.Extension
-	for _, name := range names {
-		if name == "ack" {
-			all = append(all, ack.New())
-		}
-	}
-	return all
-}

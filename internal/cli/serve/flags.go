@@ -34,7 +34,7 @@ func envName(flagName string) string {
 }
 
 // flagTable lists the flags with one value or a list of them, in the order of
-// --print-config. The maps --set and --limit are apart.
+// --print-config. The maps --set, --limit and --extension are apart.
 func flagTable() []setting {
 	return []setting{
 		{"listen", "localhost:8080", ",", func(c *Command) []string { return c.Listen }, applyListen},
@@ -43,7 +43,6 @@ func flagTable() []setting {
 		{"tls-cert", "", "", func(c *Command) []string { return c.TLSCert }, applyText(func(s *Settings) *string { return &s.TLSCert })},
 		{"tls-key", "", "", func(c *Command) []string { return c.TLSKey }, applyText(func(s *Settings) *string { return &s.TLSKey })},
 		{"trusted-proxies", "", ",", func(c *Command) []string { return c.TrustedProxies }, applyProxies},
-		{"extensions", "ack", ",", func(c *Command) []string { return c.Extensions }, applyExtensions},
 		{"admin-listen", "", "", func(c *Command) []string { return c.AdminListen }, applyAdmin},
 		{"cors-origins", "", ",", func(c *Command) []string { return c.CORSOrigins }, applyOrigins},
 		{"cors-credentials", "true", "", func(c *Command) []string { return c.CORSCredentials }, applyBool(func(s *Settings) *bool { return &s.CORSCredentials })},
@@ -58,8 +57,8 @@ func flagTable() []setting {
 // flagNames are the keys that a file may have.
 func flagNames() []string {
 	table := flagTable()
-	names := make([]string, 0, len(table)+2)
-	names = append(names, "options", "limits")
+	names := make([]string, 0, len(table)+3)
+	names = append(names, "options", "limits", "extensions")
 	for _, f := range table {
 		names = append(names, f.name)
 	}
@@ -149,20 +148,6 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	}
 	prefix, err := netip.ParsePrefix(text)
 	return prefix.Masked(), err
-}
-
-func applyExtensions(s *Settings, values []string) error {
-	s.Extensions = nil
-	for _, name := range list(values) {
-		if name == "none" {
-			continue
-		}
-		if err := oneOf(name, extensionNames()...); err != nil {
-			return fmt.Errorf("%q: %w, or none", name, err)
-		}
-		s.Extensions = append(s.Extensions, name)
-	}
-	return nil
 }
 
 func applyAdmin(s *Settings, values []string) error {

@@ -15,6 +15,7 @@ import (
 func FuzzOptions(f *testing.F) {
 	f.Add([]byte("options:\n  timeout: 1\n  ws: {timeout: 2s}\nlimits: {batch: 3}\n"), "interval=5", "depth=4")
 	f.Add([]byte("listen: [localhost:0, 'tcp://[::1]:0?proxy=v1']\ntrustedProxies: 10.0.0.0/8\n"), "ws.enableExtension.a=true", "")
+	f.Add([]byte("extensions:\n  ack: false\n  activity: {mode: client, period: 1m}\n"), "timeout=1", "depth=4")
 	f.Add([]byte("a: &a [*a]\n<<: *b\n? {}\n: |\n  x\n"), "=", "=")
 	f.Add([]byte("options: {a: {b: {c: {d: {e: {f: 1}}}}}}"), "timeout=99999999999999999999", "clientTimeout=-1")
 	f.Add([]byte("%YAML 1.2\n---\n!!str path: !!binary aa\n...\n--- [\n"), "browserCookieName=\x00", "batch=0x10")
@@ -35,6 +36,11 @@ func FuzzOptions(f *testing.F) {
 			require.ErrorAs(t, err, new(*UsageError))
 			return
 		}
+		if err := s.loadExtensions(&c, lookup(), parsed); err != nil {
+			require.ErrorAs(t, err, new(*UsageError))
+			return
+		}
+		s.Extensions.build()
 		for _, flag := range flagTable() {
 			values, source := c.resolve(flag, lookup(), parsed)
 			require.NotEmpty(t, source)

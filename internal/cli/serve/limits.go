@@ -8,37 +8,24 @@ import (
 	"github.com/halleypush/halley/bayeux/server"
 )
 
-// limit is a bound that CometD has no option for, settable by --limit and in
-// the file. The others are options: maxQueue, maxSessions and so on.
-type limit struct {
-	name, def string
-	// apply sets the value; its error says what the value should be.
-	apply func(l *server.Limits, text string) error
-}
-
-// limitTable lists the limits in the order of --print-config. Zero means the
-// default and a negative value no limit, as in server.Limits.
-func limitTable() []limit {
-	return []limit{
-		{"batch", "1000", count(func(l *server.Limits) *int { return &l.Messages.Batch })},
-		{"depth", "64", count(func(l *server.Limits) *int { return &l.Messages.Depth })},
-		{"channelBytes", "1024", count(func(l *server.Limits) *int { return &l.Messages.ChannelBytes })},
-		{"channelSegments", "32", count(func(l *server.Limits) *int { return &l.Messages.ChannelSegments })},
-		{"handshakesPerSecond", "-1", count(func(l *server.Limits) *int { return &l.HandshakesPerSecond })},
-		{"totalQueueBytes", "a quarter of the memory limit", applyTotal},
-		{"clientTimeout", "10m", duration(func(l *server.Limits) *time.Duration { return &l.ClientTimeout })},
-		{"clientInterval", "1h", duration(func(l *server.Limits) *time.Duration { return &l.ClientInterval })},
+// limitTable lists the bounds that CometD has no option for, settable by --limit
+// and in the file, in the order of --print-config. Zero means the default and a
+// negative value no limit, as in server.Limits. The others are options:
+// maxQueue, maxSessions and so on.
+func limitTable() []named[server.Limits] {
+	return []named[server.Limits]{
+		{"batch", "1000", "messages of one HTTP body or WebSocket message", count(func(l *server.Limits) *int { return &l.Messages.Batch })},
+		{"depth", "64", "levels of nested JSON", count(func(l *server.Limits) *int { return &l.Messages.Depth })},
+		{"channelBytes", "1024", "length of a channel's name", count(func(l *server.Limits) *int { return &l.Messages.ChannelBytes })},
+		{"channelSegments", "32", "segments of a channel's name", count(func(l *server.Limits) *int { return &l.Messages.ChannelSegments })},
+		{"handshakesPerSecond", "-1", "handshakes of all clients", count(func(l *server.Limits) *int { return &l.HandshakesPerSecond })},
+		{"totalQueueBytes", "a quarter of the memory limit", "bytes of all queues together", applyTotal},
+		{"clientTimeout", "10m", "time for which a client may ask to be held", duration(func(l *server.Limits) *time.Duration { return &l.ClientTimeout })},
+		{"clientInterval", "1h", "time for which a client may announce to be away", duration(func(l *server.Limits) *time.Duration { return &l.ClientInterval })},
 	}
 }
 
-func limitNames() []string {
-	table := limitTable()
-	names := make([]string, 0, len(table))
-	for _, l := range table {
-		names = append(names, l.name)
-	}
-	return names
-}
+func limitNames() []string { return names(limitTable()) }
 
 func count(field func(*server.Limits) *int) func(*server.Limits, string) error {
 	return func(l *server.Limits, text string) error {

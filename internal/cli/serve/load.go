@@ -23,7 +23,7 @@ type Settings struct {
 	Posture         server.Posture
 	TLSCert, TLSKey string
 	TrustedProxies  []netip.Prefix
-	Extensions      []string
+	Extensions      Extensions
 	// AdminListen is HOST:PORT, empty for none.
 	AdminListen string
 	// CORSOrigins are exact origins, or * alone; none means no CORS.
@@ -58,7 +58,7 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Settings{Options: server.Options{}}
+	s := &Settings{Options: server.Options{}, Extensions: defaultExtensions()}
 	for _, f := range flagTable() {
 		values, source := c.resolve(f, lookup, file)
 		if err := f.apply(s, values); err != nil {
@@ -70,6 +70,9 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 		return nil, err
 	}
 	if err := s.loadLimits(c, lookup, file); err != nil {
+		return nil, err
+	}
+	if err := s.loadExtensions(c, lookup, file); err != nil {
 		return nil, err
 	}
 	s.prepareDemo()
@@ -188,18 +191,49 @@ func (s *Settings) loadLimits(c *Command, lookup func(string) (string, bool), fi
 	if err != nil {
 		return err
 	}
-	known := limitNames()
+	return load(s, "limit", limitTable(), given, &s.Limits)
+}
+
+func (s *Settings) loadExtensions(c *Command, lookup func(string) (string, bool), file fileSettings) error {
+	given, err := pairs("extension", c.Extension, lookup, file.extensions)
+	if err != nil {
+		return err
+	}
+	return load(s, "extension", extensionTable(), given, &s.Extensions)
+}
+
+// named is a setting of the map --limit or --extension.
+type named[T any] struct {
+	name, def string
+	// help is one line.
+	help string
+	// apply sets the value; its error says what the value should be.
+	apply func(to *T, text string) error
+}
+
+func names[T any](table []named[T]) []string {
+	all := make([]string, 0, len(table))
+	for _, n := range table {
+		all = append(all, n.name)
+	}
+	return all
+}
+
+// load applies what is given to the settings of a table, and adds a line for
+// each of them.
+func load[T any](s *Settings, kind string, table []named[T], given map[string]entry, to *T) error {
+	known := names(table)
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(known, name) {
-			return unknown(given[name].source, "limit", name, known)
+			return unknown(given[name].source, kind, name, known)
 		}
 	}
-	for _, l := range limitTable() {
-		line := shown{"limits." + l.name, l.def, l.def, sourceDefault}
-		if e, ok := given[l.name]; ok {
+	for _, n := range table {
+		line := shown{kind + "s." + n.name, n.def, n.def, sourceDefault}
+		if e, ok := given[n.name]; ok {
 			line.Value, line.Source = e.values[0], e.source
-			if err := l.apply(&s.Limits, line.Value); err != nil {
-				return usagef(e.source, "limit %s=%q: %v", l.name, line.Value, err)
+			if err := n.apply(to, line.Value); err != nil {
+				return usagef(e.source, "%s %s=%q: %v", kind, n.name, line.Value, err)
 			}
 		}
 		s.shown = append(s.shown, line)
@@ -253,7 +287,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 		Logger:         log,
 		Posture:        s.Posture,
 		Policy:         s.policy(),
-		Extensions:     makeExtensions(s.Extensions),
+		Extensions:     s.Extensions.build(),
 		Options:        s.Options,
 		Limits:         s.Limits,
 		TrustedProxies: s.TrustedProxies,

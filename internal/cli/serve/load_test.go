@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/extensions/activity"
+	"github.com/halleypush/halley/extensions/timestamp"
 )
 
 func TestDefaults(t *testing.T) {
@@ -17,7 +19,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, []Address{{Host: "localhost", Port: "8080"}}, s.Listen)
 	require.Equal(t, "/cometd", s.Path)
 	require.Equal(t, server.PostureCometD, s.Posture)
-	require.Equal(t, []string{"ack"}, s.Extensions)
+	require.Equal(t, defaultExtensions(), s.Extensions)
 	require.Empty(t, s.AdminListen)
 	require.Empty(t, s.TrustedProxies)
 	require.Equal(t, 10*time.Second, s.ShutdownTimeout)
@@ -92,7 +94,12 @@ listen:
   - "tcp://[::1]:0?proxy=v2"
 trustedProxies: [10.0.0.0/8, 127.0.0.1]
 posture: cometd
-extensions: none
+extensions:
+  ack: false
+  timestamp: {format: iso8601}
+  activity:
+    mode: client-server
+    period: 90s
 admin-listen: 9090
 shutdown-timeout: 3s
 log-format: console
@@ -113,7 +120,10 @@ limits:
 	require.NoError(t, err)
 	require.Equal(t, []Address{{Host: "127.0.0.1", Port: "0"}, {Host: "::1", Port: "0", Proxy: "v2"}}, s.Listen)
 	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("127.0.0.1/32")}, s.TrustedProxies)
-	require.Empty(t, s.Extensions)
+	require.Equal(t, Extensions{
+		Timesync: true, Timestamp: timestamp.ISO8601,
+		Watch: true, Activity: activity.Rule{Mode: activity.ClientServer, Period: 90 * time.Second},
+	}, s.Extensions)
 	require.Equal(t, "127.0.0.1:9090", s.AdminListen)
 	require.Equal(t, server.Options{
 		"timeout": "4000", "broadcastToPublisher": "false", "allowedTransports": "websocket,long-polling",
@@ -129,7 +139,7 @@ limits:
 }
 
 func TestEmptyFile(t *testing.T) {
-	for _, text := range []string{"", "\n", "# nothing\n", "---\n", "options:\nlimits:\n"} {
+	for _, text := range []string{"", "\n", "# nothing\n", "---\n", "options:\nlimits:\nextensions:\n"} {
 		_, err := parse(t, "--config", file(t, text)).Load(lookup())
 		require.NoError(t, err, text)
 	}
@@ -152,6 +162,8 @@ func TestWrongFiles(t *testing.T) {
 		{"a list of maps as option", "options:\n  allowedTransports: [{a: b}]\n", `halley.yaml:2: options: "allowedTransports" wants a value or a list of values`},
 		{"no value of an option", "options:\n  timeout:\n", `halley.yaml:2: options: "timeout" wants a value`},
 		{"options as text", "options: timeout\n", `halley.yaml:1: options: want keys with values`},
+		{"extensions as a list", "extensions: [ack]\n", `halley.yaml:1: extensions: want keys with values`},
+		{"an extension without a value", "extensions:\n  activity:\n    mode:\n", `halley.yaml:3: extensions: "activity.mode" wants a value`},
 		{"the file as list", "- a\n- b\n", `the file: want keys with values`},
 		{"twice in two spellings", "trusted-proxies: 10.0.0.0/8\ntrustedProxies: 10.0.0.0/8\n", `halley.yaml:2: key "trusted-proxies" stands twice`},
 		{"twice by prefix", "options:\n  ws.timeout: 1\n  ws: {timeout: 2}\n", `halley.yaml:3: "ws.timeout" stands twice in options`},
@@ -190,7 +202,11 @@ func TestWrongSettings(t *testing.T) {
 		{"posture", []string{"--posture", "stict"}, nil, `want cometd or strict; the nearest is "strict"`},
 		{"strict", []string{"--posture", "strict"}, nil, `the strict posture comes with a later release`},
 		{"proxies", []string{"--trusted-proxies", "10.0.0.0/8,ten"}, nil, `"ten": want networks such as 10.0.0.0/8`},
-		{"extensions", []string{"--extensions", "akk"}, nil, `"akk": want ack; the nearest is "ack", or none`},
+		{"unknown extension", []string{"--extension", "akk=true"}, nil, `flag --extension: extension "akk" is unknown; the nearest is "ack"`},
+		{"extension value", nil, []string{"HALLEY_EXTENSION", "timesync=on"}, `env HALLEY_EXTENSION: extension timesync="on": want true or false`},
+		{"timestamp", []string{"--extension", "timestamp.format=iso8602"}, nil, `want off or cometd or iso8601 or http; the nearest is "iso8601"`},
+		{"activity", []string{"--extension", "activity.mode=clients"}, nil, `want off or client or client-server; the nearest is "client"`},
+		{"period", []string{"--extension", "activity.period=0s"}, nil, `extension activity.period="0s": want a duration such as 15m`},
 		{"admin", []string{"--admin-listen", "here"}, nil, `admin-listen "here": want HOST:PORT or PORT`},
 		{"shutdown", []string{"--shutdown-timeout=-1s"}, nil, `want a duration such as 10s`},
 		{"format", []string{"--log-format", "jsno"}, nil, `want json or console; the nearest is "json"`},

@@ -17,6 +17,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestPrintConfigGolden(t *testing.T) {
 	c := parse(t, "--print-config", "--listen", "127.0.0.1:0", "--set", "timeout=4000", "--limit", "batch=10",
+		"--extension", "activity.mode=client",
 		"--config", file(t, "log-level: warn\noptions:\n  interval: 1s\n  ws:\n    timeout: 60000\n    enableExtension.x-webkit: false\n"))
 	var out bytes.Buffer
 	env := Env{Stdout: &out, Lookup: lookup("HALLEY_PATH", "/bayeux", "HALLEY_SET", "callback-polling.timeout=5s")}
@@ -38,7 +39,7 @@ func TestPrintConfigJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out.Bytes(), &lines))
 	require.Contains(t, lines, shown{"options.timeout", "4000", "20000", "flag --set"})
 	require.Contains(t, lines, shown{"posture", "cometd", "cometd", "default"})
-	require.Len(t, lines, len(flagTable())+len(server.OptionTable())+len(limitTable()), "each setting once")
+	require.Len(t, lines, len(flagTable())+len(server.OptionTable())+len(limitTable())+len(extensionTable()), "each setting once")
 }
 
 func TestPrintFormats(t *testing.T) {
