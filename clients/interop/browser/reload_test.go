@@ -84,7 +84,7 @@ func startSite(t *testing.T) *site {
 // begin publishes the numbers from 1, one every few milliseconds.
 func (s *site) begin(w http.ResponseWriter, r *http.Request) {
 	channel := r.URL.Query().Get("channel")
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	last := make(chan int, 1)
 	go func() {
 		tick := time.NewTicker(10 * time.Millisecond)
@@ -181,7 +181,7 @@ func runReloads(t *testing.T, s *site, cells []reloadCell, times int) []reloads 
 	require.NoError(t, err, "make deps installs it")
 	arg, err := json.Marshal(map[string]any{"chromium": program, "site": s.web.URL, "reloads": times, "cells": cells})
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
 	defer cancel()
 	proc := exec.CommandContext(ctx, "node", "reload.mjs", string(arg))
 	var said bytes.Buffer

@@ -39,8 +39,6 @@ func extensionTable() []named[Extensions] {
 	}
 }
 
-func extensionNames() []string { return names(extensionTable()) }
-
 func defaultExtensions() Extensions {
 	return Extensions{Ack: true, Timesync: true, Activity: activity.Rule{Period: 15 * time.Minute}}
 }

@@ -25,8 +25,6 @@ func limitTable() []named[server.Limits] {
 	}
 }
 
-func limitNames() []string { return names(limitTable()) }
-
 func count(field func(*server.Limits) *int) func(*server.Limits, string) error {
 	return func(l *server.Limits, text string) error {
 		n, err := strconv.ParseInt(text, 10, 32)
