@@ -4,9 +4,7 @@ package interop
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,6 +25,8 @@ type driver struct {
 	needs string
 	// hostName says that the client needs a host name in its URL, not an address.
 	hostName bool
+	// page has the client, for those that live in pages; one browser serves them all.
+	page string
 }
 
 func nodeDriver() driver {
@@ -71,23 +71,16 @@ type driverOptions struct {
 	URL       string `json:"url"`
 	Transport string `json:"transport"`
 	Ack       bool   `json:"ack"`
+	Form      bool   `json:"form,omitempty"` // dojox.cometd shall send all messages as forms.
 	LogLevel  string `json:"logLevel,omitempty"`
 }
 
 // driverClient is a published client in a process of its own.
 type driverClient struct {
-	proc  *exec.Cmd
-	in    io.WriteCloser
-	box   *inbox
-	log   *tail
-	told  chan struct{} // closed when the driver has said what it drives.
-	about about
-	done  chan struct{}
-	once  sync.Once
-
-	mu      sync.Mutex
-	seq     int
-	waiting map[int]chan event
+	*talk
+	proc *exec.Cmd
+	in   io.WriteCloser
+	once sync.Once
 }
 
 func newNodeClient(t *testing.T, o driverOptions) *driverClient {
@@ -102,9 +95,10 @@ func newDriverClient(t *testing.T, d driver, o driverOptions) *driverClient {
 	}
 	arg, err := json.Marshal(o)
 	require.NoError(t, err)
-	c := &driverClient{
-		proc: exec.Command(d.args[0], append(d.args[1:len(d.args):len(d.args)], string(arg))...),
-		box:  newInbox(), log: &tail{limit: 16 << 10}, told: make(chan struct{}), done: make(chan struct{}), waiting: map[int]chan event{},
+	c := &driverClient{talk: newTalk(), proc: exec.Command(d.args[0], append(d.args[1:len(d.args):len(d.args)], string(arg))...)}
+	c.write = func(line []byte) error {
+		_, err := c.in.Write(append(line, '\n'))
+		return err
 	}
 	c.proc.Dir = d.dir
 	c.proc.Stderr = c.log
@@ -117,95 +111,21 @@ func newDriverClient(t *testing.T, d driver, o driverOptions) *driverClient {
 	go c.read(out)
 	t.Cleanup(func() {
 		c.Close()
-		if t.Failed() {
-			t.Logf("the client's own words:\n%s", c.log.String())
-		}
+		c.confess(t)
 	})
 	return c
 }
 
 // read takes the driver's lines until the process ends.
 func (c *driverClient) read(out io.Reader) {
-	defer close(c.done)
+	defer c.end()
 	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 8<<20)
+	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
-		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			e = event{Kind: "noise", Error: lines.Text()}
-		}
-		switch e.Kind {
-		case "about":
-			if err := json.Unmarshal(lines.Bytes(), &c.about); err == nil {
-				close(c.told)
-			}
-		case "reply":
-			c.answer(e)
-		case "message":
-			e.Data = compact(e.Data) // Drivers write JSON each in the manner of their language.
-			c.box.add(e)
-		default:
-			c.box.add(e)
-		}
+		c.hear(lines.Bytes())
 	}
 	_ = c.proc.Wait()
 }
-
-// answer gives a reply to the command that waits for it.
-func (c *driverClient) answer(e event) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if answer := c.waiting[e.Seq]; answer != nil {
-		answer <- e
-		delete(c.waiting, e.Seq)
-	}
-}
-
-// About implements client.
-func (c *driverClient) About(ctx context.Context) (about, error) {
-	select {
-	case <-c.told:
-		return c.about, nil
-	case <-c.done:
-		return about{}, errors.New("the driver ended: " + c.log.String())
-	case <-ctx.Done():
-		return about{}, ctx.Err()
-	}
-}
-
-// Do implements client.
-func (c *driverClient) Do(ctx context.Context, cmd command) error {
-	answer := make(chan event, 1)
-	c.mu.Lock()
-	c.seq++
-	seq := c.seq
-	c.waiting[seq] = answer
-	c.mu.Unlock()
-	line, err := json.Marshal(struct {
-		Seq int `json:"seq"`
-		command
-	}{seq, cmd})
-	if err != nil {
-		return err
-	}
-	if _, err := c.in.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("the driver is gone: %w", err)
-	}
-	select {
-	case e := <-answer:
-		if !e.OK {
-			return errors.New(cmd.Cmd + " failed: " + e.Error)
-		}
-		return nil
-	case <-c.done:
-		return errors.New("the driver ended")
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// Inbox implements client.
-func (c *driverClient) Inbox() *inbox { return c.box }
 
 // Close implements client.
 func (c *driverClient) Close() {
@@ -213,5 +133,5 @@ func (c *driverClient) Close() {
 		_ = c.in.Close()
 		_ = c.proc.Process.Kill()
 	})
-	<-c.done
+	<-c.over
 }

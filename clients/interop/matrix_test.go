@@ -21,11 +21,39 @@ const depthVariable = "HALLEY_INTEROP"
 
 // cell is one client on one transport.
 type cell struct {
-	name      string
+	name  string
+	way   way
+	ack   bool
+	depth depth
+	flags []string // of our server.
+	build func(t *testing.T, base string) client
+}
+
+// way is a transport and how it is used.
+type way struct {
 	transport string
-	ack       bool
-	depth     depth
-	build     func(t *testing.T, base string) client
+	abroad    bool // the client's page comes from another origin than the server.
+	form      bool // messages are sent as forms.
+}
+
+func (w way) String() string {
+	s := w.transport
+	if w.form {
+		s += ", form posts"
+	}
+	if w.abroad {
+		s += ", other origin"
+	}
+	return s
+}
+
+// plainly are transports used as they are.
+func plainly(transports ...string) []way {
+	var ways []way
+	for _, transport := range transports {
+		ways = append(ways, way{transport: transport})
+	}
+	return ways
 }
 
 // depth is how much of the scenarios a cell gets without depthVariable.
@@ -37,67 +65,93 @@ const (
 	never       // a variant of a cell that has the short list.
 )
 
-// published is a client in a program of its own.
+// published is a client in a program or a page of its own.
 type published struct {
-	name       string
-	driver     driver
-	major      int
-	transports []string
-	depth      depth
-	plainOnly  bool // the short list runs without acknowledgements, which the client does not have.
+	name      string
+	driver    driver
+	major     int
+	ways      []way
+	depth     depth
+	plainOnly bool // the short list runs without acknowledgements, which the client does not have.
 }
 
 func publishedClients() []published {
-	both := []string{"long-polling", "websocket"}
+	both := plainly("long-polling", "websocket")
 	var all []published
 	for _, major := range []int{3, 4, 5, 7, 8, 9} {
-		p := published{name: fmt.Sprintf("cometd %d", major), driver: nodeDriver(), major: major, transports: both}
+		p := published{name: fmt.Sprintf("cometd %d", major), driver: nodeDriver(), major: major, ways: both}
 		if major == 4 || major == 5 || major == 7 {
 			p.depth = smoke
 		}
 		all = append(all, p)
 	}
-	return append(all,
-		published{name: "java 8", driver: javaDriver("cometd8", "interop.CometD8"), transports: both, depth: smoke},
-		published{name: "java 2", driver: javaDriver("cometd2", "interop.CometD2"), transports: both[:1], depth: smoke},
-		published{name: "faye", driver: fayeDriver(), transports: both, depth: smoke, plainOnly: true},
-		published{name: "aiocometd-ng", driver: pythonDriver(), transports: both, depth: smoke, plainOnly: true},
+	all = append(all,
+		published{name: "java 8", driver: javaDriver("cometd8", "interop.CometD8"), ways: both, depth: smoke},
+		published{name: "java 2", driver: javaDriver("cometd2", "interop.CometD2"), ways: both[:1], depth: smoke},
+		published{name: "faye", driver: fayeDriver(), ways: both, depth: smoke, plainOnly: true},
+		published{name: "aiocometd-ng", driver: pythonDriver(), ways: both, depth: smoke, plainOnly: true},
 	)
+	return append(all, pageClients()...)
 }
 
-// cells is the matrix of clients, transports and acknowledgements.
-func cells() []cell {
+// pageClients are those that run in Chromium.
+func pageClients() []published {
+	three := plainly("websocket", "long-polling", "callback-polling")
+	abroad := []way{{transport: "long-polling", abroad: true}, {transport: "callback-polling", abroad: true}}
+	five := append(three[:3:3], abroad...)
+	// dojox.cometd takes callback-polling for pages of another origin, and only for them.
+	old := []way{{transport: "long-polling"}, {transport: "long-polling", form: true}, abroad[1]}
+	return []published{
+		{name: "page cometd 3", driver: pageDriver("cometd3.html", "../js/node_modules/cometd3/package.json"), ways: five, depth: smoke},
+		{name: "page cometd 9", driver: pageDriver("cometd9.html", "../js/node_modules/cometd9/package.json"), ways: five, depth: smoke},
+		{name: "page jquery", driver: pageDriver("jquery.html", "../java/web/target/cometd-javascript-jquery/js/cometd/cometd.js"), ways: three, depth: smoke},
+		{name: "page dojo", driver: pageDriver("dojo.html", "../java/web/target/cometd-javascript-dojo/js/cometd/cometd.js"), ways: three, depth: smoke},
+		{name: "page dojox", driver: pageDriver("dojox.html", "node_modules/dojox16/package.json"), ways: old, depth: smoke},
+		{name: "page faye", driver: pageDriver("faye.html", "../js/node_modules/faye/package.json"), ways: three, depth: smoke, plainOnly: true},
+	}
+}
+
+// cells is the matrix of clients, transports and acknowledgements; the browser is for the clients that live in pages.
+func cells(b *chromium) []cell {
 	var all []cell
-	add := func(name string, transports []string, of func(transport string, ack bool) depth, build func(t *testing.T, base, transport string, ack bool) client) {
-		for _, transport := range transports {
+	add := func(name string, ways []way, of func(ack bool) depth, build func(t *testing.T, base string, w way, ack bool) client) {
+		for _, w := range ways {
 			for _, ack := range []bool{true, false} {
-				suffix := map[bool]string{true: "ack", false: "plain"}[ack]
-				all = append(all, cell{name + " " + transport + " " + suffix, transport, ack, of(transport, ack), func(t *testing.T, base string) client {
+				c := cell{name: name + " " + w.String() + " " + map[bool]string{true: "ack", false: "plain"}[ack], way: w, ack: ack, depth: of(ack)}
+				if w.abroad && w.transport == "long-polling" {
+					c.flags = []string{"--cors-origins", b.files.URL}
+				}
+				c.build = func(t *testing.T, base string) client {
 					t.Helper()
-					return build(t, base, transport, ack)
-				}})
+					return build(t, base, w, ack)
+				}
+				all = append(all, c)
 			}
 		}
 	}
 	for _, p := range publishedClients() {
-		add(p.name, p.transports, func(_ string, ack bool) depth {
+		add(p.name, p.ways, func(ack bool) depth {
 			if p.depth == smoke && ack == p.plainOnly {
 				return never
 			}
 			return p.depth
-		}, func(t *testing.T, base, transport string, ack bool) client {
+		}, func(t *testing.T, base string, w way, ack bool) client {
 			t.Helper()
-			return newDriverClient(t, p.driver, driverOptions{Major: p.major, URL: base, Transport: transport, Ack: ack})
+			o := driverOptions{Major: p.major, URL: base, Transport: w.transport, Ack: ack, Form: w.form}
+			if p.driver.page != "" {
+				return b.open(t, p.driver.page, w.abroad, o)
+			}
+			return newDriverClient(t, p.driver, o)
 		})
 	}
-	core := func(string, bool) depth { return full }
-	add("bayeuxclient", []string{bayeuxclient.LongPolling, bayeuxclient.WebSocket}, core, func(t *testing.T, base, transport string, ack bool) client {
+	core := func(bool) depth { return full }
+	add("bayeuxclient", plainly(bayeuxclient.LongPolling, bayeuxclient.WebSocket), core, func(t *testing.T, base string, w way, ack bool) client {
 		t.Helper()
-		return newGoClient(t, base, transport, ack)
+		return newGoClient(t, base, w.transport, ack)
 	})
-	add("raw", []string{"long-polling", "callback-polling"}, core, func(t *testing.T, base, transport string, ack bool) client {
+	add("raw", plainly("long-polling", "callback-polling"), core, func(t *testing.T, base string, w way, ack bool) client {
 		t.Helper()
-		return newRawClient(t, base, transport == "callback-polling", ack)
+		return newRawClient(t, base, w.transport == "callback-polling", ack)
 	})
 	return all
 }
@@ -115,7 +169,7 @@ func touchSources(t *testing.T) {
 			return filepath.SkipDir
 		}
 		switch filepath.Ext(path) {
-		case ".go", ".mjs", ".py", ".java", ".txt", ".xml", ".json":
+		case ".go", ".mjs", ".py", ".java", ".html", ".txt", ".xml", ".json":
 			_, err = os.Stat(path)
 		}
 		return err
@@ -128,7 +182,10 @@ func TestMatrix(t *testing.T) {
 	touchSources(t)
 	everything := os.Getenv(depthVariable) == "full"
 	var chosen []cell
-	for _, c := range cells() {
+	for _, c := range cells(newChromium(t)) {
+		if shared.peer != "" && len(c.flags) > 0 {
+			continue // What they ask for, a peer is not told.
+		}
 		if everything {
 			c.depth = full
 		}
@@ -141,12 +198,12 @@ func TestMatrix(t *testing.T) {
 	for i, c := range chosen {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, c.build)
+			s := newStage(t, c)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			a, err := s.client.About(ctx)
 			require.NoError(t, err)
-			r := row{Client: a.Client, Version: a.Version, Transport: c.transport, Ack: c.ack}
+			r := row{Client: a.Client, Version: a.Version, Transport: c.way.String(), Ack: c.ack}
 			r.Results = s.play(t, c, a)
 			seen.set(i, r)
 		})

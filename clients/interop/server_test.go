@@ -30,14 +30,15 @@ type server struct {
 	done chan struct{}
 }
 
-// startServer starts the server under test on a free port of the loopback interface and waits until it listens.
-func startServer(t *testing.T, options ...string) *server {
+// startServer starts the server under test on a free port of the loopback interface and waits until it listens. The
+// flags are for our server only.
+func startServer(t *testing.T, flags ...string) *server {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := ln.Addr().String()
 	require.NoError(t, ln.Close())
-	s := &server{addr: addr, args: serverCommand(addr, options), log: &tail{limit: 16 << 10}}
+	s := &server{addr: addr, args: serverCommand(addr, flags), log: &tail{limit: 16 << 10}}
 	s.start(t)
 	t.Cleanup(func() {
 		s.kill()
@@ -49,16 +50,16 @@ func startServer(t *testing.T, options ...string) *server {
 }
 
 // serverCommand is the command line of our server, or of the peer that stands in for it.
-func serverCommand(addr string, options []string) []string {
+func serverCommand(addr string, flags []string) []string {
 	if shared.peer == "" {
 		args := []string{shared.binary, "serve", "--posture", "cometd", "--listen", addr}
-		for _, o := range options {
+		for _, o := range serverOptions {
 			args = append(args, "--set", o)
 		}
-		return args
+		return append(args, flags...)
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	line := strings.NewReplacer("{port}", port, "{options}", strings.Join(options, " ")).Replace(shared.peer)
+	line := strings.NewReplacer("{port}", port, "{options}", strings.Join(serverOptions, " ")).Replace(shared.peer)
 	return []string{"sh", "-c", "exec " + line}
 }
 

@@ -12,18 +12,10 @@
 
 import {readFileSync} from "node:fs";
 import {createRequire} from "node:module";
-import {createInterface} from "node:readline";
+import {control} from "./control/cometd.mjs";
+import {listen, tell} from "./lines.mjs";
 
 const require = createRequire(import.meta.url);
-
-// Only our lines may stand on stdout: whatever the libraries print goes to stderr.
-for (const name of ["log", "info", "debug"]) {
-    console[name] = (...args) => console.error(...args);
-}
-
-function tell(line) {
-    process.stdout.write(JSON.stringify(line) + "\n");
-}
 
 // Up to major 7 the client is one CommonJS file with its extensions beside it, from 8 on it is an ES module.
 async function load(major) {
@@ -44,124 +36,12 @@ function installed(name) {
     return JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url))).version;
 }
 
-function transportType(cometd) {
-    const transport = cometd.getTransport();
-    if (!transport) {
-        return "";
-    }
-    return typeof transport.getType === "function" ? transport.getType() : transport.type;
-}
-
-// A failed message carries its transport and request, which JSON cannot hold: only what the tests need is told.
-function digest(cometd, message) {
-    const failure = message.failure;
-    return {
-        channel: message.channel,
-        ok: message.successful === true,
-        clientId: message.clientId,
-        subscription: message.subscription,
-        error: message.error ?? (failure ? String(failure.reason ?? failure.exception ?? failure.httpCode ?? "failure") : undefined),
-        advice: message.advice,
-        ack: message.ext?.ack,
-        status: cometd.getStatus(),
-        transport: transportType(cometd),
-    };
-}
-
 const options = JSON.parse(process.argv[2]);
 const {CometD, AckExtension} = await load(options.major);
 const cometd = new CometD("halley");
-
-tell({kind: "about", client: "cometd (JavaScript)", version: installed(`cometd${options.major}`), cannot: {}});
-
-for (const type of ["websocket", "long-polling", "callback-polling"]) {
-    if (type !== options.transport) {
-        cometd.unregisterTransport(type);
-    }
-}
 if (options.ack) {
     cometd.registerExtension("ack", new AckExtension());
 }
-cometd.configure({
-    url: options.url,
-    logLevel: options.logLevel ?? "warn",
-    backoffIncrement: options.backoffIncrement ?? 100,
-    maxBackoff: options.maxBackoff ?? 500,
-    maxNetworkDelay: options.maxNetworkDelay ?? 10000,
-});
 
-const subscriptions = new Map();
-
-for (const channel of ["handshake", "connect", "subscribe", "unsubscribe", "publish", "disconnect", "unsuccessful"]) {
-    cometd.addListener(`/meta/${channel}`, message => {
-        const event = digest(cometd, message);
-        event.kind = "meta";
-        event.listener = `/meta/${channel}`;
-        tell(event);
-    });
-}
-
-// A new handshake is a new session: the application subscribes again, as CometD's documentation tells it to.
-cometd.addListener("/meta/handshake", message => {
-    if (!message.successful) {
-        return;
-    }
-    cometd.batch(() => {
-        for (const [channel, subscription] of subscriptions) {
-            subscriptions.set(channel, cometd.resubscribe(subscription));
-        }
-    });
-});
-
-function subscribe(channel, done) {
-    const receive = message => tell({kind: "message", channel: message.channel, subscription: channel, data: message.data});
-    subscriptions.set(channel, cometd.subscribe(channel, receive, done));
-}
-
-function unsubscribe(channel, done) {
-    const subscription = subscriptions.get(channel);
-    subscriptions.delete(channel);
-    cometd.unsubscribe(subscription, done);
-}
-
-const commands = {
-    handshake: (command, done) => cometd.handshake(done),
-    subscribe: (command, done) => subscribe(command.channel, done),
-    unsubscribe: (command, done) => unsubscribe(command.channel, done),
-    publish: (command, done) => cometd.publish(command.channel, command.data, done),
-    disconnect: (command, done) => cometd.disconnect(done),
-    batch(command, done) {
-        let open = command.ops.length;
-        const failed = [];
-        const part = message => {
-            if (!message.successful) {
-                failed.push(message);
-            }
-            if (--open === 0) {
-                done(failed[0] ?? message);
-            }
-        };
-        cometd.batch(() => {
-            for (const op of command.ops) {
-                commands[op.cmd](op, part);
-            }
-        });
-    },
-};
-
-const lines = createInterface({input: process.stdin});
-lines.on("line", line => {
-    const command = JSON.parse(line);
-    const run = commands[command.cmd];
-    if (!run) {
-        tell({kind: "reply", seq: command.seq, ok: false, error: `unknown command ${command.cmd}`});
-        return;
-    }
-    run(command, message => {
-        const reply = digest(cometd, message);
-        reply.kind = "reply";
-        reply.seq = command.seq;
-        tell(reply);
-    });
-});
-lines.on("close", () => process.exit(0));
+tell({kind: "about", client: "cometd (JavaScript) in Node", version: installed(`cometd${options.major}`), cannot: {}});
+listen(control(cometd, options, tell));
