@@ -42,7 +42,7 @@ func pageDriver(page, needs string) driver {
 func newChromium(t *testing.T) *chromium {
 	t.Helper()
 	b := &chromium{
-		files: httptest.NewServer(http.StripPrefix("/interop/", http.FileServer(http.Dir(".")))),
+		files: httptest.NewServer(http.StripPrefix("/interop/", anybodyMayRead(http.FileServer(http.Dir("."))))),
 		log:   &tail{limit: 16 << 10}, done: make(chan struct{}),
 	}
 	t.Cleanup(func() {
@@ -53,6 +53,14 @@ func newChromium(t *testing.T) *chromium {
 		}
 	})
 	return b
+}
+
+// anybodyMayRead lets pages of the servers under test load scripts from here.
+func anybodyMayRead(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (b *chromium) run() error {

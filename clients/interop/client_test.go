@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds each wait of a scenario; all end early when all is well.
-const patience = 25 * time.Second
+const patience = time.Minute
 
 // client is a Bayeux client under the command of a scenario. After handshake it keeps itself connected, and after a
 // new handshake of its own it subscribes again to what it was subscribed to.

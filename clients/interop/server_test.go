@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// serverOptions are short enough for tests and long enough for a client that is away for three seconds, or that is cut
-// off several times while it comes back and rests for a second each time.
-var serverOptions = []string{"timeout=4000", "maxInterval=15000", "sweepPeriod=500"}
+// serverOptions are short enough for tests and long enough for a client that is cut off several times while it comes
+// back, and needs eight seconds each time to notice, as those that poll by scripts may.
+var serverOptions = []string{"timeout=4000", "maxInterval=60000", "sweepPeriod=500"}
 
 // server is a server process that can be stopped and started again on the same port.
 type server struct {

@@ -12,6 +12,8 @@
 //   {"page":1,"gone":"the page crashed"}     nothing more comes from it
 // Each page has a context, that is cookies, of its own. The program ends with its stdin.
 
+import {readFile} from "node:fs/promises";
+import {basename} from "node:path/posix";
 import {createInterface} from "node:readline";
 import {chromium} from "playwright-core";
 
@@ -31,15 +33,15 @@ function send(envelope) {
     process.stdout.write(JSON.stringify(envelope) + "\n");
 }
 
-// serve gives a page of the server under test the files of this folder, as if that server had them. The server must see
-// the client's requests as the browser sends them, so it is over before the client sends any. The browser does not know
-// that such a page comes from this machine, and would ask before it may open a WebSocket to it; older ones ask nothing.
+// serve gives the server under test a page as if it were its own; scripts of the page come from where the files are. The
+// browser does not know that such a page comes from this machine, and would ask before it may use what is on it; older
+// ones ask nothing.
 async function serve(page, address, files) {
+    const {pathname} = new URL(address);
+    const text = await readFile(new URL(basename(pathname), new URL("pages/", import.meta.url)), "utf8");
+    const body = text.replace("<meta ", `<base href="${files}${pathname}">\n<meta `);
     await page.context().grantPermissions(["local-network-access"]).catch(() => undefined);
-    await page.route(url => url.origin === new URL(address).origin, async route => {
-        const {pathname, search} = new URL(route.request().url());
-        await route.fulfill({response: await route.fetch({url: files + pathname + search})});
-    });
+    await page.route(address, route => route.fulfill({contentType: "text/html; charset=utf-8", body}));
 }
 
 async function open(number, {address, files}) {
@@ -58,7 +60,7 @@ async function open(number, {address, files}) {
     await page.goto(address);
     const first = await about;
     if (foreign) {
-        await page.unrouteAll();
+        await page.unrouteAll(); // The client's requests must leave as the browser sends them.
     }
     hear = line => send({page: number, line: JSON.parse(line)});
     hear(first);

@@ -4,6 +4,9 @@ import {Awaited, obey, together} from "../js/control/commands.mjs";
 
 // control returns what takes the commands. Calls of this client promise little: replies are seen by its extension lists.
 export function control(dojo, cometd, options, tell) {
+    // It has no option for its rest after a failure, which grows by a second each time.
+    cometd._backoffIncrement = 100;
+    cometd._backoffMax = 500;
     if (options.transport === "callback-polling") {
         // A script that failed to load is noticed by its time only: polls of one second, and four more for the network.
         cometd.expectedNetworkDelay = 4000;
