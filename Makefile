@@ -6,6 +6,7 @@ BIN   := bin
 TOOL  := $(GO) tool -modfile=internal/tools/go.mod
 JS    := clients/interop/js
 BROWSER := clients/interop/browser
+NPM   := node_modules/.package-lock.json
 DEMO  := internal/demo
 CLIENT := $(DEMO)/assets/vendor/cometd/cometd.js
 PYTHON := clients/interop/python
@@ -61,14 +62,17 @@ interop: deps ## every published client through every scenario; writes docs/COMP
 	$(GO) run ./clients/interop/compat build/interop >build/COMPATIBILITY.md && mv build/COMPATIBILITY.md docs/ || rc=1; \
 	exit $$rc
 
-deps: $(CLIENT) $(PYTHON)/.venv/installed $(JAVA)/target/installed ## install what the tests need
+deps: $(CLIENT) $(JS)/$(NPM) $(BROWSER)/$(NPM) $(PYTHON)/.venv/installed $(JAVA)/target/installed ## install what the tests need
 	$(GO) mod download
-	@if [ -f $(JS)/package-lock.json ]; then cd $(JS) && npm ci --no-audit --no-fund --loglevel=error; fi
-	@cd $(BROWSER) && npm ci --no-audit --no-fund --loglevel=error
 	@command -v chromium >/dev/null || { \
 		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 			apt-get update -q && apt-get install -qy --no-install-recommends chromium; \
 		else echo "chromium is missing: install the package chromium" >&2; exit 1; fi; }
+
+# npm writes this file when all is there.
+$(JS)/$(NPM) $(BROWSER)/$(NPM): %/$(NPM): %/package-lock.json
+	cd $* && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(PYTHON)/.venv/installed: $(PYTHON)/requirements.txt
 	python3 -m venv $(PYTHON)/.venv

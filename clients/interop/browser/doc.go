@@ -1,4 +1,6 @@
-// Package browser has the tests that need a real browser: Chromium, driven by
-// Node and playwright-core, which `make deps` installs. They have the build
-// tag interop.
+// Package browser tests the demo page in a real browser: Chromium, driven by
+// Node and playwright-core, which `make deps` installs. The tests have the
+// build tag interop. The folder also holds the published clients that live in
+// pages (pages, and chromium.mjs that drives them), for the matrix one folder
+// up.
 package browser

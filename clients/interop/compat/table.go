@@ -67,7 +67,8 @@ Published Bayeux clients, each driven through the scenarios below against this s
 network. ` + "`make interop`" + ` runs them all and writes this file.
 
 ✓ passed · ✗ failed · – not reached, because a scenario before it failed · a number: the client has no means for it, see
-the notes · blank: not part of its list.
+the notes · blank: not part of its list. *Other origin*: the client's page comes from another origin than the server. *Form
+posts*: all messages are sent as HTML forms.
 
 `
 
