@@ -4,6 +4,7 @@ package interop
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -92,12 +94,13 @@ func (b *chromium) run() error {
 
 // envelope carries the lines of one page, both ways.
 type envelope struct {
-	Page  int             `json:"page"`
-	Open  *opening        `json:"open,omitempty"`
-	Line  json.RawMessage `json:"line,omitempty"`
-	Said  string          `json:"said,omitempty"`
-	Gone  string          `json:"gone,omitempty"`
-	Close bool            `json:"close,omitempty"`
+	Page   int             `json:"page"`
+	Open   *opening        `json:"open,omitempty"`
+	Line   json.RawMessage `json:"line,omitempty"`
+	Said   string          `json:"said,omitempty"`
+	Gone   string          `json:"gone,omitempty"`
+	Reload bool            `json:"reload,omitempty"`
+	Close  bool            `json:"close,omitempty"`
 }
 
 // opening says which page, and where it has its files if the server at its address has not.
@@ -201,6 +204,18 @@ func (b *chromium) open(t *testing.T, page string, abroad bool, o driverOptions)
 	address.Path, address.RawQuery = "/interop/browser/pages/"+page, url.Values{"options": {string(options)}}.Encode()
 	require.NoError(t, b.send(envelope{Page: p.number, Open: &opening{Address: address.String(), Files: b.files.URL}}))
 	return p
+}
+
+// reload loads the page anew, as its user may; it returns when the page is ready for commands.
+func (p *pageClient) reload(t *testing.T) {
+	t.Helper()
+	mark := p.Inbox().mark()
+	require.NoError(t, p.browser.send(envelope{Page: p.number, Reload: true}))
+	ctx, cancel := context.WithTimeout(t.Context(), arrival)
+	defer cancel()
+	require.NoError(t, p.Inbox().wait(ctx, mark, func(events []event) bool {
+		return slices.ContainsFunc(events, func(e event) bool { return e.Kind == "about" })
+	}), "the page")
 }
 
 // Close implements client.

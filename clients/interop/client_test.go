@@ -15,8 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience bounds each wait of a scenario; all end early when all is well.
-const patience = time.Minute
+// All waits end early when all is well.
+const (
+	patience = time.Minute     // bounds each wait of a scenario.
+	arrival  = 3 * time.Minute // bounds the start of a driver and its client.
+)
 
 // client is a Bayeux client under the command of a scenario. After handshake it keeps itself connected, and after a
 // new handshake of its own it subscribes again to what it was subscribed to.
@@ -153,6 +156,16 @@ func (b *inbox) tell(mark int) string {
 		fmt.Fprintf(&s, "  %s\n", line)
 	}
 	return s.String()
+}
+
+// introduction waits for a client that was started, and returns what it says of itself.
+func introduction(t *testing.T, c client) about {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), arrival)
+	defer cancel()
+	a, err := c.About(ctx)
+	require.NoError(t, err)
+	return a
 }
 
 func do(t *testing.T, c client, cmd command) {

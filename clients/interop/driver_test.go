@@ -71,7 +71,8 @@ type driverOptions struct {
 	URL       string `json:"url"`
 	Transport string `json:"transport"`
 	Ack       bool   `json:"ack"`
-	Form      bool   `json:"form,omitempty"` // dojox.cometd shall send all messages as forms.
+	Form      bool   `json:"form,omitempty"`   // dojox.cometd shall send all messages as forms.
+	Reload    bool   `json:"reload,omitempty"` // the CometD client for JavaScript shall go on after its page is loaded anew.
 	LogLevel  string `json:"logLevel,omitempty"`
 }
 

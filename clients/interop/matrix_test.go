@@ -3,7 +3,6 @@
 package interop
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -199,10 +198,7 @@ func TestMatrix(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, c)
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			a, err := s.client.About(ctx)
-			require.NoError(t, err)
+			a := introduction(t, s.client)
 			r := row{Client: a.Client, Version: a.Version, Transport: c.way.String(), Ack: c.ack}
 			r.Results = s.play(t, c, a)
 			seen.set(i, r)

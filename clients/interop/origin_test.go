@@ -31,11 +31,10 @@ func TestOtherOrigin(t *testing.T) {
 			t.Parallel()
 			s := startServer(t, c.flags...)
 			p := b.open(t, "cometd9.html", true, driverOptions{URL: s.url(), Transport: "long-polling"})
+			introduction(t, p)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			_, err := p.About(ctx)
-			require.NoError(t, err)
-			err = p.Do(ctx, command{Cmd: "handshake"})
+			err := p.Do(ctx, command{Cmd: "handshake"})
 			if !c.let {
 				require.ErrorContains(t, err, "handshake failed")
 				require.Zero(t, count(p.Inbox().since(0), "/meta/handshake"))

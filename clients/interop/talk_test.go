@@ -48,9 +48,7 @@ func (c *talk) hear(line []byte) {
 	}
 	switch e.Kind {
 	case "about":
-		if err := json.Unmarshal(line, &c.about); err == nil {
-			close(c.told)
-		}
+		c.introduce(e, line)
 	case "reply":
 		c.answer(e)
 	case "message":
@@ -58,6 +56,18 @@ func (c *talk) hear(line []byte) {
 		c.box.add(e)
 	default:
 		c.box.add(e)
+	}
+}
+
+// introduce notes what is driven, when it is told for the first time.
+func (c *talk) introduce(e event, line []byte) {
+	select {
+	case <-c.told:
+		c.box.add(e)
+	default:
+		if json.Unmarshal(line, &c.about) == nil {
+			close(c.told)
+		}
 	}
 }
 
