@@ -77,6 +77,7 @@ func (b *chromium) run() error {
 	b.proc = exec.Command("node", "chromium.mjs", string(arg))
 	b.proc.Dir = "browser"
 	b.proc.Stderr = b.log
+	b.proc.WaitDelay = patience // The browser may outlive its driver for a moment.
 	endWithParent(b.proc)
 	if b.in, err = b.proc.StdinPipe(); err != nil {
 		return err

@@ -8,9 +8,9 @@ export function control(dojo, cometd, options, tell) {
     cometd._backoffIncrement = 100;
     cometd._backoffMax = 500;
     if (options.transport === "callback-polling") {
-        // A script that failed to load is noticed by its time only: polls of one second, and four more for the network.
-        cometd.expectedNetworkDelay = 4000;
-        cometd.connectTimeout = 5000;
+        // A script that failed to load is noticed by its time only: polls of one second, and five more for the network.
+        cometd.expectedNetworkDelay = 5000;
+        cometd.connectTimeout = 6000;
     }
 
     const channels = new Set();
