@@ -193,7 +193,7 @@ func (s *session) detach(p *port) {
 		if s.port != p {
 			return machine.Effects{}
 		}
-		s.port = nil
+		s.port, s.left = nil, now
 		s.clearLocked()
 		return s.machine.Detached(now)
 	})

@@ -136,7 +136,7 @@ func (srv *Server) newSession(h home, st *settings) *session {
 // sessionOf makes a session with that id.
 func (srv *Server) sessionOf(id string, h home, st *settings) *session {
 	s := &session{
-		srv: srv, id: id, home: h, transport: h.transport,
+		srv: srv, id: id, home: h, transport: h.transport, left: srv.now(),
 		queue: queue.New(queue.Limits{Messages: st.maxQueue, Bytes: st.maxQueueBytes}, srv.total),
 	}
 	s.machine = machine.New(s.id)
@@ -269,13 +269,15 @@ func (srv *Server) relieve() {
 }
 
 // flushTime bounds how long a stop waits for clients to fetch what is queued
-// for them, and flushTick how often it looks.
+// for them, and how long a client may have been away before: a browser on a
+// busy machine takes more than a second from one poll to the next. flushTick is
+// how often the stop looks.
 const (
-	flushTime = time.Second
+	flushTime = 5 * time.Second
 	flushTick = 10 * time.Millisecond
 )
 
-// Shutdown stops the server gracefully: for a second at most it goes on, so
+// Shutdown stops the server gracefully: for five seconds at most it goes on, so
 // that clients between two polls fetch what is queued for them; then held
 // connects are answered with retry advice and a jittered interval, sockets get
 // 1001 after that (WIRE 16 on [R-CN-24] and [R-WS-26]), and new handshakes are
@@ -315,8 +317,8 @@ func (srv *Server) spreadTime() time.Duration {
 	return min(time.Duration(2*max(n, 1))*time.Millisecond, 5*time.Second)
 }
 
-// flush waits until nothing is queued that wants to leave. Clients that are
-// away keep it waiting for flushTime, or until ctx is done.
+// flush waits until nothing is queued that wants to leave. Clients that went
+// away keep it waiting until flushTime after they did, or until ctx is done.
 func (srv *Server) flush(ctx context.Context) {
 	if srv.draining.Load() {
 		return

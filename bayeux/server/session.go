@@ -29,12 +29,13 @@ type session struct {
 	machine     *machine.Session
 	queue       *queue.Queue
 	user        string
-	transport   string // the transport last used
-	connectOnly bool   // messages leave with connect replies only
-	noEcho      bool   // its own messages do not come back
-	batch       int    // requests being processed: nothing wakes the hold meanwhile
-	users       int    // exchanges that may still take from the queue
-	leases      int    // leases with messages that are out
+	transport   string    // the transport last used
+	connectOnly bool      // messages leave with connect replies only
+	noEcho      bool      // its own messages do not come back
+	batch       int       // requests being processed: nothing wakes the hold meanwhile
+	users       int       // exchanges that may still take from the queue
+	left        time.Time // when the last of them ended, or the last port
+	leases      int       // leases with messages that are out
 	hold        hold
 	port        *port // where pushes go
 	ended       chan struct{}
@@ -327,12 +328,14 @@ func (s *session) settle() {
 	})
 }
 
-// waiting tells whether messages are queued that want to leave.
+// waiting tells whether messages are queued that want to leave, and the client
+// is there, or was within flushTime.
 func (s *session) waiting() bool {
 	now := s.srv.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.queue.Pending(now)
+	here := s.users > 0 || s.port != nil || now.Sub(s.left) < flushTime
+	return here && s.queue.Pending(now)
 }
 
 // discard gives up a session whose handshake was refused: what server code
@@ -352,9 +355,11 @@ func (s *session) discard() {
 
 // release ends the use of the queue by one exchange.
 func (s *session) releaseUser() {
+	now := s.srv.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.users--
+	s.left = now
 	s.clearLocked()
 }
 

@@ -35,13 +35,21 @@ func TestShutdownFlushes(t *testing.T) {
 	})
 }
 
-// A client that stays away delays a stop by a second, not more.
+// A client that went away a moment ago delays a stop by the rest of five
+// seconds, one that has been away for longer does not.
 func TestShutdownGoesOnWithoutTheAway(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, r *rig) {
-		r.hello("").connect().subscribe("/a")
-		r.publish("/a", "late")
-		start := time.Now()
-		require.NoError(t, r.srv.Shutdown(t.Context()))
-		require.Equal(t, time.Second, time.Since(start))
-	})
+	for _, c := range []struct{ away, takes time.Duration }{
+		{0, 5 * time.Second},
+		{3 * time.Second, 2 * time.Second},
+		{5 * time.Second, 0},
+	} {
+		bubble(t, option("maxInterval", "20000"), func(t *testing.T, r *rig) {
+			r.hello("").connect().subscribe("/a")
+			r.publish("/a", "late")
+			time.Sleep(c.away)
+			start := time.Now()
+			require.NoError(t, r.srv.Shutdown(t.Context()))
+			require.Equal(t, c.takes, time.Since(start), "away for %v", c.away)
+		})
+	}
 }
