@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,12 +21,13 @@ const depthVariable = "HALLEY_INTEROP"
 
 // cell is one client on one transport.
 type cell struct {
-	name  string
-	way   way
-	ack   bool
-	depth depth
-	flags []string // of our server.
-	build func(t *testing.T, base string) client
+	name    string
+	way     way
+	ack     bool
+	depth   depth
+	flags   []string      // of our server.
+	timeout time.Duration // of the server's polls; zero for the usual one.
+	build   func(t *testing.T, base string) client
 }
 
 // way is a transport and how it is used.
@@ -72,7 +74,12 @@ type published struct {
 	ways      []way
 	depth     depth
 	plainOnly bool // the short list runs without acknowledgements, which the client does not have.
+	timeout   time.Duration
 }
+
+// fayeTimeout is longer than that of others: faye gives a connect up after 1.2 times this time, which must not happen
+// while the network is stalled.
+const fayeTimeout = 6 * time.Second
 
 func publishedClients() []published {
 	both := plainly("long-polling", "websocket")
@@ -87,7 +94,7 @@ func publishedClients() []published {
 	all = append(all,
 		published{name: "java 8", driver: javaDriver("cometd8", "interop.CometD8"), ways: both, depth: smoke},
 		published{name: "java 2", driver: javaDriver("cometd2", "interop.CometD2"), ways: both[:1], depth: smoke},
-		published{name: "faye", driver: fayeDriver(), ways: both, depth: smoke, plainOnly: true},
+		published{name: "faye", driver: fayeDriver(), ways: both, depth: smoke, plainOnly: true, timeout: fayeTimeout},
 		published{name: "aiocometd-ng", driver: pythonDriver(), ways: both, depth: smoke, plainOnly: true},
 	)
 	return append(all, pageClients()...)
@@ -106,17 +113,31 @@ func pageClients() []published {
 		{name: "page jquery", driver: pageDriver("jquery.html", "../java/web/target/cometd-javascript-jquery/js/cometd/cometd.js"), ways: three, depth: smoke},
 		{name: "page dojo", driver: pageDriver("dojo.html", "../java/web/target/cometd-javascript-dojo/js/cometd/cometd.js"), ways: three, depth: smoke},
 		{name: "page dojox", driver: pageDriver("dojox.html", "node_modules/dojox16/package.json"), ways: old, depth: smoke},
-		{name: "page faye", driver: pageDriver("faye.html", "../js/node_modules/faye/package.json"), ways: three, depth: smoke, plainOnly: true},
+		{name: "page faye", driver: pageDriver("faye.html", "../js/node_modules/faye/package.json"), ways: three, depth: smoke, plainOnly: true, timeout: fayeTimeout},
 	}
 }
+
+// depthOf is how much a cell of the client gets without depthVariable.
+func (p published) depthOf(ack bool) depth {
+	if p.depth == smoke && ack == p.plainOnly {
+		return never
+	}
+	return p.depth
+}
+
+// builder makes a client for the base URL of a server.
+type builder func(t *testing.T, base string, w way, ack bool) client
 
 // cells is the matrix of clients, transports and acknowledgements; the browser is for the clients that live in pages.
 func cells(b *chromium) []cell {
 	var all []cell
-	add := func(name string, ways []way, of func(ack bool) depth, build func(t *testing.T, base string, w way, ack bool) client) {
-		for _, w := range ways {
+	add := func(p published, build builder) {
+		for _, w := range p.ways {
 			for _, ack := range []bool{true, false} {
-				c := cell{name: name + " " + w.String() + " " + map[bool]string{true: "ack", false: "plain"}[ack], way: w, ack: ack, depth: of(ack)}
+				c := cell{
+					name: p.name + " " + w.String() + " " + map[bool]string{true: "ack", false: "plain"}[ack],
+					way:  w, ack: ack, depth: p.depthOf(ack), timeout: p.timeout,
+				}
 				if w.abroad && w.transport == "long-polling" {
 					c.flags = []string{"--cors-origins", b.files.URL}
 				}
@@ -129,12 +150,7 @@ func cells(b *chromium) []cell {
 		}
 	}
 	for _, p := range publishedClients() {
-		add(p.name, p.ways, func(ack bool) depth {
-			if p.depth == smoke && ack == p.plainOnly {
-				return never
-			}
-			return p.depth
-		}, func(t *testing.T, base string, w way, ack bool) client {
+		add(p, func(t *testing.T, base string, w way, ack bool) client {
 			t.Helper()
 			o := driverOptions{Major: p.major, URL: base, Transport: w.transport, Ack: ack, Form: w.form}
 			if p.driver.page != "" {
@@ -143,12 +159,13 @@ func cells(b *chromium) []cell {
 			return newDriverClient(t, p.driver, o)
 		})
 	}
-	core := func(bool) depth { return full }
-	add("bayeuxclient", plainly(bayeuxclient.LongPolling, bayeuxclient.WebSocket), core, func(t *testing.T, base string, w way, ack bool) client {
+	ours := published{name: "bayeuxclient", ways: plainly(bayeuxclient.LongPolling, bayeuxclient.WebSocket)}
+	add(ours, func(t *testing.T, base string, w way, ack bool) client {
 		t.Helper()
 		return newGoClient(t, base, w.transport, ack)
 	})
-	add("raw", plainly("long-polling", "callback-polling"), core, func(t *testing.T, base string, w way, ack bool) client {
+	raw := published{name: "raw", ways: plainly("long-polling", "callback-polling")}
+	add(raw, func(t *testing.T, base string, w way, ack bool) client {
 		t.Helper()
 		return newRawClient(t, base, w.transport == "callback-polling", ack)
 	})

@@ -29,7 +29,7 @@ func TestOtherOrigin(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, c.flags...)
+			s := startServer(t, 0, c.flags...)
 			p := b.open(t, "cometd9.html", true, driverOptions{URL: s.url(), Transport: "long-polling"})
 			introduction(t, p)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -18,7 +18,7 @@ func TestReload(t *testing.T) {
 		for _, transport := range []string{"websocket", "long-polling", "callback-polling"} {
 			t.Run(page+" "+transport, func(t *testing.T) {
 				t.Parallel()
-				s := startServer(t)
+				s := startServer(t, 0)
 				other := newRawClient(t, s.url(), false, false)
 				connected(t, other)
 				p := b.open(t, page, false, driverOptions{URL: s.url(), Transport: transport, Reload: true})

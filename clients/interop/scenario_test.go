@@ -18,8 +18,12 @@ import (
 	"github.com/halleypush/halley/internal/hostileproxy"
 )
 
-// outage is how long the network is gone in the scenarios that drop it.
-const outage = 3 * time.Second
+const (
+	// outage is how long the network is gone in the scenarios that drop it.
+	outage = 3 * time.Second
+	// notice is how long the server may take to learn of a cut, and a message to reach it.
+	notice = 600 * time.Millisecond
+)
 
 // stage is what the scenarios of one cell share: a server of its own, a proxy in front of it, the client under test
 // behind that proxy, and another client that talks to the server directly.
@@ -40,7 +44,7 @@ type stage struct {
 func newStage(t *testing.T, c cell) *stage {
 	t.Helper()
 	s := &stage{
-		server: startServer(t, c.flags...), rng: rand.New(rand.NewPCG(seedOf(t.Name()), 0)), lossy: shared.peer != "",
+		server: startServer(t, c.timeout, c.flags...), rng: rand.New(rand.NewPCG(seedOf(t.Name()), 0)), lossy: shared.peer != "",
 		mine: map[string]bool{}, theirs: map[string]bool{},
 	}
 	var err error
@@ -183,8 +187,10 @@ func (s *stage) batches(t *testing.T) {
 	require.Equal(t, want, s.other.Inbox().messages(theirs))
 }
 
-// stalls holds all bytes back for a while: nothing may be lost, nothing doubled, and the session goes on.
+// stalls holds all bytes back for a while: nothing may be lost, nothing doubled, and the session goes on. It begins when
+// the client has just sent a connect, so that none becomes too old for a client that gives up on those.
 func (s *stage) stalls(t *testing.T) {
+	awaitMeta(t, s.client, s.client.Inbox().mark(), 1, "/meta/connect")
 	mark := s.client.Inbox().mark()
 	s.proxy.Stall()
 	want := s.publishAway(t)
@@ -200,7 +206,7 @@ func (s *stage) goesAway(t *testing.T) {
 		s.proxy.Refuse()
 		s.proxy.CutAll(reset)
 		// The server needs a moment to learn of it; what it writes before that only acknowledgements save.
-		pause(t, 300*time.Millisecond)
+		pause(t, notice)
 		want := s.publishAway(t)
 		pause(t, outage)
 		s.proxy.Resume()
@@ -213,7 +219,7 @@ func (s *stage) twoCuts(t *testing.T) {
 	for _, reset := range []bool{false, true} {
 		mark := s.client.Inbox().mark()
 		s.proxy.CutAll(reset)
-		pause(t, 300*time.Millisecond)
+		pause(t, notice)
 		s.comesBack(t, mark, s.publishAway(t), !s.lossy)
 	}
 }
@@ -441,7 +447,7 @@ func (s *stage) startsAgain(t *testing.T) {
 
 func (s *stage) disconnects(t *testing.T) {
 	// A connect that overtakes the disconnect on its way is refused, and the JavaScript client then aborts both.
-	pause(t, 300*time.Millisecond)
+	pause(t, notice)
 	do(t, s.client, command{Cmd: "disconnect"})
 	mark := s.client.Inbox().mark()
 	otherMark := s.other.Inbox().mark()

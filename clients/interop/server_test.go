@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,15 +31,15 @@ type server struct {
 	done chan struct{}
 }
 
-// startServer starts the server under test on a free port of the loopback interface and waits until it listens. The
-// flags are for our server only.
-func startServer(t *testing.T, flags ...string) *server {
+// startServer starts the server under test on a free port of the loopback interface and waits until it listens. A timeout
+// of zero is that of serverOptions; the flags are for our server only.
+func startServer(t *testing.T, timeout time.Duration, flags ...string) *server {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := ln.Addr().String()
 	require.NoError(t, ln.Close())
-	s := &server{addr: addr, args: serverCommand(addr, flags), log: &tail{limit: 16 << 10}}
+	s := &server{addr: addr, args: serverCommand(addr, timeout, flags), log: &tail{limit: 16 << 10}}
 	s.start(t)
 	t.Cleanup(func() {
 		s.kill()
@@ -50,16 +51,20 @@ func startServer(t *testing.T, flags ...string) *server {
 }
 
 // serverCommand is the command line of our server, or of the peer that stands in for it.
-func serverCommand(addr string, flags []string) []string {
+func serverCommand(addr string, timeout time.Duration, flags []string) []string {
+	options := slices.Clone(serverOptions)
+	if timeout > 0 {
+		options[0] = fmt.Sprintf("timeout=%d", timeout.Milliseconds())
+	}
 	if shared.peer == "" {
 		args := []string{shared.binary, "serve", "--posture", "cometd", "--listen", addr}
-		for _, o := range serverOptions {
+		for _, o := range options {
 			args = append(args, "--set", o)
 		}
 		return append(args, flags...)
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	line := strings.NewReplacer("{port}", port, "{options}", strings.Join(serverOptions, " ")).Replace(shared.peer)
+	line := strings.NewReplacer("{port}", port, "{options}", strings.Join(options, " ")).Replace(shared.peer)
 	return []string{"sh", "-c", "exec " + line}
 }
 
