@@ -74,18 +74,26 @@ class Client {
     }
 
     // load lets a page begin and passes on what it tells. The client's requests must leave as the browser sends them:
-    // a page that was lent is loaded before the client sends any.
+    // what it begins with is held back until the page that was lent has been loaded, and so are commands.
     async #load(go) {
-        const tell = line => send({page: this.#number, line: JSON.parse(line)});
-        const about = new Promise(resolve => this.#hear = resolve);
+        const tell = line => send({page: this.#number, line});
+        const about = new Promise(resolve => {
+            this.#hear = text => {
+                const line = JSON.parse(text);
+                if (line.kind === "about") {
+                    resolve(line);
+                } else {
+                    tell(line); // The page before it may have last words.
+                }
+            };
+        });
         if (this.#address.origin !== this.#files) {
             await lend(this.#page, this.#address, this.#files);
         }
         await go();
-        const first = await about;
+        const line = await about;
         await this.#page.unrouteAll();
-        this.#hear = tell;
-        tell(first);
+        tell(line);
     }
 
     take(line) {
