@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 
 	"github.com/alecthomas/kong"
@@ -12,7 +13,7 @@ import (
 // Command is the command line of `halley serve`. Flags that were not given
 // stay empty: Load fills them from the other sources.
 type Command struct {
-	Listen          []string `sep:"none" placeholder:"ADDR" help:"Address to serve on, HOST:PORT or tcp://HOST:PORT?proxy=v1|v2|any&tls=off; repeatable. Default localhost:8080."`
+	Listen          []string `sep:"none" placeholder:"ADDR" help:"Address to serve on, HOST:PORT or tcp://HOST:PORT?proxy=v1|v2|any&tls=off; fd:NAME for a socket of the service manager, with the same settings; repeatable. Default localhost:8080."`
 	Path            []string `sep:"none" placeholder:"PATH" help:"Path of the Bayeux endpoint. Default /cometd."`
 	Posture         []string `sep:"none" placeholder:"WORD" help:"cometd: every well-behaved client is served as CometD does, anonymous publishing and wildcards included. strict: nothing that is not allowed. Default cometd where only loopback addresses are served; on any other address the word must be given."`
 	Set             []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an option by its CometD name, prefixes such as ws. included; repeatable. --print-config lists them."`
@@ -22,7 +23,7 @@ type Command struct {
 	TLSCert         []string `sep:"none" name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; with --tls-key the listeners speak TLS."`
 	TLSKey          []string `sep:"none" name:"tls-key" placeholder:"FILE" help:"Private key in PEM."`
 	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`
-	AdminListen     []string `sep:"none" placeholder:"ADDR" help:"Address for /healthz, /readyz and /metrics; without a host it is the loopback. Default off."`
+	AdminListen     []string `sep:"none" placeholder:"ADDR" help:"Address for /healthz, /readyz and /metrics, or fd:NAME for a socket of the service manager; without a host it is the loopback. Default off."`
 	CORSOrigins     []string `sep:"none" name:"cors-origins" placeholder:"ORIGINS" help:"Origins whose pages may use long-polling from elsewhere, such as https://app.example, separated by commas; * for all, without credentials. Default none."`
 	CORSCredentials []string `sep:"none" name:"cors-credentials" placeholder:"BOOL" help:"Let those pages send cookies. Default true."`
 	Demo            demoFlag `placeholder:"BOOL" help:"Serve the demo page at /. Only /demo/** channels are permitted then, whatever the posture, and maxSessionsPerBrowser is 3 unless it is set. Default false."`
@@ -103,6 +104,12 @@ type Env struct {
 	Signals <-chan os.Signal
 	// Build makes the engine. Nil means the real one.
 	Build Builder
+	// Sockets returns the listening sockets that the service manager has
+	// passed, by name. Nil asks LISTEN_FDS.
+	Sockets func() (map[string][]net.Listener, error)
+	// Notify tells the service manager how things stand. Nil asks
+	// NOTIFY_SOCKET.
+	Notify func(state string) error
 }
 
 // Run loads the settings and prints them or serves until a signal comes or ctx

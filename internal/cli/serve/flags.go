@@ -151,7 +151,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 }
 
 func applyAdmin(s *Settings, values []string) error {
-	s.AdminListen = ""
+	s.AdminListen = Address{}
 	text := last(values)
 	if text == "" || text == "off" {
 		return nil

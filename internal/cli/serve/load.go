@@ -24,8 +24,8 @@ type Settings struct {
 	TLSCert, TLSKey string
 	TrustedProxies  []netip.Prefix
 	Extensions      Extensions
-	// AdminListen is HOST:PORT, empty for none.
-	AdminListen string
+	// AdminListen is where the admin listener is; the zero Address for none.
+	AdminListen Address
 	// CORSOrigins are exact origins, or * alone; none means no CORS.
 	CORSOrigins     []string
 	CORSCredentials bool
@@ -251,6 +251,9 @@ func (s *Settings) validate() error {
 			return usagef("", "listen %q reads PROXY headers, which needs trusted-proxies: the networks that may send them", a)
 		}
 	}
+	if err := s.validateSockets(); err != nil {
+		return err
+	}
 	if err := s.validateDemo(); err != nil {
 		return err
 	}
@@ -260,6 +263,18 @@ func (s *Settings) validate() error {
 	return s.settlePosture()
 }
 
+// validateSockets refuses to serve one socket twice.
+func (s *Settings) validateSockets() error {
+	seen := map[string]bool{}
+	for _, a := range append(slices.Clone(s.Listen), s.AdminListen) {
+		if a.Socket != "" && seen[a.Socket] {
+			return usagef("", "%q is named twice in listen and admin-listen", a)
+		}
+		seen[a.Socket] = true
+	}
+	return nil
+}
+
 // settlePosture refuses to serve strangers by accident (DESIGN 4.10).
 func (s *Settings) settlePosture() error {
 	if s.Posture != "" {
@@ -267,7 +282,7 @@ func (s *Settings) settlePosture() error {
 	}
 	for _, a := range s.Listen {
 		if !a.loopback() {
-			return usagef("", "listen %q is open to other machines, so a posture must be chosen: "+
+			return usagef("", "listen %q "+openness(a)+", so a posture must be chosen: "+
 				"--posture cometd lets anybody connect, publish and subscribe to everything, as CometD does without a policy; "+
 				"--posture strict refuses what is not allowed to the user, and comes with a later release", a)
 		}
@@ -279,6 +294,13 @@ func (s *Settings) settlePosture() error {
 		}
 	}
 	return nil
+}
+
+func openness(a Address) string {
+	if a.Socket != "" {
+		return "may be open to other machines"
+	}
+	return "is open to other machines"
 }
 
 // config makes the library's configuration.

@@ -20,7 +20,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, "/cometd", s.Path)
 	require.Equal(t, server.PostureCometD, s.Posture)
 	require.Equal(t, defaultExtensions(), s.Extensions)
-	require.Empty(t, s.AdminListen)
+	require.Zero(t, s.AdminListen)
 	require.Empty(t, s.TrustedProxies)
 	require.Equal(t, 10*time.Second, s.ShutdownTimeout)
 	require.Equal(t, zerolog.InfoLevel, s.LogLevel)
@@ -124,7 +124,7 @@ limits:
 		Timesync: true, Timestamp: timestamp.ISO8601,
 		Watch: true, Activity: activity.Rule{Mode: activity.ClientServer, Period: 90 * time.Second},
 	}, s.Extensions)
-	require.Equal(t, "127.0.0.1:9090", s.AdminListen)
+	require.Equal(t, "127.0.0.1:9090", s.AdminListen.String())
 	require.Equal(t, server.Options{
 		"timeout": "4000", "broadcastToPublisher": "false", "allowedTransports": "websocket,long-polling",
 		"ws.maxMessageSize": "1000", "ws.enableExtension.permessage-deflate": "false", "long-polling.json.timeout": "7s",
@@ -207,7 +207,7 @@ func TestWrongSettings(t *testing.T) {
 		{"timestamp", []string{"--extension", "timestamp.format=iso8602"}, nil, `want off or cometd or iso8601 or http; the nearest is "iso8601"`},
 		{"activity", []string{"--extension", "activity.mode=clients"}, nil, `want off or client or client-server; the nearest is "client"`},
 		{"period", []string{"--extension", "activity.period=0s"}, nil, `extension activity.period="0s": want a duration such as 15m`},
-		{"admin", []string{"--admin-listen", "here"}, nil, `admin-listen "here": want HOST:PORT or PORT`},
+		{"admin", []string{"--admin-listen", "here"}, nil, `admin-listen "here": want HOST:PORT, PORT or fd:NAME`},
 		{"shutdown", []string{"--shutdown-timeout=-1s"}, nil, `want a duration such as 10s`},
 		{"format", []string{"--log-format", "jsno"}, nil, `want json or console; the nearest is "json"`},
 		{"half of TLS", []string{"--tls-cert", "a.pem"}, nil, `tls-cert and tls-key need each other`},
@@ -270,15 +270,21 @@ func TestParseAddress(t *testing.T) {
 		{"tcp://:80", Address{Port: "80"}, ""},
 		{"tcp://h:80?proxy=any&tls=off", Address{Host: "h", Port: "80", Proxy: "any", Plain: true}, ""},
 		{"tcp://h:80?tls=on", Address{Host: "h", Port: "80"}, ""},
+		{"fd:http", Address{Socket: "http"}, ""},
+		{"fd:halley.socket?proxy=v2&tls=off", Address{Socket: "halley.socket", Proxy: "v2", Plain: true}, ""},
+		{"tcp://fd:80", Address{Host: "fd", Port: "80"}, ""},
+		{"fd:", Address{}, `"fd:": want fd:NAME`},
+		{"fd:a:b", Address{}, `"fd:a:b": want fd:NAME`},
+		{"fd:a?porxy=v2", Address{}, `"porxy" is unknown`},
 		{"h:http", Address{}, "want HOST:PORT"},
 		{"h:70000", Address{}, "want HOST:PORT"},
-		{"http://h:80", Address{}, "want HOST:PORT or tcp://"},
+		{"http://h:80", Address{}, "want HOST:PORT, tcp://"},
 		{"tcp://h", Address{}, "want HOST:PORT"},
-		{"tcp://h:80/path", Address{}, "want HOST:PORT or tcp://"},
+		{"tcp://h:80/path", Address{}, "want HOST:PORT, tcp://"},
 		{"tcp://h:80?proxy=v3", Address{}, `proxy: want v1 or v2 or any`},
 		{"tcp://h:80?tls=maybe", Address{}, `tls: want on or off`},
 		{"tcp://h:80?porxy=v2", Address{}, `"porxy" is unknown: want proxy or tls; the nearest is "proxy"`},
-		{"tcp://h:80?%zz", Address{}, "want tcp://HOST:PORT?proxy=v2"},
+		{"tcp://h:80?%zz", Address{}, "want settings such as ?proxy=v2"},
 	}
 	for _, tt := range tests {
 		got, err := parseAddress(tt.text)
@@ -294,9 +300,10 @@ func TestParseAddress(t *testing.T) {
 func TestAdminAddress(t *testing.T) {
 	for text, want := range map[string]string{
 		":0": "127.0.0.1:0", "9090": "127.0.0.1:9090", "0.0.0.0:1": "0.0.0.0:1", "[::1]:1": "[::1]:1", "off": "", "": "",
+		"fd:admin": "fd:admin",
 	} {
 		s, err := parse(t, "--admin-listen="+text).Load(lookup())
 		require.NoError(t, err)
-		require.Equal(t, want, s.AdminListen, text)
+		require.Equal(t, want, s.AdminListen.String(), text)
 	}
 }

@@ -10,7 +10,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(activated) != "" {
+		os.Exit(serveActivated())
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // parse reads a command line as the program does.
 func parse(t *testing.T, args ...string) *Command {

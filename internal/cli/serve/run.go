@@ -36,30 +36,16 @@ type daemon struct {
 	failed chan error
 }
 
-// listeners are what a daemon serves on; admin may be nil.
-type listeners struct {
-	front []net.Listener
-	admin net.Listener
-}
-
-func (l listeners) close() {
-	for _, one := range l.front {
-		_ = one.Close()
-	}
-	if l.admin != nil {
-		_ = l.admin.Close()
-	}
-}
-
 // serve runs a server until a signal, the end of ctx or a failure.
 func serve(ctx context.Context, s *Settings, env Env) error {
 	log := newLog(env.Stderr, s.LogFormat, s.LogLevel)
+	env = env.withManager()
 	prepareProcess(s, log, env.Lookup)
 	tlsConfig, err := s.tlsConfig()
 	if err != nil {
 		return err
 	}
-	open, err := openAll(ctx, s)
+	open, err := openAll(ctx, s, env, log)
 	if err != nil {
 		return err
 	}
@@ -76,6 +62,7 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	defer closeDemo()
 	d := newDaemon(s, log, engine, page, tlsConfig)
 	d.start(open, tlsConfig != nil)
+	env.tell(log, notifyReady)
 	var cause error
 	select {
 	case sig := <-env.Signals:
@@ -85,29 +72,8 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	case cause = <-d.failed:
 		log.Error().Err(cause).Msg("a listener failed, stopping")
 	}
+	env.tell(log, notifyStopping)
 	return errors.Join(cause, d.stop(context.WithoutCancel(ctx), env))
-}
-
-func openAll(ctx context.Context, s *Settings) (listeners, error) {
-	var open listeners
-	for _, a := range s.Listen {
-		l, err := a.open(ctx, s.TrustedProxies)
-		if err != nil {
-			open.close()
-			return open, fmt.Errorf("listen %s: %w", a, err)
-		}
-		open.front = append(open.front, l)
-	}
-	if s.AdminListen == "" {
-		return open, nil
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.AdminListen)
-	if err != nil {
-		open.close()
-		return open, fmt.Errorf("admin-listen %s: %w", s.AdminListen, err)
-	}
-	open.admin = l
-	return open, nil
 }
 
 func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler, tlsConfig *tls.Config) *daemon {
@@ -115,7 +81,7 @@ func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	d := &daemon{settings: s, log: log, engine: engine, failed: make(chan error, len(s.Listen)+1)}
+	d := &daemon{settings: s, log: log, engine: engine}
 	d.front = &http.Server{
 		Handler:           route(s.Path, s.crossOrigin(engine), page),
 		TLSConfig:         tlsConfig,
@@ -151,15 +117,16 @@ func route(path string, h, rest http.Handler) http.Handler {
 }
 
 func (d *daemon) start(open listeners, withTLS bool) {
-	for i, l := range open.front {
-		secure := withTLS && !d.settings.Listen[i].Plain
-		go func() { d.failed <- d.serveOn(l, secure) }()
+	d.failed = make(chan error, len(open.front)+len(open.admin))
+	for _, l := range open.front {
+		secure := withTLS && !l.Plain
+		go func() { d.failed <- d.serveOn(l.Listener, secure) }()
 		d.log.Info().Stringer("address", l.Addr()).Str("path", d.settings.Path).Bool("tls", secure).
-			Str("posture", string(d.settings.Posture)).Str("proxy", d.settings.Listen[i].Proxy).Msg("listening")
+			Str("posture", string(d.settings.Posture)).Str("proxy", l.Proxy).Msg("listening")
 	}
-	if open.admin != nil {
-		go func() { d.failed <- d.admin.Serve(open.admin) }()
-		d.log.Info().Stringer("address", open.admin.Addr()).Msg("admin listening")
+	for _, l := range open.admin {
+		go func() { d.failed <- d.admin.Serve(l) }()
+		d.log.Info().Stringer("address", l.Addr()).Msg("admin listening")
 	}
 	d.ready.Store(true)
 }

@@ -96,6 +96,18 @@ func start(t *testing.T, f *fake, args ...string) *running {
 // startWith does so with an engine of its own; nil means the real one.
 func startWith(t *testing.T, build Builder, args ...string) *running {
 	t.Helper()
+	return run(t, Env{Build: build}, args...)
+}
+
+// startIn does so in surroundings of their own.
+func startIn(t *testing.T, env Env, f *fake, args ...string) *running {
+	t.Helper()
+	env.Build = f.build
+	return run(t, env, args...)
+}
+
+func run(t *testing.T, env Env, args ...string) *running {
+	t.Helper()
 	in, out := io.Pipe()
 	r := &running{t: t, signals: make(chan os.Signal, 2), done: make(chan error, 1), lines: make(chan map[string]any, 64), out: out}
 	go func() {
@@ -108,10 +120,9 @@ func startWith(t *testing.T, build Builder, args ...string) *running {
 		}
 	}()
 	c := parse(t, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	env.Lookup, env.Stdout, env.Stderr, env.Signals = lookup("GOMEMLIMIT", "1GiB"), io.Discard, out, r.signals
 	go func() {
-		r.done <- c.Run(context.WithoutCancel(t.Context()), Env{
-			Lookup: lookup("GOMEMLIMIT", "1GiB"), Stdout: io.Discard, Stderr: out, Signals: r.signals, Build: build,
-		})
+		r.done <- c.Run(context.WithoutCancel(t.Context()), env)
 		_ = out.Close()
 	}()
 	return r
