@@ -45,6 +45,8 @@ func arrows() map[string][]string {
 		"internal/cli/conform":      {"conformance", "conformance/*"},
 		"internal/cli/pubsub":       {"bayeux", "channels", "clients/bayeuxclient"},
 		"internal/cli/version":      {},
+		"internal/cli/health":       {},
+		"internal/cli/manual":       {"internal/cli/version"},
 		"internal/demo":             {"bayeux", "channels"},
 		"internal/cli":              {"internal/cli/*"},
 		"cmd/halley":                {"internal/cli"},

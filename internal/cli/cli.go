@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/halleypush/halley/internal/cli/conform"
+	"github.com/halleypush/halley/internal/cli/health"
+	"github.com/halleypush/halley/internal/cli/manual"
 	"github.com/halleypush/halley/internal/cli/pubsub"
 	"github.com/halleypush/halley/internal/cli/serve"
 	"github.com/halleypush/halley/internal/cli/version"
@@ -39,26 +42,55 @@ type commands struct {
 	Sub     pubsub.Sub      `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
 	Pub     pubsub.Pub      `cmd:"" help:"Publish a message, or JSON lines from standard input."`
 	Conform conform.Command `cmd:"" help:"Test any Bayeux server against the protocol."`
+	Health  health.Command  `cmd:"" help:"Ask a running server whether it takes clients."`
 	Version version.Command `cmd:"" help:"Print version, commit and platform."`
+
+	Completion manual.Completion `cmd:"" help:"Print a script that completes commands and flags."`
+	Man        manual.Man        `cmd:"" help:"Print the manual page."`
 }
 
-const description = `A Bayeux server for CometD clients, and the tools around it.
+// about describes the program; the exit codes follow.
+const about = `A Bayeux server for CometD clients, and the tools around it.
 
   halley serve                                     serves http://localhost:8080/cometd
   halley sub http://localhost:8080/cometd '/**'    prints what is published
-  halley pub http://localhost:8080/cometd /a '{}'  publishes
+  halley pub http://localhost:8080/cometd /a '{}'  publishes`
 
-Exit codes: 0 done, 1 failed, 2 called or configured wrongly; conform has its own.`
+// exitCodes are all codes that the program exits with.
+func exitCodes() []manual.ExitCode {
+	return []manual.ExitCode{
+		{Code: exitOK, Meaning: "done"},
+		{Code: exitFailure, Meaning: "failed"},
+		{Code: exitUsage, Meaning: "called or configured wrongly"},
+		{Command: "conform", Code: exitOK, Meaning: "the server passes"},
+		{Command: "conform", Code: conform.ExitFailed, Meaning: "the server fails"},
+		{Command: "conform", Code: conform.ExitUnreachable, Meaning: "there is no server"},
+		{Command: "conform", Code: conform.ExitUsage, Meaning: "called wrongly"},
+	}
+}
+
+func description() string {
+	texts := make([]string, 0, 3)
+	for _, c := range exitCodes() {
+		if c.Command == "" {
+			texts = append(texts, fmt.Sprintf("%d %s", c.Code, c.Meaning))
+		}
+	}
+	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; conform has its own."
+}
+
+func newParser(all *commands, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(all, append(options, kong.Name("halley"), kong.Description(description()))...)
+}
 
 // Run parses the arguments, runs the command and returns the exit code.
 func (p Program) Run(ctx context.Context) int {
 	var all commands
 	left := -1 // what kong wants to exit with, after --help
-	parser, err := kong.New(&all,
-		kong.Name("halley"), kong.Description(description),
+	parser, err := newParser(&all,
 		kong.Writers(p.Stdout, p.Stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { left = code }),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
+		kong.Bind(manual.Facts{About: about, ExitCodes: exitCodes()}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
 		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(conform.Env{Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals, Terminal: terminal(p.Stderr)}))

@@ -182,7 +182,7 @@ func applyShutdown(s *Settings, values []string) error {
 }
 
 func applyLogLevel(s *Settings, values []string) error {
-	if err := oneOf(last(values), "debug", "info", "warn", "error"); err != nil {
+	if err := oneOf(last(values), logLevels()...); err != nil {
 		return err
 	}
 	level, err := zerolog.ParseLevel(last(values))
@@ -192,5 +192,5 @@ func applyLogLevel(s *Settings, values []string) error {
 
 func applyLogFormat(s *Settings, values []string) error {
 	s.LogFormat = last(values)
-	return oneOf(s.LogFormat, "json", "console")
+	return oneOf(s.LogFormat, logFormats()...)
 }

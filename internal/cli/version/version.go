@@ -7,21 +7,30 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
-// Command is the command line of `halley version`.
-type Command struct{}
-
-// Run writes one line: version, commit and time of the commit, Go's version
-// and the platform.
-func (Command) Run(stdout io.Writer) error {
-	info, _ := debug.ReadBuildInfo()
-	_, err := fmt.Fprintln(stdout, line(info))
-	return err
+// Build describes how the program was built. Commit is empty and Time zero
+// where the build did not know of them.
+type Build struct {
+	// Version is that of the module: a tag, or made of the commit and its time.
+	Version string
+	Commit  string
+	Time    time.Time // of the commit
+	// Modified tells that there were changes beyond the commit.
+	Modified bool
+	// Go is the version of the compiler.
+	Go string
 }
 
-// line describes a build; info may be nil.
-func line(info *debug.BuildInfo) string {
+// Read returns the build of this program.
+func Read() Build {
+	info, _ := debug.ReadBuildInfo()
+	return from(info)
+}
+
+// from reads what the compiler has noted; info may be nil.
+func from(info *debug.BuildInfo) Build {
 	if info == nil {
 		info = &debug.BuildInfo{}
 	}
@@ -29,13 +38,37 @@ func line(info *debug.BuildInfo) string {
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
-	text := "halley " + cmp.Or(info.Main.Version, "(devel)")
-	if commit := settings["vcs.revision"]; commit != "" {
-		text += " commit " + commit[:min(len(commit), 12)]
-		if settings["vcs.modified"] == "true" {
+	at, err := time.Parse(time.RFC3339, settings["vcs.time"])
+	if err != nil {
+		at = time.Time{}
+	}
+	return Build{
+		Version:  cmp.Or(info.Main.Version, "(devel)"),
+		Commit:   settings["vcs.revision"],
+		Time:     at,
+		Modified: settings["vcs.modified"] == "true",
+		Go:       cmp.Or(info.GoVersion, runtime.Version()),
+	}
+}
+
+// Command is the command line of `halley version`.
+type Command struct{}
+
+// Run writes one line: version, commit and time of the commit, Go's version
+// and the platform.
+func (Command) Run(stdout io.Writer) error {
+	_, err := fmt.Fprintln(stdout, Read().line())
+	return err
+}
+
+func (b Build) line() string {
+	text := "halley " + b.Version
+	if b.Commit != "" {
+		text += " commit " + b.Commit[:min(len(b.Commit), 12)]
+		if b.Modified {
 			text += "+changes"
 		}
-		text += " " + settings["vcs.time"]
+		text += " " + b.Time.UTC().Format(time.RFC3339)
 	}
-	return fmt.Sprintf("%s %s %s/%s", text, cmp.Or(info.GoVersion, runtime.Version()), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s %s %s/%s", text, b.Go, runtime.GOOS, runtime.GOARCH)
 }

@@ -11,11 +11,11 @@ import (
 
 func TestLine(t *testing.T) {
 	platform := runtime.GOOS + "/" + runtime.GOARCH
-	require.Equal(t, "halley (devel) "+runtime.Version()+" "+platform, line(nil))
+	require.Equal(t, "halley (devel) "+runtime.Version()+" "+platform, from(nil).line())
 	info := &debug.BuildInfo{GoVersion: "go1.26.0", Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
 		{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"},
 	}}
-	require.Equal(t, "halley v1.2.3 commit 0123456789ab+changes 2026-01-02T03:04:05Z go1.26.0 "+platform, line(info))
+	require.Equal(t, "halley v1.2.3 commit 0123456789ab+changes 2026-01-02T03:04:05Z go1.26.0 "+platform, from(info).line())
 }
 
 func TestRun(t *testing.T) {
