@@ -66,7 +66,7 @@ func bashValues(w *writer, c command) {
 		if f.optional {
 			equal = "1"
 		}
-		var patterns []string
+		patterns := make([]string, 0, 2)
 		for _, name := range f.names() {
 			patterns = append(patterns, c.name+":"+name+":"+equal)
 		}

@@ -1,6 +1,7 @@
 package manual
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -137,7 +138,7 @@ func describer(node *kong.Node) (Describer, bool) {
 	if !node.Target.IsValid() || !node.Target.CanAddr() {
 		return nil, false
 	}
-	d, ok := node.Target.Addr().Interface().(Describer)
+	d, ok := reflect.TypeAssert[Describer](node.Target.Addr())
 	return d, ok
 }
 
