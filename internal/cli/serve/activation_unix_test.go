@@ -75,7 +75,9 @@ func TestActivation(t *testing.T) {
 	for scan := bufio.NewScanner(logs); scan.Scan(); {
 		var line struct{ Message string }
 		require.NoError(t, json.Unmarshal(scan.Bytes(), &line), scan.Text())
-		messages = append(messages, line.Message)
+		if !strings.Contains(line.Message, "demo") { // It depends on the build.
+			messages = append(messages, line.Message)
+		}
 	}
 	require.NoError(t, proc.Wait())
 	require.Equal(t, "listening, admin listening, stopping, stopped", strings.Join(messages, ", "))

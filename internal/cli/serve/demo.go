@@ -49,7 +49,7 @@ func (s *Settings) policy() bayeux.Policy {
 
 // openDemo returns the handler of what is not Bayeux, and opens the rooms of
 // the demo where it is on.
-func (s *Settings) openDemo(ctx context.Context, e Engine, log zerolog.Logger) (page http.Handler, stop func(), err error) {
+func (s *Settings) openDemo(ctx context.Context, e Engine) (page http.Handler, stop func(), err error) {
 	if !s.Demo {
 		return http.NotFoundHandler(), func() {}, nil
 	}
@@ -60,9 +60,18 @@ func (s *Settings) openDemo(ctx context.Context, e Engine, log zerolog.Logger) (
 	if page, err = demo.Handler(s.Path); err != nil {
 		return nil, nil, err
 	}
-	if !demo.Complete() {
-		log.Warn().Msg("the demo page is not in this program: build it with make, which needs npm")
-	}
 	stop, err = demo.Start(ctx, rooms)
 	return page, stop, err
+}
+
+// tellDemo tells a newcomer what the demo wants; who asked for it is warned.
+func (s *Settings) tellDemo(log zerolog.Logger, complete bool) {
+	if complete {
+		return
+	}
+	level := zerolog.InfoLevel
+	if s.Demo {
+		level = zerolog.WarnLevel
+	}
+	log.WithLevel(level).Msg("the demo page (--demo) is not in this program: build it with make, which needs npm")
 }

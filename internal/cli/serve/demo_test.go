@@ -93,3 +93,15 @@ func TestDemoNeedsRooms(t *testing.T) {
 	r := start(t, newFake(), "--demo")
 	require.ErrorContains(t, <-r.done, "no room for the demo")
 }
+
+// TestTellDemo says what is missing, louder to who asked for it.
+func TestTellDemo(t *testing.T) {
+	for want, s := range map[string]Settings{"info": {}, "warn": {Demo: true}} {
+		var out strings.Builder
+		s.tellDemo(zerolog.New(&out), true)
+		require.Empty(t, out.String())
+		s.tellDemo(zerolog.New(&out), false)
+		require.Contains(t, out.String(), `"level":"`+want+`"`)
+		require.Contains(t, out.String(), "build it with make, which needs npm")
+	}
+}

@@ -16,13 +16,11 @@ func (c *Command) Describe(flag string) (values []string, variable string) {
 	case "set":
 		values = optionPrefixes()
 	case "limit":
-		for _, name := range limitNames() {
-			values = append(values, name+"=")
-		}
+		values = assigned(names(limitTable()))
 	case "posture":
 		values = []string{string(server.PostureCometD), string(server.PostureStrict)}
-	case "extensions":
-		values = append(extensionNames(), "none")
+	case "extension":
+		values = assigned(names(extensionTable()))
 	case "cors-credentials", "demo", "park":
 		values = []string{"true", "false"}
 	case "log-level":
@@ -31,6 +29,14 @@ func (c *Command) Describe(flag string) (values []string, variable string) {
 		values = logFormats()
 	}
 	return values, envName(flag)
+}
+
+// assigned are names with the equals sign that a value follows.
+func assigned(names []string) []string {
+	for i := range names {
+		names[i] += "="
+	}
+	return names
 }
 
 // optionPrefixes are the options as --set takes them, without the prefixes

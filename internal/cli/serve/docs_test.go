@@ -2,46 +2,27 @@ package serve
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // TestOperationsTables compares the tables of docs/OPERATIONS.md with what
 // the program has; -update writes them.
 func TestOperationsTables(t *testing.T) {
 	path := filepath.Join("..", "..", "..", "docs", "OPERATIONS.md")
-	text, err := os.ReadFile(path)
-	require.NoError(t, err)
-	got := string(text)
-	for name, table := range map[string]string{
-		"flags": flagsTable(t), "options": optionsTable(),
-		"limits": namedTable("limit", limitTable()), "extensions": namedTable("setting", extensionTable()), "metrics": metricsTable(),
-	} {
-		section := regexp.MustCompile(`(?s)<!-- ` + name + ` -->\n.*?<!-- end -->`)
-		require.True(t, section.MatchString(got), name)
-		got = section.ReplaceAllLiteralString(got, "<!-- "+name+" -->\n"+table+"<!-- end -->")
-	}
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
-		return
-	}
-	require.Equal(t, got, string(text), "run go test ./internal/cli/serve -update")
+	testkit.Tables(t, path, *update, "run make docs", map[string]string{
+		"flags": flagsTable(t), "options": optionsTable(), "limits": namedTable("limit", limitTable()), "extensions": namedTable("setting", extensionTable()), "metrics": metricsTable(),
+		"labels": labelsTable(t), "reasons": reasonsTable(t), "bounds": boundsTable(),
+	})
 }
 
-func row(cells ...string) string {
-	for i, c := range cells {
-		cells[i] = strings.ReplaceAll(c, "|", `\|`)
-	}
-	return "| " + strings.Join(cells, " | ") + " |\n"
-}
+func row(cells ...string) string { return testkit.Row(cells...) }
 
 func flagsTable(t *testing.T) string {
 	t.Helper()
@@ -94,6 +75,14 @@ func metricsTable() string {
 		text += row(fmt.Sprintf("`halley_%s`", s.Name), kind, s.Label, s.Help)
 	}
 	return text
+}
+
+func boundsTable() string {
+	return "| what | bound |\n|---|---|\n" +
+		row("time for the header of a request", readHeaderTimeout.String()) +
+		row("size of the header", fmt.Sprintf("%d KiB", maxHeaderBytes>>10)) +
+		row("idle time between two requests", idleTimeout.String()) +
+		row("time for a PROXY header", proxyHeaderTimeout.String())
 }
 
 func TestSamples(t *testing.T) {

@@ -14,14 +14,14 @@ import (
 // maxQueue, maxSessions and so on.
 func limitTable() []named[server.Limits] {
 	return []named[server.Limits]{
-		{"batch", "1000", "messages of one HTTP body or WebSocket message", count(func(l *server.Limits) *int { return &l.Messages.Batch })},
-		{"depth", "64", "levels of nested JSON", count(func(l *server.Limits) *int { return &l.Messages.Depth })},
-		{"channelBytes", "1024", "length of a channel's name", count(func(l *server.Limits) *int { return &l.Messages.ChannelBytes })},
-		{"channelSegments", "32", "segments of a channel's name", count(func(l *server.Limits) *int { return &l.Messages.ChannelSegments })},
-		{"handshakesPerSecond", "-1", "handshakes of all clients", count(func(l *server.Limits) *int { return &l.HandshakesPerSecond })},
-		{"totalQueueBytes", "a quarter of the memory limit", "bytes of all queues together", applyTotal},
-		{"clientTimeout", "10m", "time for which a client may ask to be held", duration(func(l *server.Limits) *time.Duration { return &l.ClientTimeout })},
-		{"clientInterval", "1h", "time for which a client may announce to be away", duration(func(l *server.Limits) *time.Duration { return &l.ClientInterval })},
+		{"batch", "1000", "messages of one request or WebSocket message", count(func(l *server.Limits) *int { return &l.Messages.Batch })},
+		{"depth", "64", "nesting of JSON in a message", count(func(l *server.Limits) *int { return &l.Messages.Depth })},
+		{"channelBytes", "1024", "bytes of the name of a channel", count(func(l *server.Limits) *int { return &l.Messages.ChannelBytes })},
+		{"channelSegments", "32", "segments of the name of a channel", count(func(l *server.Limits) *int { return &l.Messages.ChannelSegments })},
+		{"handshakesPerSecond", "-1", "new sessions of all clients together; what is above waits for a second", count(func(l *server.Limits) *int { return &l.HandshakesPerSecond })},
+		{"totalQueueBytes", "a quarter of the memory limit", "bytes of all queues together; above it the session with the largest queue ends", applyTotal},
+		{"clientTimeout", "10m", "longest advice.timeout that a client may ask for; more is cut to it", duration(func(l *server.Limits) *time.Duration { return &l.ClientTimeout })},
+		{"clientInterval", "1h", "longest advice.interval that a client may ask for; more is cut to it", duration(func(l *server.Limits) *time.Duration { return &l.ClientInterval })},
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/halleypush/halley/bayeux/server"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+var update = flag.Bool("update", false, "write the golden files and tables")
 
 func TestPrintConfigGolden(t *testing.T) {
 	c := parse(t, "--print-config", "--listen", "127.0.0.1:0", "--set", "timeout=4000", "--limit", "batch=10",

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/halleypush/halley/internal/demo"
 )
 
 // Bounds of what a connection may cost before a request is read. There is no
@@ -54,7 +56,7 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 		open.close()
 		return &UsageError{Reason: err.Error()}
 	}
-	page, closeDemo, err := s.openDemo(ctx, engine, log)
+	page, closeDemo, err := s.openDemo(ctx, engine)
 	if err != nil {
 		open.close()
 		return errors.Join(err, engine.Shutdown(ctx))
@@ -63,6 +65,7 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	d := newDaemon(s, log, engine, page, tlsConfig)
 	d.start(open, tlsConfig != nil)
 	env.tell(log, notifyReady)
+	s.tellDemo(log, demo.Complete())
 	var cause error
 	select {
 	case sig := <-env.Signals:
