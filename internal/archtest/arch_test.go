@@ -59,6 +59,9 @@ func arrows() map[string][]string {
 		"internal/peers/run":        {"internal/peers"},
 		"internal/peers/fixtures":   {"bayeux", "bayeux/server", "channels"},
 		"internal/peers/halley":     {"bayeux/server", "internal/cli/serve", "internal/peers/fixtures"},
+		"internal/packaging":        {},
+		"internal/release":          {},
+		"internal/readme":           {},
 		"internal/testsum":          {},
 	}
 }
@@ -70,7 +73,7 @@ func topLevel() []string {
 		".ci", ".editorconfig", ".git", ".gitattributes", ".github", ".gitignore", ".golangci.yml",
 		"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "NOTICE", "README.md", "SECURITY.md",
 		"bayeux", "bin", "build", "channels", "clients", "cmd", "conformance", "dist", "docs", "extensions",
-		"go.mod", "go.sum", "internal",
+		"go.mod", "go.sum", "halley", "halley.exe", "internal",
 	}
 }
 
