@@ -20,7 +20,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z%-]*:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z%-]*:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: client ## build bin/halley, with the demo where npm is there
 	@mkdir -p $(BIN)
@@ -54,20 +54,24 @@ check: lint ## format, lint, unit tests with the race detector and the fuzz corp
 test: deps ## everything: all Go tests with the race detector, the published clients included
 	$(GO) test -json -race -timeout 20m -tags interop ./... | $(GO) run ./internal/testsum
 
-interop: deps ## every published client through every scenario; writes docs/COMPATIBILITY.md; at most 25 minutes
+interop: deps ## every published client through every scenario; writes docs/COMPATIBILITY.md and its table in README.md; at most 25 minutes
 	@rm -rf build/interop && mkdir -p build/interop
 	@rc=0; \
 	HALLEY_INTEROP=full HALLEY_INTEROP_RESULTS=$(CURDIR)/build/interop \
 		$(GO) test -json -count=1 -timeout 40m -tags interop ./clients/interop/... | $(GO) run ./internal/testsum || rc=$$?; \
 	$(GO) run ./clients/interop/compat build/interop >build/COMPATIBILITY.md && mv build/COMPATIBILITY.md docs/ || rc=1; \
+	$(GO) test ./internal/readme -update || rc=1; \
 	exit $$rc
 
 deps: $(CLIENT) $(JS)/$(NPM) $(BROWSER)/$(NPM) $(PYTHON)/.venv/installed $(JAVA)/target/installed ## install what the tests need
 	$(GO) mod download
-	@command -v chromium >/dev/null || { \
+	@missing=; for program in chromium zsh fish groff mandoc script; do \
+		command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	packages=$${missing/script/bsdutils}; \
+	if [ -n "$$missing" ]; then \
 		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-			apt-get update -q && apt-get install -qy --no-install-recommends chromium; \
-		else echo "chromium is missing: install the package chromium" >&2; exit 1; fi; }
+			apt-get update -q && apt-get install -qy --no-install-recommends $$packages; \
+		else echo "missing programs: install the packages$$packages" >&2; exit 1; fi; fi
 
 # npm writes this file when all is there.
 $(JS)/$(NPM) $(BROWSER)/$(NPM): %/$(NPM): %/package-lock.json
@@ -132,6 +136,17 @@ bench: ## run the benchmarks
 load: build ## 10,000 WebSocket and 2,000 long-polling clients for 60 s (Linux; 20,000 descriptors a process)
 	$(GO) run ./internal/load -server $(BIN)/halley
 
+docs: ## write the tables of the documents and the golden files from the code
+	$(GO) test ./internal/cli/serve -update
+	$(GO) test ./internal/cli -update
+	$(GO) test ./internal/readme -update
+
+release: ## build the release of the last commit into dist/
+	$(GO) run ./internal/release -out dist
+
+release-check: ## the same twice, in different surroundings, and compare; 3 to 10 minutes
+	$(GO) run ./internal/release -out dist -check
+
 lint: ## format check and golangci-lint
 	$(TOOL) golangci-lint fmt --diff ./...
 	$(TOOL) golangci-lint run ./...
@@ -144,6 +159,6 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 	$(GO) build -modfile=internal/tools/go.mod -o /dev/null mvdan.cc/gofumpt
 
 clean: ## remove what was built
-	rm -rf $(BIN)
+	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers deps peers-deps peers-test fuzz bench load lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers deps peers-deps peers-test fuzz bench load docs release release-check lint fmt tools clean
