@@ -2,7 +2,6 @@ package cli
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,7 +20,7 @@ var update = flag.Bool("update", false, "write the tables of docs/OPERATIONS.md"
 func TestOperationsTables(t *testing.T) {
 	codes := "| code | meaning |\n|---|---|\n"
 	for _, c := range exitCodes() {
-		codes += testkit.Row(fmt.Sprint(c.Code), c.Meaning)
+		codes += testkit.Row(c.String(), c.Meaning)
 	}
 	all := "| command | what |\n|---|---|\n"
 	flags := "| command | flag | default | what |\n|---|---|---|---|\n"
