@@ -59,15 +59,15 @@ func TestShellsComplete(t *testing.T) {
 	}
 }
 
-// terminal is a shell on a terminal of its own.
-type terminal struct {
+// typist is at a shell on a terminal of its own.
+type typist struct {
 	t    *testing.T
 	in   io.Writer
 	out  io.Reader
 	seen bytes.Buffer
 }
 
-func open(t *testing.T, command, dir string) *terminal {
+func open(t *testing.T, command, dir string) *typist {
 	t.Helper()
 	proc := exec.CommandContext(t.Context(), "script", "-qefc", command, "/dev/null")
 	proc.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "TERM=dumb", "LANG=C.UTF-8")
@@ -85,17 +85,17 @@ func open(t *testing.T, command, dir string) *terminal {
 		_ = proc.Process.Kill()
 		_ = proc.Wait()
 	})
-	return &terminal{t: t, in: in, out: out}
+	return &typist{t: t, in: in, out: out}
 }
 
-func (s *terminal) line(text string) {
+func (s *typist) line(text string) {
 	s.t.Helper()
 	_, err := io.WriteString(s.in, text+"\r")
 	require.NoError(s.t, err)
 }
 
 // wait reads until the text is there, and forgets all before its end.
-func (s *terminal) wait(text string) {
+func (s *typist) wait(text string) {
 	s.t.Helper()
 	for part := make([]byte, 4<<10); ; {
 		if _, rest, ok := bytes.Cut(s.seen.Bytes(), []byte(text)); ok {
