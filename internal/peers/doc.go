@@ -30,8 +30,8 @@
 //   - demo=true (cometd8, cometd7): the chat of docs/FIXTURES.md.
 //   - ack, timesync, binary: false leaves the extension out (CometD, halley;
 //     cometd-nodejs has ack alone).
-//   - timestamp=true (CometD, halley), activity=MILLIS, activity=server:MILLIS
-//     (CometD): adds the extension; "server:" counts what the server sends too.
+//   - timestamp=true, activity=MILLIS, activity=server:MILLIS (CometD, halley):
+//     adds the extension; "server:" counts what the server sends too.
 //   - jvm (CometD): functional (default: starts fast, 512 MiB), benchmark (1 to
 //     4 GiB, the standard collector and compilers), or flags of java that begin
 //     with a dash, separated by blanks.

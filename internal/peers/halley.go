@@ -34,8 +34,8 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 		}
 	}
 	args := []string{binary, "serve", "--posture", "cometd", "--listen", "127.0.0.1:" + l.port}
-	if list, ok := halleyExtensions(l); ok {
-		args = append(args, "--extensions", list)
+	for _, pair := range halleyExtensions(l) {
+		args = append(args, "--extension", pair)
 	}
 	for _, pair := range l.pairs() {
 		args = append(args, "--set", pair)
@@ -43,24 +43,27 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 	return args, nil
 }
 
-// halleyExtensions makes the list of extensions of what the options say about
-// single ones; ok is false if they say nothing.
-func halleyExtensions(l *launch) (list string, ok bool) {
-	var on []string
-	for _, e := range []struct {
-		name     string
-		standard bool
-	}{{"ack", true}, {"timesync", false}, {"timestamp", false}, {"binary", false}} {
-		value := l.take(e.name)
-		ok = ok || value != ""
-		if value == "true" || value == "" && e.standard {
-			on = append(on, e.name)
+// halleyExtensions makes the settings of extensions of what the options say
+// about single ones. Binary data needs none: our server passes it on.
+func halleyExtensions(l *launch) []string {
+	var set []string
+	for _, name := range []string{"ack", "timesync"} {
+		if value := l.take(name); value != "" {
+			set = append(set, name+"="+value)
 		}
 	}
-	if len(on) == 0 {
-		return "none", ok
+	l.take("binary")
+	if l.take("timestamp") == "true" {
+		set = append(set, "timestamp.format=cometd")
 	}
-	return strings.Join(on, ","), ok
+	if period := l.take("activity"); period != "" {
+		mode := "client"
+		if millis, ok := strings.CutPrefix(period, "server:"); ok {
+			mode, period = "client-server", millis
+		}
+		set = append(set, "activity.mode="+mode, "activity.period="+period+"ms")
+	}
+	return set
 }
 
 // build builds a program of this source tree in a folder that goes with the

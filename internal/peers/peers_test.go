@@ -84,10 +84,10 @@ func TestCommandLines(t *testing.T) {
 	require.Equal(t, "target/release/axum-cometd-peer 0", line("axum", nil))
 	require.Equal(t, "/x serve --posture cometd --listen 127.0.0.1:0 --set timeout=1",
 		line("halley", map[string]string{"program": "/x", "timeout": "1", "fixtures": "false"}))
-	require.Equal(t, "/x serve --posture cometd --listen 127.0.0.1:0 --extensions none",
+	require.Equal(t, "/x serve --posture cometd --listen 127.0.0.1:0 --extension ack=false",
 		line("halley", map[string]string{"program": "/x", "ack": "false"}))
-	require.Equal(t, "/x serve --posture cometd --listen 127.0.0.1:0 --extensions ack,timesync",
-		line("halley", map[string]string{"program": "/x", "timesync": "true"}))
+	require.Equal(t, "/x serve --posture cometd --listen 127.0.0.1:0 --extension timestamp.format=cometd --extension activity.mode=client-server --extension activity.period=500ms",
+		line("halley", map[string]string{"program": "/x", "timestamp": "true", "binary": "true", "activity": "server:500"}))
 
 	_, err := jvmFlags("fast")
 	require.ErrorContains(t, err, `jvm="fast"`)
