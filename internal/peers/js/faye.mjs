@@ -11,6 +11,9 @@ if (Object.keys(options).length > 0) {
   throw new Error(`options ${Object.keys(options)} are unknown; there are timeout, ping and fixtures`)
 }
 
+// Some requests make Faye throw where nobody catches it, and its process ends. A comparison has more questions than one.
+process.on('uncaughtException', error => console.error('uncaught:', error.stack))
+
 const bayeux = new faye.NodeAdapter({ mount: '/bayeux', timeout: timeout / 1000, ...(ping > 0 && { ping: ping / 1000 }) })
 if (fixtures) install(bayeux)
 const server = newServer()
