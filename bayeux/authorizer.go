@@ -41,53 +41,108 @@ func Refuse(reason string) Verdict {
 }
 
 // Authorizer decides on operations of remote sessions on the channels that it
-// was added to. It may block; it is called outside locks, by many goroutines.
+// was added to; Param(ctx, …) has the parameters of these. It may block; it is
+// called outside locks, by many goroutines. One that panics refuses.
 type Authorizer func(ctx context.Context, op Operation, ch channels.Name, s Session, m *Message) Verdict
 
 // Authorizers is a Policy that asks another one first and then the authorizers
-// of the channel ([R-SP-3]): those on the channel itself and on the wildcards
-// that match it. Where there are none the operation is granted; one that
-// refuses decides; else at least one must grant, or the reason is
-// ReasonNotGranting. Meta channels are left to the wrapped policy.
+// of the channel ([R-SP-3]): those of the wildcards that match it, from /**
+// inwards, then of templates such as /room/{id}, then its own; those of one
+// channel in the order in which they were added. Where there are none the
+// operation is granted. The first that refuses decides, and the others are not
+// asked; else at least one must grant, or the reason is ReasonNotGranting. Meta
+// channels are left to the wrapped policy.
 //
-// It is safe for concurrent use; a change is in force with the next operation.
+// A channel or wildcard with an authorizer exists, so that nobody is asked for
+// OperationCreate of it ([R-SP-4]), and is not swept; a template is no channel.
+//
+// It is safe for concurrent use; a change is in force with the next operation,
+// one under way asks those that there were when it began.
 type Authorizers struct {
 	policy Policy
 
-	mu     sync.RWMutex
-	byName map[channels.Name][]*Authorizer
+	mu      sync.RWMutex
+	table   channels.Table[*attached]
+	keepers []func(channels.Name) (release func())
 }
 
-var _ Policy = (*Authorizers)(nil)
+var (
+	_ Policy        = (*Authorizers)(nil)
+	_ ChannelKeeper = (*Authorizers)(nil)
+)
+
+// attached is an authorizer in its place; mu of the Authorizers guards the
+// others of its fields.
+type attached struct {
+	decide Authorizer
+
+	releases []func()
+	removed  bool
+}
 
 // NewAuthorizers wraps a policy; nil means DefaultPolicy.
 func NewAuthorizers(policy Policy) *Authorizers {
 	if policy == nil {
 		policy = DefaultPolicy{}
 	}
-	return &Authorizers{policy: policy, byName: make(map[channels.Name][]*Authorizer)}
+	return &Authorizers{policy: policy}
 }
 
-// Add adds an authorizer to a channel or wildcard. The returned function
-// removes it; it is idempotent.
+// Add adds an authorizer to a channel, a wildcard or a template with
+// parameters. The returned function removes it; it is idempotent.
 func (a *Authorizers) Add(channel string, authorizer Authorizer) (remove func(), err error) {
-	n, err := channels.Parse(channel)
+	t, err := channels.ParseTemplate(channel)
 	if err != nil {
 		return nil, fmt.Errorf("add an authorizer to %q: %w", channel, err)
 	}
-	entry := &authorizer
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.byName[n] = append(slices.Clip(a.byName[n]), entry)
-	return func() { a.remove(n, entry) }, nil
+	entry := a.table.Add(t, &attached{decide: authorizer})
+	keepers := a.keepers
+	a.mu.Unlock()
+	for _, hold := range keepers {
+		a.keep(entry, hold)
+	}
+	return func() { a.remove(entry) }, nil
 }
 
-func (a *Authorizers) remove(n channels.Name, entry *Authorizer) {
+// Keep implements ChannelKeeper. It keeps the channels of the wrapped policy
+// too.
+func (a *Authorizers) Keep(hold func(channels.Name) (release func())) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	left := slices.DeleteFunc(slices.Clone(a.byName[n]), func(x *Authorizer) bool { return x == entry })
-	if a.byName[n] = left; len(left) == 0 {
-		delete(a.byName, n)
+	a.keepers = append(slices.Clip(a.keepers), hold)
+	entries := a.table.All()
+	a.mu.Unlock()
+	for _, entry := range entries {
+		a.keep(entry, hold)
+	}
+	keepAll([]Policy{a.policy}, hold)
+}
+
+// keep holds the channel of an entry, unless that is removed meanwhile.
+func (a *Authorizers) keep(entry *channels.Entry[*attached], hold func(channels.Name) (release func())) {
+	if entry.Params() > 0 {
+		return
+	}
+	release := hold(entry.Name())
+	a.mu.Lock()
+	late := entry.Value.removed
+	if !late {
+		entry.Value.releases = append(entry.Value.releases, release)
+	}
+	a.mu.Unlock()
+	if late {
+		release()
+	}
+}
+
+func (a *Authorizers) remove(entry *channels.Entry[*attached]) {
+	a.mu.Lock()
+	a.table.Remove(entry)
+	releases := entry.Value.releases
+	entry.Value.releases, entry.Value.removed = nil, true
+	a.mu.Unlock()
+	for _, release := range releases {
+		release()
 	}
 }
 
@@ -125,8 +180,8 @@ func (a *Authorizers) decide(ctx context.Context, op Operation, ch channels.Name
 		return nil
 	}
 	asked, granted := a.match(ch), false
-	for _, authorizer := range asked {
-		v := (*authorizer)(ctx, op, ch, s, m)
+	for _, entry := range asked {
+		v := entry.Value.decide(WithParams(ctx, entry.Template, ch), op, ch, s, m)
 		if v.reason != "" {
 			return Deny(v.reason) // [R-SB-9]
 		}
@@ -138,17 +193,8 @@ func (a *Authorizers) decide(ctx context.Context, op Operation, ch channels.Name
 	return nil
 }
 
-// match returns the authorizers of a channel, from the widest wildcard to the
-// channel itself.
-func (a *Authorizers) match(ch channels.Name) []*Authorizer {
+func (a *Authorizers) match(ch channels.Name) []*channels.Entry[*attached] {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	if len(a.byName) == 0 {
-		return nil
-	}
-	var out []*Authorizer
-	for _, n := range append(ch.Wilds(), ch) {
-		out = append(out, a.byName[n]...)
-	}
-	return out
+	return a.table.Match(ch)
 }

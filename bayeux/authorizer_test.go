@@ -2,6 +2,7 @@ package bayeux
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -93,4 +94,101 @@ func TestAuthorizersWrap(t *testing.T) {
 
 	_, err = a.Add("room", always(Grant()))
 	require.ErrorIs(t, err, channels.ErrCharacters)
+}
+
+// Authorizers are asked from the widest wildcard to the channel, the first that
+// refuses is the last ([R-SP-3]).
+func TestAuthorizersOrder(t *testing.T) {
+	var asked []string
+	a := NewAuthorizers(nil)
+	add := func(channel, note string, v Verdict) {
+		_, err := a.Add(channel, func(ctx context.Context, op Operation, ch channels.Name, _ Session, _ *Message) Verdict {
+			asked = append(asked, note+Param(ctx, "id")+Param(ctx, channels.Wild))
+			require.Equal(t, OperationPublish, op)
+			require.Equal(t, channels.Name("/room/7/talk"), ch)
+			return v
+		})
+		require.NoError(t, err)
+	}
+	add("/room/7/talk", "own", Grant())
+	add("/room/7/talk", "own again", Refuse("closed"))
+	add("/room/7/talk", "never", Grant())
+	add("/room/{id}/talk", "template ", Ignore())
+	add("/{house}/{id}/talk", "wider ", Ignore())
+	add("/room/7/*", "shallow ", Ignore())
+	add("/room/**", "deep ", Ignore())
+	add("/**", "all ", Ignore())
+	add("/room/*", "not", Refuse("wrong"))
+	add("/room/{id}", "not", Refuse("wrong"))
+	err := a.CanPublish(t.Context(), nil, "/room/7/talk", &Message{})
+	require.EqualError(t, err, "403:closed:")
+	require.Equal(t, []string{
+		"all room/7/talk", "deep 7/talk", "shallow talk", "wider 7", "template 7", "own", "own again",
+	}, asked)
+}
+
+// CASES 85: an authorizer that removes itself while it is asked has been asked
+// for the last time, and its grant is gone ([R-SP-3]).
+func TestAuthorizersRemoveDuringCall(t *testing.T) {
+	a := NewAuthorizers(nil)
+	_, err := a.Add("/test/*", always(Ignore()))
+	require.NoError(t, err)
+	var remove func()
+	remove, err = a.Add("/test/granted", func(context.Context, Operation, channels.Name, Session, *Message) Verdict {
+		remove()
+		return Grant()
+	})
+	require.NoError(t, err)
+	require.NoError(t, a.CanPublish(t.Context(), nil, "/test/granted", &Message{}))
+	require.EqualError(t, a.CanPublish(t.Context(), nil, "/test/granted", &Message{}), "403:"+ReasonNotGranting+":")
+	require.NoError(t, a.CanPublish(t.Context(), nil, "/foo", &Message{}))
+}
+
+// Channels with authorizers are kept, those that come later too, until the
+// last has gone; templates are no channels ([R-SB-13]).
+func TestAuthorizersKeep(t *testing.T) {
+	var mu sync.Mutex
+	held := map[channels.Name]int{}
+	hold := func(ch channels.Name) func() {
+		mu.Lock()
+		defer mu.Unlock()
+		held[ch]++
+		return func() {
+			mu.Lock()
+			defer mu.Unlock()
+			held[ch]--
+		}
+	}
+	a := NewAuthorizers(nil)
+	before, err := a.Add("/a", always(Grant()))
+	require.NoError(t, err)
+	a.Keep(hold)
+	after, err := a.Add("/a", always(Grant()))
+	require.NoError(t, err)
+	_, err = a.Add("/{id}", always(Grant()))
+	require.NoError(t, err)
+	require.Equal(t, map[channels.Name]int{"/a": 2}, held)
+	before()
+	before()
+	require.Equal(t, 1, held["/a"])
+	after()
+	require.Zero(t, held["/a"])
+	_, err = a.Add("/{a}/{a}", always(Grant()))
+	require.ErrorIs(t, err, channels.ErrParameter)
+
+	// Many at once, while another server begins to keep.
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				remove, err := a.Add("/b", always(Grant()))
+				if err == nil && a.CanPublish(context.Background(), nil, "/b", &Message{}) == nil {
+					remove()
+				}
+			}
+		})
+	}
+	all.Go(func() { a.Keep(hold) })
+	all.Wait()
+	require.Zero(t, held["/b"])
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"strconv"
+	"strings"
 )
 
 // Sentinels that extensions and listeners return.
@@ -38,6 +39,17 @@ type Error struct {
 // Error returns the wire form ([R-MSG-14]).
 func (e *Error) Error() string {
 	return strconv.Itoa(cmp.Or(e.Code, 403)) + ":" + e.Args + ":" + e.Text
+}
+
+// ParseError reads the wire form "code:args:text" ([R-MSG-14]). Whatever else
+// is all text, with code 0.
+func ParseError(s string) *Error {
+	parts := strings.SplitN(s, ":", 3)
+	code, err := strconv.Atoi(parts[0])
+	if err != nil || len(parts) < 3 {
+		return &Error{Text: s}
+	}
+	return &Error{Code: code, Args: parts[1], Text: parts[2]}
 }
 
 // Deny returns an Error that refuses an operation for a reason, which clients

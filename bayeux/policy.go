@@ -14,12 +14,22 @@ import (
 // A subscription or publication asks CanCreate first when the channel does not
 // exist ([R-SP-4]); it gets what was asked for, a wildcard too. For an array
 // of subscriptions each element is asked for, in order, up to the first
-// refusal ([R-SB-3]). Local sessions are not asked about.
+// refusal ([R-SB-3]). Local sessions may do all and are not asked about
+// ([R-SP-1]). AllOf and AnyOf combine policies, Authorizers wraps one.
 type Policy interface {
 	CanHandshake(ctx context.Context, s Session, m *Message) error
 	CanCreate(ctx context.Context, s Session, ch channels.Name, m *Message) error
 	CanSubscribe(ctx context.Context, s Session, p channels.Pattern, m *Message) error
 	CanPublish(ctx context.Context, s Session, ch channels.Name, m *Message) error
+}
+
+// ChannelKeeper is an add-on of Policy for one that is attached to channels, as
+// Authorizers are: the channels are to exist, and not to be swept, as long as
+// something is attached to them ([R-SB-13]). A server calls Keep once, when it
+// is made. hold makes a channel exist until release is called; both may be
+// called at any time, but not with a lock held that a policy's methods take.
+type ChannelKeeper interface {
+	Keep(hold func(ch channels.Name) (release func()))
 }
 
 // DefaultPolicy is CometD's: everybody may do everything except with meta

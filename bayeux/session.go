@@ -10,7 +10,7 @@ import (
 // Session is a client's session as extensions, policies and listeners see it.
 // It is safe for concurrent use and stays usable, without effect, after the
 // session has ended. Rarer abilities are interfaces of their own that a
-// session of the server also has: Delivery, Timing, Identity, Ender.
+// session of the server also has: Delivery, Timing, Identity, Batching.
 type Session interface {
 	// ID returns the clientId.
 	ID() string
@@ -58,9 +58,19 @@ type Timing interface {
 	SetMaxInterval(d time.Duration)
 }
 
-// Identity names the user of a session.
+// Identity names the user of a session. Policies and extensions do it during
+// the handshake, services at any time. The server knows the sessions of a user
+// by it. The empty id means nobody.
 type Identity interface {
 	SetUser(id string)
+}
+
+// Batching holds back what is queued for a session. What f queues, or others
+// meanwhile, leaves when f has returned: in one response, or in frames that
+// follow one another ([R-DL-2]). Batches nest, and a request of the session is
+// one too. The session does not expire in a batch.
+type Batching interface {
+	Batch(f func())
 }
 
 // Attributes are values that server code keeps with a session. The zero value

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
@@ -68,23 +67,13 @@ func replyError(m *bayeux.Message) error {
 	if m.OK() {
 		return nil
 	}
-	e := parseError(m.Error)
+	e := bayeux.ParseError(m.Error)
 	if e.Text == "" && e.Args == "" {
 		e.Text = "refused"
 	}
 	e.Advice = parseAdvice(m.Advice)
 	e.Ext = m.Ext
 	return e
-}
-
-// parseError reads "code:args:text" ([R-MSG-14]). Whatever else is all text.
-func parseError(s string) *bayeux.Error {
-	parts := strings.SplitN(s, ":", 3)
-	code, err := strconv.Atoi(parts[0])
-	if err != nil || len(parts) < 3 {
-		return &bayeux.Error{Text: s}
-	}
-	return &bayeux.Error{Code: code, Args: parts[1], Text: parts[2]}
 }
 
 // unknownSession tells whether err is the server's 402 ([R-ERR-1]).
