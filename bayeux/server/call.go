@@ -13,9 +13,9 @@ import (
 var errPanicked = errors.New("it panicked")
 
 // callContext is the context that extensions, policies and listeners get. It
-// ends with the request, with the session or after ExtensionTimeout; its timer
-// is made only if somebody asks for Done, so that a call which does not wait
-// costs nothing.
+// ends with the call, with the request, with the session or after
+// ExtensionTimeout; its timer is made only if somebody asks for Done, so that a
+// call which does not wait costs nothing.
 type callContext struct {
 	context.Context //nolint:containedctx // it is a context
 
@@ -26,6 +26,7 @@ type callContext struct {
 	mu     sync.Mutex
 	inner  context.Context //nolint:containedctx // made on demand
 	cancel context.CancelFunc
+	over   bool // the call has returned
 }
 
 // call runs f with such a context. A panic in it is the caller's code's fault
@@ -40,6 +41,29 @@ func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Cont
 	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
 	defer c.close()
 	return f(c) //nolint:contextcheck // c wraps ctx
+}
+
+// errTooLong says that a call was not waited for any longer.
+var errTooLong = errors.New("the call took longer than ExtensionTimeout")
+
+// within is call on a goroutine of its own, which is waited for no longer than
+// a call may take. One that takes longer goes on alone, its context done.
+func (srv *Server) within(ctx context.Context, s *session, what string, f func(ctx context.Context) error) error {
+	done := make(chan error, 1)
+	srv.lifecycle.tasks.Go(func() { done <- srv.call(ctx, s, f) })
+	limit := srv.config.ExtensionTimeout
+	if limit <= 0 {
+		return <-done
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		srv.log.Error().Str("call", what).Dur("limit", limit).Msg("server code does not return; others go on")
+		return errTooLong
+	}
 }
 
 // Deadline implements context.Context.
@@ -59,10 +83,13 @@ func (c *callContext) Done() <-chan struct{} { return c.open().Done() }
 // Err implements context.Context.
 func (c *callContext) Err() error {
 	c.mu.Lock()
-	inner := c.inner
+	inner, over := c.inner, c.over
 	c.mu.Unlock()
-	if inner != nil {
+	switch {
+	case inner != nil:
 		return inner.Err()
+	case over:
+		return context.Canceled
 	}
 	if err := c.Context.Err(); err != nil {
 		return err
@@ -87,7 +114,10 @@ func (c *callContext) open() context.Context {
 	} else {
 		c.inner, c.cancel = context.WithCancel(c.Context)
 	}
-	if c.sess != nil {
+	switch {
+	case c.over: // whoever has kept it learns that it is over, and costs nothing
+		c.cancel()
+	case c.sess != nil:
 		go watch(c.inner, c.cancel, c.sess.done())
 	}
 	return c.inner
@@ -105,6 +135,7 @@ func watch(ctx context.Context, cancel context.CancelFunc, ended <-chan struct{}
 func (c *callContext) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.over = true
 	if c.cancel != nil {
 		c.cancel()
 	}

@@ -79,7 +79,7 @@ func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*
 // session, so that a page which was reloaded goes on with it ([R-RL-1]).
 func (srv *Server) resolve(from transport.Origin, st *settings, clientID string) *session {
 	s := srv.registry.get(clientID)
-	if s == nil || !st.trustClient && !s.owns(home{from.Transport, from.Browser}) {
+	if s == nil || s.isLocal() || !st.trustClient && !s.owns(home{from.Transport, from.Browser}) {
 		return nil
 	}
 	return s

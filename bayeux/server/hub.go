@@ -45,6 +45,9 @@ func (p *pass) message(ctx context.Context, m *bayeux.Message) *bayeux.Message {
 	if err := p.srv.incoming(ctx, s, m); err != nil {
 		return p.vetoed(m, err)
 	}
+	if reply := p.hear(ctx, s, m); reply != nil {
+		return reply
+	}
 	switch {
 	case m.Channel == metaHandshake:
 		return p.handshake(ctx, m)
@@ -66,7 +69,7 @@ func (p *pass) other(ctx context.Context, s *session, m *bayeux.Message) *bayeux
 	case metaSubscribe:
 		return p.subscribe(ctx, s, m)
 	case metaUnsubscribe:
-		return p.unsubscribe(s, m)
+		return p.unsubscribe(ctx, s, m)
 	case metaDisconnect:
 		return s.step(func(now time.Time) machine.Effects {
 			return s.machine.Step(now, p.input(m))
@@ -130,20 +133,23 @@ func (p *pass) handshake(ctx context.Context, m *bayeux.Message) *bayeux.Message
 			return p.srv.config.Policy.CanHandshake(ctx, s, m)
 		})
 	}
-	eff := s.step(func(now time.Time) machine.Effects { return s.machine.Step(now, in) })
+	var first turn // before that of whatever ends the session
+	eff := s.step(func(now time.Time) machine.Effects {
+		e := s.machine.Step(now, in)
+		if e.Reply.OK() {
+			first = s.turnLocked()
+		}
+		return e
+	})
 	if !eff.Reply.OK() {
 		p.srv.stats.handshakesRefused.Add(1)
 		return eff.Reply
 	}
-	for !p.srv.registry.add(s) {
+	if !p.srv.begin(ctx, s, first) {
 		// An id of 134 random bits is taken only if randomness is broken; the
 		// handshake fails rather than to share a session.
 		return m.Reply().Fail(bayeux.ErrHandshakeFailed) // [R-HS-11]
 	}
-	if s.isOver() {
-		p.srv.registry.remove(s) // server code was faster to end it
-	}
-	p.srv.added(s)
 	return eff.Reply
 }
 
@@ -152,7 +158,7 @@ func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 	in := p.input(m)
 	leave := p.countBrowser(s, &in)
 	var stuck *port
-	eff := s.stepHold(p.holder, func(now time.Time) machine.Effects {
+	eff := s.stepWith(p.holder, nil, func(now time.Time) machine.Effects {
 		if p.port == nil {
 			stuck = s.moveLocked(nil) // the session has moved to HTTP ([R-WS-21])
 		}

@@ -86,6 +86,8 @@ func prefixes(transport string) []string {
 		return []string{"ws."}
 	case "long-polling":
 		return []string{"long-polling.json.", "long-polling."}
+	case TransportLocal:
+		return nil
 	default:
 		return []string{"callback-polling.jsonp.", "callback-polling.", "long-polling.jsonp.", "long-polling."}
 	}

@@ -135,9 +135,10 @@ func (p *port) resolve(clientID string) *session {
 		return nil
 	}
 	s := p.srv.registry.get(clientID)
-	if s != nil {
-		p.adopt(s)
+	if s == nil || s.isLocal() {
+		return nil
 	}
+	p.adopt(s)
 	return s
 }
 

@@ -3,11 +3,8 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
@@ -25,7 +22,9 @@ func (p *pass) publish(ctx context.Context, s *session, m *bayeux.Message) *baye
 	if e := p.mayPublish(ctx, s, name, m); e != nil {
 		return m.Reply().Fail(e)
 	}
-	p.srv.router.Ensure(name, nil)
+	if _, err := p.srv.router.Create(name, nil); err != nil {
+		return m.Reply().Fail(refusedInit(err, bayeux.DeniedChannelCreate))
+	}
 	if e := p.srv.listen(ctx, s, name, m); e != nil {
 		return m.Reply().Fail(e)
 	}
@@ -88,33 +87,6 @@ func (srv *Server) roomForChannel(operation string) *bayeux.Error {
 
 // maxChannels bounds the channels of a server; unused ones are swept.
 const maxChannels = 4_000_000
-
-// listen calls the listeners of a channel, from the widest pattern to the
-// channel itself. One that refuses ends the message ([R-PB-4]).
-func (srv *Server) listen(ctx context.Context, s *session, name channels.Name, m *bayeux.Message) *bayeux.Error {
-	listeners := srv.listeners.match(name)
-	if len(listeners) == 0 {
-		return nil
-	}
-	err := srv.call(ctx, s, func(ctx context.Context) error {
-		for _, l := range listeners {
-			err := l(ctx, view(s), m)
-			var e *bayeux.Error
-			switch {
-			case err == nil:
-			case errors.Is(err, bayeux.Drop), errors.As(err, &e):
-				return err
-			default:
-				srv.log.Error().Err(err).Str("channel", m.Channel).Msg("listener failed; the message goes on")
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		return nil
-	}
-	return srv.verdict(err, bayeux.ErrMessageDeleted)
-}
 
 // fanOut delivers a broadcast to its subscribers: server-wide extensions once,
 // then the message is frozen and queued to each session in turn; no two locks
@@ -278,50 +250,4 @@ func serverMessage(channel string, data any) (*bayeux.Message, error) {
 		raw = nil
 	}
 	return &bayeux.Message{Channel: channel, Data: raw}, nil
-}
-
-// listenerTable knows the listeners by channel or pattern. Reads take a
-// snapshot; the lock is not held while listeners run.
-type listenerTable struct {
-	mu     sync.RWMutex
-	byName map[channels.Name][]*bayeux.Listener
-}
-
-func (t *listenerTable) add(n channels.Name, l *bayeux.Listener) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.byName == nil {
-		t.byName = make(map[channels.Name][]*bayeux.Listener)
-	}
-	old := t.byName[n]
-	t.byName[n] = append(slices.Clip(old), l)
-}
-
-func (t *listenerTable) remove(n channels.Name, l *bayeux.Listener) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var kept []*bayeux.Listener
-	for _, x := range t.byName[n] {
-		if x != l {
-			kept = append(kept, x)
-		}
-	}
-	if t.byName[n] = kept; len(kept) == 0 {
-		delete(t.byName, n)
-	}
-}
-
-func (t *listenerTable) match(n channels.Name) []bayeux.Listener {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	if len(t.byName) == 0 {
-		return nil
-	}
-	var out []bayeux.Listener
-	for _, w := range append(n.Wilds(), n) {
-		for _, l := range t.byName[w] {
-			out = append(out, *l)
-		}
-	}
-	return out
 }

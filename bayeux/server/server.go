@@ -50,10 +50,12 @@ type Server struct {
 	poller               transport.Poller // nil: none
 
 	registry  *registry
+	users     *users
 	browsers  browsers
 	router    *router.Router[session]
 	listeners listenerTable
-	hooks     hooks
+	inits     attached[ChannelInit]
+	lifecycle lifecycle
 	total     *queue.Total
 	admission *rate.Limiter
 	deadlines *deadlines
@@ -62,10 +64,13 @@ type Server struct {
 	stats     counters
 
 	opening  atomic.Int64 // handshakes being processed
+	ending   atomic.Int64 // sessions that have ended, as listeners are being told
 	draining atomic.Bool
-	stop     chan struct{}
-	stopOnce sync.Once
-	loops    sync.WaitGroup
+	// watchChannels tells that somebody wants to know of channels.
+	watchChannels atomic.Bool
+	stop          chan struct{}
+	stopOnce      sync.Once
+	loops         sync.WaitGroup
 }
 
 // New makes a server and starts its two goroutines: one serves all deadlines,
@@ -77,10 +82,16 @@ func New(config Config) (*Server, error) {
 	}
 	srv := &Server{
 		config: c, log: c.Logger, now: time.Now,
-		registry: newRegistry(), router: router.New[session](), total: queue.NewTotal(),
+		registry: newRegistry(), users: newUsers(), router: router.New[session](), total: queue.NewTotal(),
 		stop: make(chan struct{}),
 	}
+	srv.router.Attend(router.Births{Init: srv.initOf, Born: func(n channels.Name) { srv.channelChanged(n, true) }})
+	srv.lifecycle.prepare(srv)
+	srv.users.changed = srv.lifecycle.presence.Changed
 	srv.configure()
+	if k, ok := c.Policy.(bayeux.ChannelKeeper); ok {
+		k.Keep(srv.keepChannel)
+	}
 	if err := srv.park(); err != nil {
 		return nil, err
 	}
@@ -100,7 +111,7 @@ func New(config Config) (*Server, error) {
 func (srv *Server) configure() {
 	c, l := srv.config, lookup{options: srv.config.Options}
 	srv.settings = make(map[string]*settings)
-	for _, name := range allTransports() {
+	for _, name := range append(allTransports(), TransportLocal) {
 		srv.settings[name] = resolve(c, name)
 	}
 	srv.supported = allTransports()
@@ -166,7 +177,7 @@ func (srv *Server) overloaded() time.Duration {
 	opening := srv.opening.Add(1)
 	wait := time.Duration(0)
 	switch {
-	case srv.maxSessions > 0 && srv.registry.count.Load()+opening > int64(srv.maxSessions):
+	case srv.maxSessions > 0 && srv.registry.count.Load()+srv.ending.Load()+opening > int64(srv.maxSessions):
 		srv.stats.limit("sessions")
 		wait = 5 * time.Second
 	case srv.admission != nil && !srv.admission.AllowN(srv.now(), 1):
@@ -179,21 +190,16 @@ func (srv *Server) overloaded() time.Duration {
 	return wait
 }
 
-// added notes a session that exists from now on.
-func (srv *Server) added(s *session) {
-	srv.stats.handshakes.Add(1)
-	srv.log.Debug().Str("session", s.id).Str("transport", s.home.transport).Msg("session begins")
-	srv.hooks.begin(s)
-}
-
 // removed notes the end of a session. Its subscriptions and its place in the
 // registry are gone ([R-EX-5]).
 func (srv *Server) removed(s *session, reason machine.Reason) {
 	srv.deadlines.drop(s)
+	if s.isLocal() {
+		s.wake()
+	}
 	srv.stats.end(string(reason))
 	srv.log.Info().Str("session", s.id).Str("transport", s.Transport()).
 		Str("user", s.User()).Str("reason", string(reason)).Msg("session ends")
-	srv.hooks.end(s, string(reason))
 }
 
 // slowConsumer ends a session for the limit of that name (WIRE 16 on
@@ -231,7 +237,9 @@ func (srv *Server) sweep() {
 	for {
 		select {
 		case <-ticker.C:
-			srv.router.Sweep()
+			for _, n := range srv.router.Sweep() {
+				srv.channelChanged(n, false)
+			}
 			srv.relieve()
 		case <-srv.stop:
 			return
@@ -282,7 +290,7 @@ const (
 // connects are answered with retry advice and a jittered interval, sockets get
 // 1001 after that (WIRE 16 on [R-CN-24] and [R-WS-26]), and new handshakes are
 // refused. It returns when all goroutines have ended or ctx is done; then
-// connections are cut.
+// connections are cut, and calls of server code that do not return are left.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.flush(ctx)
 	srv.draining.Store(true)
@@ -305,7 +313,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		close(srv.deadlines.stop)
 	})
 	srv.loops.Wait()
-	return err
+	return errors.Join(err, srv.lifecycle.tasks.Wait(ctx))
 }
 
 // spreadTime is the time over which clients are asked to come back: two
@@ -343,23 +351,4 @@ func (srv *Server) Draining() bool { return srv.draining.Load() }
 // back all at once.
 func jitter(d time.Duration) time.Duration {
 	return d/2 + rand.N(d) //nolint:gosec // spreads load, guards nothing
-}
-
-// Listen calls l with each message published to a channel, or to the channels
-// a pattern matches, before it is delivered; for service channels it is the
-// service ([R-PB-12]). The returned function ends that.
-func (srv *Server) Listen(channel string, l bayeux.Listener) (remove func(), err error) {
-	n, err := channels.Parse(channel)
-	if err != nil {
-		return nil, fmt.Errorf("listen to %q: %w", channel, err)
-	}
-	srv.listeners.add(n, &l)
-	srv.router.Pin(n)
-	var once sync.Once
-	return func() {
-		once.Do(func() {
-			srv.listeners.remove(n, &l)
-			srv.router.Unpin(n)
-		})
-	}, nil
 }

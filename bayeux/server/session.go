@@ -23,6 +23,7 @@ type session struct {
 	extensions []bayeux.Extension
 	attributes bayeux.Attributes
 	entry      deadline // owned by the deadlines
+	standing   standing // owned by the turns
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -32,7 +33,8 @@ type session struct {
 	transport   string    // the transport last used
 	connectOnly bool      // messages leave with connect replies only
 	noEcho      bool      // its own messages do not come back
-	batch       int       // requests being processed: nothing wakes the hold meanwhile
+	batch       int       // requests being processed, and batches: nothing wakes the hold meanwhile
+	batched     int       // batches of server code: nothing leaves meanwhile
 	users       int       // exchanges that may still take from the queue
 	left        time.Time // when the last of them ended, or the last port
 	leases      int       // leases with messages that are out
@@ -42,6 +44,36 @@ type session struct {
 	over        bool
 	tail        chan struct{} // closed when the last turn has been carried out
 }
+
+// turn is a place in the order in which a session's effects on the router, the
+// registry and the index of users are carried out (DESIGN 4.2).
+type turn struct {
+	wait chan struct{} // the turn before; nil: none
+	mine chan struct{} // nil: this is no turn
+}
+
+// turnLocked takes the next turn.
+func (s *session) turnLocked() turn {
+	t := turn{s.tail, make(chan struct{})}
+	s.tail = t.mine
+	return t
+}
+
+// takeTurn takes the next turn.
+func (s *session) takeTurn() turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turnLocked()
+}
+
+// enter waits until it is our turn, leave hands it on.
+func (t turn) enter() {
+	if t.wait != nil {
+		<-t.wait
+	}
+}
+
+func (t turn) leave() { close(t.mine) }
 
 // home is where HTTP requests of a session must come from: the transport and
 // the browser cookie of its handshake ([R-ID-3], [R-JP-5]).
@@ -62,6 +94,20 @@ type holder interface {
 	release(s *session, e machine.Ended)
 }
 
+// isLocal tells whether the session is one of server code. Its id is of no use
+// to anybody else.
+func (s *session) isLocal() bool { return s.home.transport == TransportLocal }
+
+// wake has a local session look at what there is, its end included.
+func (s *session) wake() {
+	s.mu.Lock()
+	p := s.port
+	s.mu.Unlock()
+	if p != nil {
+		p.link.Wake()
+	}
+}
+
 func (s *session) owns(h home) bool {
 	return s.home.transport == h.transport && s.home.browser != "" &&
 		subtle.ConstantTimeCompare([]byte(s.home.browser), []byte(h.browser)) == 1
@@ -72,9 +118,9 @@ type work struct {
 	eff     machine.Effects
 	gone    []hold // aligned with eff.Ended
 	all     []channels.Name
-	wait    chan struct{} // the turn before ours
-	mine    chan struct{} // ours
-	port    *port         // to be woken
+	turn    turn
+	tell    func(machine.Effects) // called in the turn, after the effects
+	port    *port                 // to be woken
 	wake    time.Time
 	removed bool // the session ends with this step
 }
@@ -83,15 +129,18 @@ type work struct {
 // that touch the router or the registry are carried out in the order of the
 // steps: each waits for the turn before its own (DESIGN 4.2).
 func (s *session) step(f func(now time.Time) machine.Effects) machine.Effects {
-	return s.stepHold(nil, f)
+	return s.stepWith(nil, nil, f)
 }
 
-// stepHold is step for a connect: h answers it if it is held.
-func (s *session) stepHold(h holder, f func(now time.Time) machine.Effects) machine.Effects {
+// stepWith is step for a connect, which h answers if it is held, and for what
+// others are to be told of: tell is called in the turn, when the effects have
+// been carried out.
+func (s *session) stepWith(h holder, tell func(machine.Effects), f func(now time.Time) machine.Effects) machine.Effects {
 	now := s.srv.now()
 	s.mu.Lock()
 	w := s.noteLocked(f(now), h, now)
 	s.mu.Unlock()
+	w.tell = tell
 	s.carryOut(w)
 	return w.eff
 }
@@ -122,8 +171,7 @@ func (s *session) noteLocked(eff machine.Effects, h holder, now time.Time) work 
 		s.clearLocked()
 	}
 	if w.removed || len(eff.Subscribe) > 0 || len(eff.Unsubscribe) > 0 {
-		w.wait, w.mine = s.tail, make(chan struct{})
-		s.tail = w.mine
+		w.turn = s.turnLocked()
 	}
 	w.wake = s.nextLocked(now)
 	return w
@@ -155,7 +203,7 @@ func (s *session) wakesPortLocked(now time.Time) bool {
 
 // pendingLocked tells whether a message wants to leave and may.
 func (s *session) pendingLocked(now time.Time) bool {
-	return s.queue.Pending(now) && !s.blockedLocked()
+	return s.queue.Pending(now) && !s.blockedLocked() && s.batched == 0
 }
 
 // blockedLocked tells that another carrier still has messages of the session:
@@ -163,9 +211,11 @@ func (s *session) pendingLocked(now time.Time) bool {
 // (DESIGN 4.3). Retained delivery sends them again in any case.
 func (s *session) blockedLocked() bool { return s.leases > 0 && !s.queue.Retaining() }
 
-// takeLocked leases what may leave, nil if nothing may. finish must follow.
+// takeLocked leases what may leave, nil if nothing may. finish must follow. In a
+// batch of server code nothing may, but for a connect's reply that closes a
+// batch of retained messages.
 func (s *session) takeLocked(limit int, reply bool) *queue.Lease {
-	if s.blockedLocked() {
+	if s.blockedLocked() || s.batched > 0 && !s.queue.Retaining() {
 		return nil
 	}
 	l := s.queue.Take(limit, reply)
@@ -198,6 +248,8 @@ func (s *session) nextLocked(now time.Time) time.Time {
 		return next
 	}
 	switch _, _, _, held := s.machine.Held(); {
+	case s.isLocal():
+		next = time.Time{} // it never expires [R-EX-6]
 	case held:
 	case s.batch > 0:
 		next = time.Time{} // settle looks again
@@ -219,12 +271,10 @@ func (s *session) clearLocked() {
 }
 
 func (s *session) carryOut(w work) {
-	if w.mine != nil {
-		if w.wait != nil {
-			<-w.wait
-		}
+	if w.turn.mine != nil {
+		w.turn.enter()
 		s.route(w)
-		close(w.mine)
+		w.turn.leave()
 	}
 	for i, e := range w.eff.Ended {
 		if h := w.gone[i]; h.holder != nil {
@@ -263,8 +313,12 @@ func (s *session) route(w work) {
 	for _, n := range w.all {
 		s.srv.router.Remove(n, s)
 	}
+	if w.tell != nil {
+		w.tell(w.eff)
+	}
 	if w.removed {
 		s.srv.registry.remove(s)
+		s.srv.finish(s, w.eff.Removed, w.all)
 	}
 }
 
@@ -272,8 +326,9 @@ func (s *session) route(w work) {
 // messages whose time has come.
 func (s *session) tick() {
 	s.step(func(now time.Time) machine.Effects {
-		if _, _, _, held := s.machine.Held(); !held && s.batch > 0 {
-			return machine.Effects{} // whoever is being served does not expire [R-EX-2]
+		if _, _, _, held := s.machine.Held(); s.isLocal() || !held && s.batch > 0 {
+			// Local sessions never expire ([R-EX-6]), nor whoever is being served ([R-EX-2]).
+			return machine.Effects{}
 		}
 		return s.machine.Expire(now)
 	})

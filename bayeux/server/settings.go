@@ -105,6 +105,8 @@ func resolve(c Config, name string) *settings {
 		s.idle = l.millis("idleTimeout", 0)
 	case transport.CallbackPolling:
 		s.deliverOnly = true // [R-JP-5]
+	case TransportLocal:
+		s.push, s.deliverOnly, s.duringHandshake = true, false, false
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,6 +34,9 @@ func (srv *Server) Snapshot(id string) (*Snapshot, error) {
 	s := srv.registry.get(id)
 	if s == nil {
 		return nil, fmt.Errorf("snapshot of %q: %w", id, ErrNoSession)
+	}
+	if s.isLocal() {
+		return nil, fmt.Errorf("snapshot of %q: %w", id, ErrLocal)
 	}
 	out := &Snapshot{ID: s.id, Home: s.home.transport, Browser: s.home.browser}
 	for name, value := range s.attributes.All() {
@@ -71,7 +75,7 @@ func (srv *Server) Snapshot(id string) (*Snapshot, error) {
 // connect; attributes come back as json.RawMessage.
 func (srv *Server) Restore(from *Snapshot) error {
 	st := srv.settings[from.Home]
-	if st == nil || srv.settings[from.Transport] == nil {
+	if st == nil || srv.settings[from.Transport] == nil || from.Home == TransportLocal {
 		return fmt.Errorf("restore %q: transport %q or %q is unknown", from.ID, from.Home, from.Transport)
 	}
 	if !bayeux.ValidID(from.ID) {
@@ -101,16 +105,17 @@ func (srv *Server) Restore(from *Snapshot) error {
 			}
 		}
 	}
-	if !srv.registry.add(s) {
+	ctx := context.Background()
+	if !srv.begin(ctx, s, s.takeTurn()) {
 		s.queue.Clear()
 		return fmt.Errorf("restore %q: %w", from.ID, errors.New("the session is already here"))
 	}
-	s.step(func(time.Time) machine.Effects {
+	tell := func(e machine.Effects) { srv.subscriptionsChanged(ctx, s, e, nil) }
+	s.stepWith(nil, tell, func(time.Time) machine.Effects {
 		if s.over { // since it was registered
 			return machine.Effects{}
 		}
 		return machine.Effects{Subscribe: s.machine.Subscriptions()}
 	})
-	srv.added(s)
 	return nil
 }

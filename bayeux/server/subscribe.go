@@ -19,16 +19,22 @@ func (p *pass) subscribe(ctx context.Context, s *session, m *bayeux.Message) *ba
 	in.Refused = bad
 	for _, n := range names {
 		e := p.maySubscribe(ctx, s, n, m)
-		if e == nil && n.IsService() {
-			p.srv.router.Ensure(n, nil) // known from now on, but without effect [R-SB-6]
-			continue
+		if e == nil {
+			// Now, and not when the subscription takes effect: an initialiser may
+			// refuse. A service channel is known from now on, but without effect
+			// ([R-SB-6]).
+			if _, err := p.srv.router.Create(n, nil); err != nil {
+				e = refusedInit(err, bayeux.DeniedCreate)
+			} else if n.IsService() {
+				continue
+			}
 		}
 		in.Names, in.Refusals = append(in.Names, n), append(in.Refusals, e)
 		if e != nil {
 			break
 		}
 	}
-	reply := s.step(func(now time.Time) machine.Effects { return s.machine.Step(now, in) }).Reply
+	reply := p.stepTold(ctx, s, m, in)
 	s.routed() // also what a request at the same time has subscribed [R-SB-14]
 	if !reply.OK() && strings.Contains(reply.Error, "subscriptions_limit") {
 		p.srv.stats.limit("subscriptions")
@@ -88,7 +94,7 @@ func (p *pass) maySubscribe(ctx context.Context, s *session, n channels.Name, m 
 }
 
 // unsubscribe handles /meta/unsubscribe ([R-SB-12]).
-func (p *pass) unsubscribe(s *session, m *bayeux.Message) *bayeux.Message {
+func (p *pass) unsubscribe(ctx context.Context, s *session, m *bayeux.Message) *bayeux.Message {
 	in := p.input(m)
 	names, bad := p.parseNames(m)
 	in.Refused = bad
@@ -107,5 +113,15 @@ func (p *pass) unsubscribe(s *session, m *bayeux.Message) *bayeux.Message {
 			break
 		}
 	}
-	return s.step(func(now time.Time) machine.Effects { return s.machine.Step(now, in) }).Reply
+	return p.stepTold(ctx, s, m, in)
+}
+
+// stepTold steps the machine and waits until the listeners to subscriptions
+// know.
+func (p *pass) stepTold(ctx context.Context, s *session, m *bayeux.Message, in machine.Input) *bayeux.Message {
+	var told <-chan struct{}
+	tell := func(e machine.Effects) { told = p.srv.subscriptionsChanged(ctx, s, e, m) }
+	eff := s.stepWith(nil, tell, func(now time.Time) machine.Effects { return s.machine.Step(now, in) })
+	p.srv.await(ctx, told)
+	return eff.Reply
 }

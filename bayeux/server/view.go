@@ -23,8 +23,32 @@ func (s *session) User() string {
 // SetUser implements bayeux.Identity.
 func (s *session) SetUser(id string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	if s.user == id {
+		s.mu.Unlock()
+		return
+	}
 	s.user = id
+	t := s.turnLocked()
+	s.mu.Unlock()
+	t.enter()
+	if s.standing.known { // else it is found under its user when it begins, or was
+		s.srv.users.move(s, id)
+	}
+	t.leave()
+}
+
+// Batch implements bayeux.Batching ([R-DL-2]).
+func (s *session) Batch(f func()) {
+	s.mu.Lock()
+	s.batch++
+	s.batched++
+	s.mu.Unlock()
+	defer s.step(func(time.Time) machine.Effects {
+		s.batch--
+		s.batched--
+		return machine.Effects{}
+	})
+	f()
 }
 
 // Transport implements bayeux.Session.
@@ -70,6 +94,9 @@ func (s *session) Disconnect(ctx context.Context) error {
 func (s *session) Retain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.isLocal() {
+		return // it has no connects to acknowledge with
+	}
 	s.queue.Retain()
 	s.connectOnly = true // [R-ACK-2]
 }
@@ -85,7 +112,7 @@ func (s *session) Retaining() bool {
 func (s *session) SetConnectOnly(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.connectOnly = on || s.queue.Retaining()
+	s.connectOnly = on && !s.isLocal() || s.queue.Retaining()
 }
 
 // CloseBatch implements bayeux.Delivery. The core has closed the batch when it
@@ -128,4 +155,5 @@ var (
 	_ bayeux.Delivery = (*session)(nil)
 	_ bayeux.Timing   = (*session)(nil)
 	_ bayeux.Identity = (*session)(nil)
+	_ bayeux.Batching = (*session)(nil)
 )

@@ -31,6 +31,7 @@ func arrows() map[string][]string {
 		"channels":                  {},
 		"bayeux":                    {"channels"},
 		"bayeux/internal/machine":   {"bayeux", "channels"},
+		"bayeux/internal/notify":    {},
 		"bayeux/internal/queue":     {"bayeux"},
 		"bayeux/internal/router":    {"bayeux", "channels"},
 		"bayeux/internal/transport": {"bayeux", "channels"},

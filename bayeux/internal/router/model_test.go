@@ -203,12 +203,12 @@ func (m *model) step(t *testing.T, r *router.Router[session], people []session, 
 	case 5:
 		nd, _ := m.use(in.name)
 		set(&nd.attrs)
-		r.Update(in.name, set)
+		_ = r.Update(in.name, set)
 	case 6:
 		if in.arg&1 == 0 {
 			nd, _ := m.use(in.name)
 			nd.pins++
-			r.Pin(in.name)
+			_ = r.Pin(in.name)
 		} else {
 			if nd := m.nodes[in.name]; nd != nil {
 				nd.pins = max(0, nd.pins-1)

@@ -35,8 +35,9 @@ type Attrs struct {
 // nothing for the zero Name or a nil subscriber; names must be valid, as from
 // channels.Parse.
 type Router[T any] struct {
-	// Immutable after construction.
-	seed maphash.Seed
+	// Immutable after construction and Attend.
+	seed   maphash.Seed
+	births Births
 
 	// The channels. A wildcard channel is kept under its name up to the slash
 	// before the wildcard, a piece of every name that it matches, so that
@@ -79,12 +80,6 @@ type node[T any] struct {
 	listed bool // in shard.unused
 }
 
-// creation is a channel whose initialiser runs. It is in no map of nodes yet.
-type creation struct {
-	done chan struct{} // closed when over, well or not
-	pins int32         // guarded by the lock of the shard
-}
-
 // New returns an empty router.
 func New[T any]() *Router[T] {
 	return &Router[T]{seed: maphash.MakeSeed()}
@@ -108,89 +103,24 @@ func (r *Router[T]) Attrs(n channels.Name) (Attrs, bool) {
 	return Attrs{}, false
 }
 
-// Ensure makes the channel exist and tells whether this call created it. Only
-// then is init called, once, and without a lock; no method shows the channel to
-// anybody before init has returned, and calls that would create it wait for
-// that. So init must not use this router with the same name, Pin and Unpin
-// apart. If it panics the channel is not created, unless it is pinned. A nil init sets nothing. For
-// an existing channel the call counts as a use ([R-SB-13]).
-func (r *Router[T]) Ensure(n channels.Name, init func(*Attrs)) (created bool) {
-	if n == "" {
-		return false
-	}
-	sh, key := r.locate(n)
-	sh.mu.RLock()
-	nd := sh.nodes[key]
-	nd.touch()
-	sh.mu.RUnlock()
-	if nd != nil {
-		return false
-	}
-	if init == nil {
-		nd, created = r.enter(sh, n, key)
-		sh.suspect(n, nd)
-		sh.mu.Unlock()
-		return created
-	}
-	for {
-		sh.mu.Lock()
-		nd, c := sh.nodes[key], sh.creating[key]
-		if nd == nil && c == nil {
-			break
-		}
-		nd.touch()
-		sh.mu.Unlock()
-		if nd != nil {
-			return false
-		}
-		<-c.done
-	}
-	c := &creation{done: make(chan struct{})}
-	if sh.creating == nil {
-		sh.creating = make(map[string]*creation)
-	}
-	sh.creating[key] = c
-	sh.mu.Unlock()
-	return r.create(sh, n, key, c, init)
-}
-
-// create runs an initialiser and publishes its channel.
-func (r *Router[T]) create(sh *shard[T], n channels.Name, key string, c *creation, init func(*Attrs)) bool {
-	var attrs Attrs
-	done := false
-	defer func() {
-		sh.mu.Lock()
-		delete(sh.creating, key)
-		if !done {
-			attrs = Attrs{}
-		}
-		if done || c.pins > 0 {
-			nd := &node[T]{attrs: attrs, pins: c.pins}
-			r.insert(sh, n, key, nd)
-			sh.suspect(n, nd)
-		}
-		sh.mu.Unlock()
-		close(c.done)
-	}()
-	init(&attrs)
-	done = true
-	return true
-}
-
 // Update changes the attributes of a channel, which is created if missing. The
 // function is called without a lock, and again if somebody else changed the
 // attributes meanwhile: it must do nothing but set fields. The call counts as
-// a use ([R-SB-13]).
-func (r *Router[T]) Update(n channels.Name, change func(*Attrs)) {
+// a use ([R-SB-13]). An error is that of an initialiser of Births.
+func (r *Router[T]) Update(n channels.Name, change func(*Attrs)) error {
 	if n == "" {
-		return
+		return nil
 	}
 	sh, key := r.locate(n)
 	for {
 		old, known := r.Attrs(n)
 		if !known {
-			if r.Ensure(n, change) {
-				return
+			created, err := r.Create(n, func(a *Attrs) error {
+				change(a)
+				return nil
+			})
+			if created || err != nil {
+				return err
 			}
 			continue
 		}
@@ -206,33 +136,41 @@ func (r *Router[T]) Update(n channels.Name, change func(*Attrs)) {
 		}
 		sh.mu.Unlock()
 		if same {
-			return
+			return nil
 		}
 	}
 }
 
 // Pin keeps the channel from being swept until as many calls of Unpin: for
-// channels with listeners or authorizers ([R-SB-13]). It is created if missing.
-func (r *Router[T]) Pin(n channels.Name) {
+// channels with listeners or authorizers ([R-SB-13]). It is created if missing;
+// an error of its initialiser is returned, and nothing is pinned.
+func (r *Router[T]) Pin(n channels.Name) error {
 	if n == "" {
-		return
+		return nil
 	}
 	sh, key := r.locate(n)
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	if c := sh.creating[key]; c != nil {
 		// Not waiting lets an initialiser add a listener to its channel.
 		c.pins++
-		return
+		sh.mu.Unlock()
+		return nil
 	}
-	nd := sh.nodes[key]
-	if nd == nil {
-		nd = &node[T]{pins: 1}
-		r.insert(sh, n, key, nd)
-		return
+	if nd := sh.nodes[key]; nd != nil {
+		nd.touch()
+		nd.pins++
+		sh.mu.Unlock()
+		return nil
 	}
-	nd.touch()
+	sh.mu.Unlock()
+	nd, created, err := r.enter(sh, n, key)
+	if err != nil {
+		return err
+	}
 	nd.pins++
+	sh.mu.Unlock()
+	r.tell(n, created)
+	return nil
 }
 
 // Unpin takes back one call of Pin. Without one it does nothing.
@@ -251,17 +189,22 @@ func (r *Router[T]) Unpin(n channels.Name) {
 }
 
 // Add subscribes s to a channel, which is created if missing, and tells whether
-// it was not subscribed before.
+// it was not subscribed before. Where the channel's initialiser fails nobody is
+// subscribed.
 func (r *Router[T]) Add(n channels.Name, s *T) (added bool) {
 	if n == "" || s == nil {
 		return false
 	}
 	sh, key := r.locate(n)
-	nd, _ := r.enter(sh, n, key)
-	defer sh.mu.Unlock()
+	nd, created, err := r.enter(sh, n, key)
+	if err != nil {
+		return false
+	}
 	if added = nd.subs.add(r.seed, s); added {
 		sh.members++
 	}
+	sh.mu.Unlock()
+	r.tell(n, created)
 	return added
 }
 
@@ -315,26 +258,6 @@ func (r *Router[T]) shard(key string) *shard[T] {
 
 func (r *Router[T]) shallowShard(key string) *shard[T] {
 	return &r.shallow[maphash.String(r.seed, key)%shardCount]
-}
-
-// enter locks the shard and returns the node of n, created if missing, waiting
-// for an initialiser that is creating it. The caller unlocks.
-func (r *Router[T]) enter(sh *shard[T], n channels.Name, key string) (nd *node[T], created bool) {
-	for {
-		sh.mu.Lock()
-		if nd = sh.nodes[key]; nd != nil {
-			nd.touch()
-			return nd, false
-		}
-		c := sh.creating[key]
-		if c == nil {
-			nd = new(node[T])
-			r.insert(sh, n, key, nd)
-			return nd, true
-		}
-		sh.mu.Unlock()
-		<-c.done
-	}
 }
 
 // insert publishes a new node. The shard is locked; the caller calls suspect if

@@ -80,8 +80,8 @@ func TestSpellingsShareAChannel(t *testing.T) { // [R-MSG-12], [R-MSG-8], [R-MSG
 		require.Error(t, err)
 		require.False(t, r.Add(n, &s), "the zero Name takes nothing")
 		require.False(t, r.Ensure(n, nil))
-		r.Pin(n)
-		r.Update(n, func(*router.Attrs) { t.Error("called") })
+		_ = r.Pin(n)
+		_ = r.Update(n, func(*router.Attrs) { t.Error("called") })
 		require.False(t, r.Exists(n))
 	}
 	require.Equal(t, 1, r.Subscribers("/a/b"))
@@ -133,23 +133,23 @@ func TestOneCopy(t *testing.T) { // [R-PB-9], by comparing and by hashing
 func TestNoEcho(t *testing.T) { // [R-PB-11]
 	r := router.New[string]()
 	noEcho := func(a *router.Attrs) { a.NoEcho = true }
-	r.Update("/nopub", noEcho)
+	_ = r.Update("/nopub", noEcho)
 	one, both := "one", "both"
 	r.Add("/nopub", &one)
 	r.Add("/nopub", &both)
 	require.Equal(t, []string{"one!", "both!"}, receivers(r, "/nopub"))
 	r.Add("/**", &both)
 	require.Equal(t, []string{"both", "one!"}, receivers(r, "/nopub"), "a subscription to /** still echoes")
-	r.Update("/**", noEcho)
+	_ = r.Update("/**", noEcho)
 	require.Equal(t, []string{"both!", "one!"}, receivers(r, "/nopub"))
-	r.Update("/nopub", func(a *router.Attrs) { a.NoEcho = false })
+	_ = r.Update("/nopub", func(a *router.Attrs) { a.NoEcho = false })
 	require.Equal(t, []string{"both", "one"}, receivers(r, "/nopub"))
 }
 
 func TestLazy(t *testing.T) { // [R-DL-6]
 	r := router.New[string]()
 	lazy := func(n channels.Name, timeout time.Duration) {
-		r.Update(n, func(a *router.Attrs) { a.Lazy, a.LazyTimeout = true, timeout })
+		_ = r.Update(n, func(a *router.Attrs) { a.Lazy, a.LazyTimeout = true, timeout })
 	}
 	timeout := func(n channels.Name) (bool, time.Duration) {
 		_, how := r.Collect(n, nil)
@@ -174,7 +174,7 @@ func TestLazy(t *testing.T) { // [R-DL-6]
 	check("/a/b", true, 5*time.Second)
 	lazy("/a/b", 1500*time.Millisecond)
 	check("/a/b", true, 1500*time.Millisecond)
-	r.Update("/a/b", func(a *router.Attrs) { a.Lazy = false })
+	_ = r.Update("/a/b", func(a *router.Attrs) { a.Lazy = false })
 	check("/a/b", true, 5*time.Second)
 }
 
@@ -193,15 +193,15 @@ func TestSweep(t *testing.T) { // [R-SB-13], CASES 153
 		}, true},
 		{"made persistent", func(r *router.Router[string], n channels.Name) {
 			r.Ensure(n, nil)
-			r.Update(n, func(a *router.Attrs) { a.Persistent = true })
+			_ = r.Update(n, func(a *router.Attrs) { a.Persistent = true })
 		}, true},
 		{"no longer persistent", func(r *router.Router[string], n channels.Name) {
-			r.Update(n, func(a *router.Attrs) { a.Persistent = true })
+			_ = r.Update(n, func(a *router.Attrs) { a.Persistent = true })
 			r.Sweep()
-			r.Update(n, func(a *router.Attrs) { a.Persistent = false })
+			_ = r.Update(n, func(a *router.Attrs) { a.Persistent = false })
 		}, false},
-		{"pinned", func(r *router.Router[string], n channels.Name) { r.Pin(n); r.Pin(n); r.Unpin(n) }, true},
-		{"unpinned", func(r *router.Router[string], n channels.Name) { r.Pin(n); r.Sweep(); r.Unpin(n); r.Unpin(n) }, false},
+		{"pinned", func(r *router.Router[string], n channels.Name) { _ = r.Pin(n); _ = r.Pin(n); r.Unpin(n) }, true},
+		{"unpinned", func(r *router.Router[string], n channels.Name) { _ = r.Pin(n); r.Sweep(); r.Unpin(n); r.Unpin(n) }, false},
 	} {
 		for _, n := range []channels.Name{"/a/b", "/a/*", "/a/**", "/service/a"} {
 			t.Run(c.name+string(n), func(t *testing.T) {
@@ -230,8 +230,8 @@ func TestUseDelaysSweep(t *testing.T) { // [R-SB-13]
 	for name, use := range map[string]func(r *router.Router[string], n channels.Name){
 		"Ensure":  func(r *router.Router[string], n channels.Name) { r.Ensure(n, nil) },
 		"init":    func(r *router.Router[string], n channels.Name) { r.Ensure(n, func(*router.Attrs) {}) },
-		"Update":  func(r *router.Router[string], n channels.Name) { r.Update(n, func(*router.Attrs) {}) },
-		"Pin":     func(r *router.Router[string], n channels.Name) { r.Pin(n); r.Unpin(n) },
+		"Update":  func(r *router.Router[string], n channels.Name) { _ = r.Update(n, func(*router.Attrs) {}) },
+		"Pin":     func(r *router.Router[string], n channels.Name) { _ = r.Pin(n); r.Unpin(n) },
 		"Add":     func(r *router.Router[string], n channels.Name) { r.Add(n, &s); r.Remove(n, &s) },
 		"Collect": func(r *router.Router[string], n channels.Name) { r.Collect(n, nil) },
 	} {
@@ -298,7 +298,7 @@ func TestInitialiser(t *testing.T) {
 				if r.Ensure(n, func(a *router.Attrs) {
 					calls.Add(1)
 					a.Lazy = true
-					r.Pin(n)
+					_ = r.Pin(n)
 					<-release
 					a.NoEcho = true
 				}) {
@@ -310,7 +310,7 @@ func TestInitialiser(t *testing.T) {
 		waiter(func() { require.False(t, r.Ensure(n, nil)) })
 		waiter(func() { require.True(t, r.Add(n, &s)) })
 		waiter(func() {
-			r.Update(n, func(a *router.Attrs) {
+			_ = r.Update(n, func(a *router.Attrs) {
 				require.True(t, a.Lazy && a.NoEcho)
 				a.Persistent = true
 			})
@@ -321,7 +321,7 @@ func TestInitialiser(t *testing.T) {
 		require.False(t, r.Exists(n))
 		require.Empty(t, receivers(r, "/a/b"))
 		require.False(t, r.Remove(n, &s))
-		r.Pin(n)
+		_ = r.Pin(n)
 		r.Unpin(n)
 		close(release)
 		group.Wait()
@@ -333,7 +333,7 @@ func TestInitialiser(t *testing.T) {
 		require.Equal(t, []string{"s!"}, receivers(r, "/a/b"))
 
 		// The pin taken by the initialiser holds.
-		r.Update(n, func(a *router.Attrs) { a.Persistent = false })
+		_ = r.Update(n, func(a *router.Attrs) { a.Persistent = false })
 		r.Remove(n, &s)
 		for range 4 {
 			require.Empty(t, r.Sweep())
@@ -355,7 +355,7 @@ func TestInitialiserPanics(t *testing.T) {
 	require.False(t, r.Exists("/a"))
 	require.True(t, r.Ensure("/a", nil))
 	require.Panics(t, func() {
-		r.Ensure("/b", func(a *router.Attrs) { r.Pin("/b"); fail(a) })
+		r.Ensure("/b", func(a *router.Attrs) { _ = r.Pin("/b"); fail(a) })
 	})
 	attrs, known := r.Attrs("/b")
 	require.True(t, known, "somebody has pinned it")
@@ -369,7 +369,7 @@ func TestUpdateLosesNothing(t *testing.T) {
 	for range writers {
 		group.Go(func() {
 			for range rounds {
-				r.Update("/a", func(a *router.Attrs) { a.LazyTimeout++ })
+				_ = r.Update("/a", func(a *router.Attrs) { a.LazyTimeout++ })
 			}
 		})
 	}
