@@ -36,6 +36,8 @@ func arrows() map[string][]string {
 		"bayeux/internal/router":    {"bayeux", "channels"},
 		"bayeux/internal/transport": {"bayeux", "channels"},
 		"bayeux/server":             {"bayeux", "bayeux/internal/*", "channels"},
+		"bayeux/service":            {"bayeux", "channels"},
+		"bayeux/filter":             {"bayeux", "channels"},
 		"extensions/*":              {"bayeux", "channels"},
 		"clients/bayeuxclient":      {"bayeux", "channels"},
 		"clients/interop":           {},
