@@ -101,7 +101,7 @@ func (srv *Server) initOf(n channels.Name) func(*channelAttrs) error {
 // returned: one that takes too long is not waited for.
 func (srv *Server) initialise(n channels.Name, init func(context.Context, *ChannelOptions) error, a *channelAttrs) error {
 	o := optionsOf(*a)
-	err := srv.within(context.Background(), nil, "initialiser of "+string(n), func(ctx context.Context) error {
+	err := srv.within(srv.lifecycle.ctx, nil, "initialiser of "+string(n), func(ctx context.Context) error {
 		return init(ctx, &o)
 	})
 	if err != nil {

@@ -10,18 +10,16 @@ import (
 	"github.com/halleypush/halley/channels"
 )
 
-// started is a server for an example; stop ends it.
-func started(c server.Config) (srv *server.Server, stop func()) {
-	srv, err := server.New(c)
-	if err != nil {
-		fmt.Println(err)
-	}
+// started is a server for an example; stop ends it. The zero Config has no
+// errors.
+func started() (srv *server.Server, stop func()) {
+	srv, _ = server.New(server.Config{})
 	return srv, func() { _ = srv.Shutdown(context.Background()) }
 }
 
 // A template's parameters reach the listener, and what a wildcard stands for.
 func ExampleServer_Listen_parameters() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -43,7 +41,7 @@ func ExampleServer_Listen_parameters() {
 // A listener may delete a message, refuse it with a reason, or change it for
 // those who come after it.
 func ExampleServer_Listen_veto() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -73,7 +71,7 @@ func ExampleServer_Listen_veto() {
 
 // Listeners of meta channels hear what clients ask for, before the server acts.
 func ExampleServer_Listen_meta() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -89,7 +87,7 @@ func ExampleServer_Listen_meta() {
 
 // A weak listener does not keep its channel from being swept.
 func ExampleServer_ListenWeak() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 
 	ignore := func(context.Context, bayeux.Session, *bayeux.Message) error { return nil }
@@ -102,7 +100,7 @@ func ExampleServer_ListenWeak() {
 // A channel is made once, whoever asks first, and set up before anybody can see
 // it.
 func ExampleServer_CreateChannel() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 
 	prices := func(_ context.Context, ch channels.Name, o *server.ChannelOptions) error {
@@ -123,7 +121,7 @@ func ExampleServer_CreateChannel() {
 // Every channel that matches is set up when it comes to exist, also by a
 // client's subscription or message; one that may not be is refused.
 func ExampleServer_InitChannel() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -145,7 +143,7 @@ func ExampleServer_InitChannel() {
 
 // Channels that come to exist, and that are swept.
 func ExampleServer_OnChannel() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 
 	var told sync.WaitGroup
@@ -162,7 +160,7 @@ func ExampleServer_OnChannel() {
 // A session begins, and ends with a reason; the reply to its handshake waits for
 // what begin does.
 func ExampleServer_OnSession() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -186,7 +184,7 @@ func ExampleServer_OnSession() {
 
 // Who subscribes gets the state of things, ahead of the reply.
 func ExampleServer_OnSubscription() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -203,7 +201,7 @@ func ExampleServer_OnSubscription() {
 
 // A user comes with the first of his sessions and goes with the last.
 func ExampleServer_OnUser() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -230,7 +228,7 @@ func ExampleServer_OnUser() {
 
 // A message for a user reaches all of his sessions.
 func ExampleServer_DeliverToUser() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -258,7 +256,7 @@ func ExampleServer_DeliverToUser() {
 
 // A local session is a client in the server's own program.
 func ExampleLocal() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 
@@ -284,7 +282,7 @@ func ExampleLocal() {
 
 // What is queued for a session in a batch leaves together.
 func Example_batch() {
-	srv, stop := started(server.Config{})
+	srv, stop := started()
 	defer stop()
 	ctx := context.Background()
 

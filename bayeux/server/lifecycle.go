@@ -29,6 +29,8 @@ type lifecycle struct {
 	users         registered[userHook]
 	channels      registered[channelHook]
 	subscriptions attached[subscriptionHook]
+	// ctx is that of calls which belong to no request, however they were caused.
+	ctx context.Context //nolint:containedctx // nobody's, and never done
 	// tasks are the goroutines that call server code, and local sessions'.
 	tasks    notify.Group
 	presence notify.Presence[string]        // of users
@@ -107,6 +109,7 @@ func (srv *Server) OnChannel(created, removed func(ch channels.Name)) (remove fu
 
 // prepare makes the parts know each other; nothing runs yet.
 func (l *lifecycle) prepare(srv *Server) {
+	l.ctx = context.Background()
 	l.presence.Group, l.presence.Limit = &l.tasks, tellers
 	l.presence.Present = srv.users.present
 	l.presence.Tell = func(user string, there bool) {
@@ -184,7 +187,7 @@ func (srv *Server) finish(s *session, reason machine.Reason, subscriptions []cha
 	s.tell(func() {
 		defer srv.ending.Add(-1)
 		for _, n := range subscriptions {
-			srv.callSubscription(context.Background(), s, n, nil, false)
+			srv.callSubscription(srv.lifecycle.ctx, s, n, nil, false)
 		}
 		for _, h := range srv.lifecycle.sessions.all() {
 			if h.end != nil {
@@ -249,7 +252,7 @@ func (srv *Server) callSubscription(ctx context.Context, s *session, n channels.
 
 // inform calls a listener that can neither refuse nor fail.
 func (srv *Server) inform(what string, f func(ctx context.Context)) {
-	_ = srv.within(context.Background(), nil, what, func(ctx context.Context) error {
+	_ = srv.within(srv.lifecycle.ctx, nil, what, func(ctx context.Context) error {
 		f(ctx)
 		return nil
 	})

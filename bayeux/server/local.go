@@ -155,13 +155,12 @@ func (l *Local) forget(r *receiver) (last, was bool) {
 	last = true
 	var kept []*receiver
 	for _, x := range l.receivers {
-		switch {
-		case x == r:
+		if x == r {
 			was = true
-		default:
-			last = last && x.template.Name() != r.template.Name()
-			kept = append(kept, x)
+			continue
 		}
+		last = last && x.template.Name() != r.template.Name()
+		kept = append(kept, x)
 	}
 	l.receivers = kept
 	return last, was

@@ -5,12 +5,14 @@ import (
 	"fmt"
 )
 
-// Classes that the answers to calls have where no handler has chosen one.
+// Classes that the answers to calls have where no handler has chosen one. They
+// are names of Java, for CometD's client for Java looks the class up and fails
+// the whole response if there is none.
 const (
 	// ClassError is that of an error whose text is not for clients.
-	ClassError = "error"
+	ClassError = "java.lang.RuntimeException"
 	// ClassData is that of data which does not fit.
-	ClassData = "invalid_data"
+	ClassData = "java.lang.IllegalArgumentException"
 )
 
 // messageError stands for the text of an error that is not for clients.
@@ -48,19 +50,19 @@ func (e *exceptionError) Error() string {
 func (e *exceptionError) Unwrap() error { return e.cause }
 
 // Exception returns an error that answers a call with {"class":…,"message":…}
-// as given ([R-SV-2]). Clients that look for the names of Java's exceptions may
-// get them, "java.lang.IllegalStateException". The cause, which may be nil, is
-// for the log.
+// as given ([R-SV-2]). Where CometD's client for Java is among the callers the
+// class has to be one that it can load, such as
+// "java.lang.IllegalStateException". The cause, which may be nil, is for the log.
 func Exception(class, message string, cause error) error {
 	return &exceptionError{class, message, cause}
 }
 
-// Reveal returns an error that answers a call with all that err says: its Go
-// type as the class, such as "*fs.PathError", its text as the message. It is
-// for callers who may know. Nil stays nil.
+// Reveal returns an error that answers a call with all that err says: the
+// message is its Go type and its text, the class is ClassError. It is for
+// callers who may know. Nil stays nil.
 func Reveal(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &exceptionError{class: fmt.Sprintf("%T", err), message: err.Error(), cause: err}
+	return &exceptionError{class: ClassError, message: fmt.Sprintf("%T: %v", err, err), cause: err}
 }

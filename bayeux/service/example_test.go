@@ -9,29 +9,26 @@ import (
 	"github.com/halleypush/halley/bayeux/service"
 )
 
-// ask makes a remote call as a client does and prints the answer.
-func ask(srv *server.Server, target string, data any) {
+// ask makes a remote call as a client does and returns the answer.
+func ask(srv *server.Server, target string, data any) (ok bool, answer string) {
 	ctx := context.Background()
 	got := make(chan *bayeux.Message, 1)
 	client, err := srv.NewLocal(ctx, func(_ context.Context, m *bayeux.Message) { got <- m })
 	if err != nil {
-		fmt.Println(err)
-		return
+		return false, err.Error()
 	}
 	defer client.Close(ctx)
 	if err := client.Publish(ctx, "/service/"+target, data); err != nil {
-		fmt.Println(err)
-		return
+		return false, err.Error()
 	}
 	m := <-got
-	fmt.Println(m.OK(), string(m.Data))
+	return m.OK(), string(m.Data)
 }
 
+// started is a server for an example; stop ends it. The zero Config has no
+// errors.
 func started() (srv *server.Server, stop func()) {
-	srv, err := server.New(server.Config{})
-	if err != nil {
-		fmt.Println(err)
-	}
+	srv, _ = server.New(server.Config{})
 	return srv, func() { _ = srv.Shutdown(context.Background()) }
 }
 
@@ -84,11 +81,11 @@ func ExampleRemoteCall() {
 		}
 		return sum, nil
 	})
-	ask(srv, "sum", []int{1, 2, 3})
-	ask(srv, "sum", "one and two")
+	fmt.Println(ask(srv, "sum", []int{1, 2, 3}))
+	fmt.Println(ask(srv, "sum", "one and two"))
 	// Output:
 	// true 6
-	// false {"class":"invalid_data","message":"data: an array wanted"}
+	// false {"class":"java.lang.IllegalArgumentException","message":"data: an array wanted"}
 }
 
 // A target may have parameters.
@@ -99,7 +96,7 @@ func ExampleRemoteCall_parameters() {
 	_, _ = service.RemoteCall(srv, "contacts/{id}", func(ctx context.Context, _ bayeux.Session, _ any) (string, error) {
 		return "the contact " + bayeux.Param(ctx, "id"), nil
 	})
-	ask(srv, "contacts/42", nil)
+	fmt.Println(ask(srv, "contacts/42", nil))
 	// Output: true "the contact 42"
 }
 
@@ -111,7 +108,7 @@ func ExampleFail() {
 	_, _ = service.RemoteCall(srv, "buy", func(_ context.Context, _ bayeux.Session, in sale) (string, error) {
 		return "", service.Fail(map[string]any{"soldOut": in.Item})
 	})
-	ask(srv, "buy", sale{Item: "tea"})
+	fmt.Println(ask(srv, "buy", sale{Item: "tea"}))
 	// Output: false {"soldOut":"tea"}
 }
 
@@ -131,11 +128,11 @@ func ExampleException() {
 		}
 		return "", err // for the log
 	})
-	ask(srv, "buy", sale{Count: -1})
-	ask(srv, "buy", sale{Count: 1})
+	fmt.Println(ask(srv, "buy", sale{Count: -1}))
+	fmt.Println(ask(srv, "buy", sale{Count: 1}))
 	// Output:
 	// false {"class":"java.lang.IllegalArgumentException","message":"a negative count"}
-	// false {"class":"error","message":"the call failed"}
+	// false {"class":"java.lang.RuntimeException","message":"the call failed"}
 }
 
 // An answer may come when the handler has returned.
@@ -149,6 +146,6 @@ func ExampleAsyncCall() {
 		return nil
 	})
 	go func() { _ = (<-waiting).Result(context.Background(), "tea") }()
-	ask(srv, "brew", nil)
+	fmt.Println(ask(srv, "brew", nil))
 	// Output: true "tea"
 }

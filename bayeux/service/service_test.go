@@ -187,19 +187,19 @@ func TestRemoteCall(t *testing.T) {
 			return fmt.Sprintf(`[{"channel":"/service/it","id":"7","successful":%t,"data":%s},%s]`, ok, data, fine)
 		}
 		refusal := `[{"channel":"/service/it","id":"7","successful":false,"error":"%s"}]`
-		hidden := answer(false, `{"class":"error","message":"the call failed"}`)
+		hidden := answer(false, `{"class":"java.lang.RuntimeException","message":"the call failed"}`)
 		for _, c := range []struct{ in, want, log string }{
 			{`"result"`, answer(true, `{"sum":5}`), ""},
 			{`"nothing"`, answer(true, `null`), ""},
 			{`"fail"`, answer(false, `{"code":7}`), ""},
 			{`"fail badly"`, hidden, "unsupported type"},
 			{`"exception"`, answer(false, `{"class":"java.lang.IllegalStateException","message":"boom!"}`), "the cause"},
-			{`"reveal"`, answer(false, `{"class":"*bayeux.DecodeError","message":"bayeux: kind 0: so at byte 0"}`), "so at byte"},
+			{`"reveal"`, answer(false, `{"class":"java.lang.RuntimeException","message":"*bayeux.DecodeError: bayeux: kind 0: so at byte 0"}`), "so at byte"},
 			{`"error"`, hidden, "a secret"},
 			{`"panic"`, hidden, "service_test.go"},
 			{`"refuse"`, fmt.Sprintf(refusal, "403:not_now:message_deleted"), ""},
 			{`"drop"`, fmt.Sprintf(refusal, "404::message_deleted"), ""},
-			{`7`, answer(false, `{"class":"invalid_data","message":"data: a string wanted"}`), ""},
+			{`7`, answer(false, `{"class":"java.lang.IllegalArgumentException","message":"data: a string wanted"}`), ""},
 		} {
 			same(t, c.want, u.send("/service/it", c.in))
 			log := r.log.take()
@@ -277,14 +277,13 @@ func TestAsyncCall(t *testing.T) {
 		answered := 0
 		for range 8 {
 			all.Go(func() {
-				switch err := callers[0].Result(ctx, 5); {
-				case err == nil:
-					mu.Lock()
-					defer mu.Unlock()
-					answered++
-				default:
+				if err := callers[0].Result(ctx, 5); err != nil {
 					assert.ErrorIs(t, err, service.ErrAnswered)
+					return
 				}
+				mu.Lock()
+				defer mu.Unlock()
+				answered++
 			})
 		}
 		all.Wait()
@@ -298,7 +297,7 @@ func TestAsyncCall(t *testing.T) {
 
 		u.send("/service/it", "0")
 		require.NoError(t, callers[2].Fail(ctx, bayeux.Deny("x"))) // too late to refuse
-		same(t, `[{"channel":"/service/it","id":"7","successful":false,"data":{"class":"error","message":"the call failed"}}]`, u.connect())
+		same(t, `[{"channel":"/service/it","id":"7","successful":false,"data":{"class":"java.lang.RuntimeException","message":"the call failed"}}]`, u.connect())
 
 		u.send("/service/it", "0")
 		require.NoError(t, r.srv.Remove(u.id))
