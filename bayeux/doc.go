@@ -15,7 +15,8 @@
 //	subscription field (WIRE 5)             subscription.go
 //	broadcast of a publish (WIRE 6)         message.go frozen.go
 //	error field (WIRE 12, R-MSG-14)         error.go
-//	security policy, listeners (WIRE 10)    policy.go extension.go
+//	security policy, authorizers (WIRE 10)  policy.go compose.go authorizer.go
+//	listeners and their parameters          extension.go params.go
 //	sessions and their times (WIRE 3, 4)    session.go
 //	the request behind a message (WIRE 7)   request.go
 //	limits (R-HT-7)                         limits.go

@@ -61,6 +61,7 @@ func (srv *Server) within(ctx context.Context, s *session, what string, f func(c
 	case err := <-done:
 		return err
 	case <-late.C:
+		srv.stats.limit("extensionTimeout")
 		srv.log.Error().Str("call", what).Dur("limit", limit).Msg("server code does not return; others go on")
 		return errTooLong
 	}

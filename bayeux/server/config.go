@@ -46,7 +46,8 @@ type Config struct {
 	// headers are believed, read from right to left. Empty: none.
 	TrustedProxies []netip.Prefix
 	// ExtensionTimeout bounds each call of an extension, policy or listener
-	// through its context. Zero means 10 s, negative none.
+	// through its context. A life-cycle listener, or a channel's initialiser,
+	// that takes longer is not waited for. Zero means 10 s, negative none.
 	ExtensionTimeout time.Duration
 	// Park lets idle WebSockets over plain TCP wait without a goroutine and a
 	// buffer, where the platform can (Linux). They are hijacked connections in

@@ -11,14 +11,28 @@
 //	view.go                what extensions and listeners see of a session
 //	session.go             steps of the machine under the lock, effects after it
 //	deadlines.go           one heap for all holds, expiries and lazy messages
-//	pipeline.go            extensions and policy, called outside all locks
+//	pipeline.go, call.go   extensions and policy, called outside all locks
 //
-// Locks: a session's own, the registry's shards, the router's, the deadlines',
-// the browsers'. At most one is held at any time, and none while an extension,
-// a policy, a listener or a socket is called. Effects that touch the router or
-// the registry are carried out in the order of the steps that caused them:
-// each step takes a turn under the lock and hands it on when it is done.
+// What server code uses besides:
+//
+//	api.go                 publish, deliver, sessions
+//	listeners.go           Listen: channels, wildcards, templates, meta channels
+//	channel.go             channels' options, initialisers
+//	lifecycle.go           OnSession, OnSubscription, OnUser, OnChannel
+//	users.go               the sessions of a user
+//	local.go               sessions of server code: a carrier without a network
+//
+// Services in Go types are in package service, filters of data in package filter.
+//
+// Locks: a session's own, the registry's and the users' shards, the router's, the
+// deadlines', the browsers', those of what is registered. At most one is held at
+// any time, and none while an extension, a policy, a listener or a socket is
+// called. Effects that touch the router, the registry or the users are carried
+// out in the order of the steps that caused them: each step takes a turn under
+// the lock and hands it on when it is done.
 //
 // Goroutines: one for deadlines, one that sweeps; both end with Shutdown. Those
-// of connections belong to net/http and to package transport.
+// that tell listeners of what happens, and those of local sessions, exist only
+// while there is something to tell or to receive. Those of connections belong to
+// net/http and to package transport.
 package server

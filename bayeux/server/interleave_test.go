@@ -112,6 +112,7 @@ func (h *history) play() {
 	}
 	for _, c := range h.clients {
 		if s := h.srv.registry.get(c.id); s != nil {
+			h.requireFound(s)
 			h.requireQuiet(s)
 			h.drain(c)
 		}
@@ -240,7 +241,20 @@ func (h *history) pick() func() {
 
 // pickEnd returns an operation that ends a session, or lets time pass.
 func (h *history) pickEnd(c *client) func() {
-	switch h.IntN(4) {
+	switch h.IntN(6) {
+	case 4:
+		user := []string{"", "ann", "bob"}[h.IntN(3)]
+		return func() {
+			if s := h.srv.registry.get(c.id); s != nil {
+				s.SetUser(user)
+			}
+		}
+	case 5:
+		return func() {
+			if s := h.srv.registry.get(c.id); s != nil {
+				s.Batch(h.yield)
+			}
+		}
 	case 0:
 		return func() { c.tell(`[{"channel":"/meta/disconnect","clientId":"$"}]`, nothing) }
 	case 1:
@@ -266,6 +280,13 @@ func (h *history) requireQuiet(s *session) {
 	}
 	if s.wakesHoldLocked(h.now) || s.wakesPortLocked(h.now) {
 		require.Fail(h.t, "a hold or a socket sleeps", "seed %d", h.seed)
+	}
+}
+
+// requireFound asserts that the session is found under its user.
+func (h *history) requireFound(s *session) {
+	if user := s.User(); user != "" && !slices.Contains(h.srv.users.of(user), s) {
+		require.Fail(h.t, "the user's session is not found", "seed %d: %s", h.seed, user)
 	}
 }
 
@@ -339,10 +360,11 @@ func (h *history) finish() {
 		}
 	}
 	st := &h.srv.stats
-	left := [5]int64{
+	left := [6]int64{
 		h.srv.registry.count.Load(), int64(h.srv.browsers.size()), st.holds.Load(), st.sockets.Load(), h.srv.total.Bytes(),
+		int64(len(h.srv.Users())),
 	}
-	if left != [5]int64{} {
-		require.Fail(h.t, "something is left", "seed %d: sessions, browsers, holds, sockets, bytes: %v", h.seed, left)
+	if left != [6]int64{} {
+		require.Fail(h.t, "something is left", "seed %d: sessions, browsers, holds, sockets, bytes, users: %v", h.seed, left)
 	}
 }
