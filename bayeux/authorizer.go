@@ -53,6 +53,9 @@ type Authorizer func(ctx context.Context, op Operation, ch channels.Name, s Sess
 // asked; else at least one must grant, or the reason is ReasonNotGranting. Meta
 // channels are left to the wrapped policy.
 //
+// A subscription to a wildcard asks the authorizers of that wildcard and of the
+// wider ones, not those of the channels below it.
+//
 // A channel or wildcard with an authorizer exists, so that nobody is asked for
 // OperationCreate of it ([R-SP-4]), and is not swept; a template is no channel.
 //

@@ -147,8 +147,9 @@ func answer(t *testing.T, srv service.Server) {
 	failing("error", func() error { return errors.New("a secret") })
 	failing("panic", func() error { panic("a secret") })
 	failing("refused", func() error { return &bayeux.Error{Code: 403, Args: "closed", Text: "publish_denied"} })
-	add(service.AsyncCall(srv, "late", func(_ context.Context, caller *service.Caller[string], _ int) error {
-		go func() { _ = caller.Result(t.Context(), "late") }() // the handler's own context ends with it
+	add(service.AsyncCall(srv, "late", func(ctx context.Context, caller *service.Caller[string], _ int) error {
+		ctx = context.WithoutCancel(ctx) // The handler's own ends with it.
+		go func() { _ = caller.Result(ctx, "late") }()
 		return nil
 	}))
 }
