@@ -276,8 +276,12 @@ func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
 			return nil // [R-HS-17]
 		}
 		return s.takeLocked(limit, true) // [R-HS-18]
-	case (s.connectOnly || x.settings.deliverOnly) && !connect:
-		return nil // [R-DL-4, R-ACK-10]
+	case s.connectOnly || x.settings.deliverOnly:
+		if !connect {
+			return nil // [R-DL-4, R-ACK-10]
+		}
+	case s.over && x.settled && s.batch > s.batched:
+		return nil // leaves with the request that ended the session, ahead of its reply [R-DC-2, R-CN-16]
 	}
 	return s.takeLocked(limit, connect)
 }

@@ -225,3 +225,43 @@ func TestWireServerDisconnectsDuringRequest(t *testing.T) {
 		})
 	}
 }
+
+// A listener that ends the session of the message's sender: the farewell leaves
+// with the answer to that message, ahead of the reply, and not with the held
+// connect's [R-CN-16, R-OUT-2]. Advice that the connect was due comes with it
+// [R-AD-1].
+func TestWireListenerDisconnects(t *testing.T) {
+	const (
+		publish = `[{"channel":"/service/bye","clientId":"$","id":"end"}]`
+		reply   = `{"channel":"/service/bye","id":"end","successful":true}`
+		asking  = `[{"channel":"/meta/connect","clientId":"$","id":"c1","advice":{"interval":700}}]`
+		owed    = `[{"channel":"/meta/connect","id":"c1","successful":true,"advice":{"reconnect":"none","interval":700,"timeout":4000}}]`
+	)
+	listening := func(t *testing.T, r *rig) *rig {
+		t.Helper()
+		_, err := r.srv.Listen("/service/bye", func(ctx context.Context, from bayeux.Session, _ *bayeux.Message) error {
+			return from.Disconnect(ctx)
+		})
+		require.NoError(t, err)
+		return r
+	}
+	for body, held := range map[string]string{connectHold: wireHeldNone, asking: owed} {
+		bubble(t, nil, func(t *testing.T, r *rig) {
+			u := listening(t, r).hello("").connect()
+			waits := u.later(body)
+			wireStillHeld(t, waits)
+			same(t, `[`+wireFarewell+`,`+reply+`]`, u.send(publish).Messages)
+			same(t, held, wireAnswered(t, waits).Messages)
+			same(t, wireGone, u.send(connectHold).Messages)
+		})
+	}
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		s := listening(t, r).surf("").connected()
+		s.say(asking)
+		s.say(publish)
+		frames := [][]map[string]any{s.get(), s.get(), s.get()}
+		same(t, `[`+wireFarewell+`]`, frames[0])
+		same(t, `[`+reply+`]`, frames[1])
+		same(t, owed, frames[2])
+	})
+}

@@ -70,6 +70,18 @@ func (s *Session) advise(reply *bayeux.Message) {
 	}
 }
 
+// farewell is the advice of a held connect whose session has ended: not to
+// retry ([R-CN-15], [R-CN-17]). What is due of the full advice comes with it,
+// as with CometD ([R-AD-1]).
+func (s *Session) farewell() *bayeux.Advice {
+	a := &bayeux.Advice{}
+	if s.due() {
+		a = s.full()
+	}
+	a.Reconnect = bayeux.ReconnectNone
+	return a
+}
+
 // due tells whether the next connect reply brings full advice.
 func (s *Session) due() bool { return s.advised == "" || s.advised != s.way.transport }
 

@@ -135,7 +135,7 @@ func (s *Session) finish(now time.Time, cause Cause) []Ended {
 	s.held = nil
 	reply := h.reply.Succeed(true)
 	if s.state.Over() {
-		reply.Advice = (&bayeux.Advice{Reconnect: bayeux.ReconnectNone}).Raw() // [R-CN-15], [R-CN-17]
+		reply.Advice = s.farewell().Raw()
 	} else {
 		s.advise(reply)
 		s.clock.write(now, s.way.times.MaxProcessing)
@@ -163,7 +163,7 @@ func (s *Session) Release(now time.Time, drain *bayeux.Advice) Effects {
 	if s.held == nil {
 		return s.done(e)
 	}
-	if drain != nil {
+	if drain != nil && s.state.Alive() {
 		s.held.reply.Advice = drain.Raw()
 		s.advised = ""
 	}

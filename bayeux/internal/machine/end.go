@@ -18,8 +18,7 @@ func (s *Session) disconnect(now time.Time, in Input) Effects {
 }
 
 // Disconnect ends the session from the server's side. A held connect is
-// answered at once, with the advice not to retry and nothing else
-// ([R-CN-16]), also when the session was removed before.
+// answered at once, with the advice not to retry ([R-CN-16]), also when the session was removed before.
 func (s *Session) Disconnect(now time.Time, reason Reason) Effects {
 	var e Effects
 	e.Removed = s.end(Disconnected, reason)
