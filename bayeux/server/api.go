@@ -41,6 +41,12 @@ func (srv *Server) Publish(ctx context.Context, channel string, data any) error 
 // PublishMessage broadcasts a message with all its fields, for what Publish
 // cannot say: ext, lazy, others. The message must not be used afterwards.
 func (srv *Server) PublishMessage(ctx context.Context, m *bayeux.Message) error {
+	return srv.broadcast(ctx, nil, m)
+}
+
+// broadcast publishes a message of server code; from is nil for the server
+// itself.
+func (srv *Server) broadcast(ctx context.Context, from *session, m *bayeux.Message) error {
 	n, err := channels.Parse(m.Channel)
 	if err != nil || !n.IsBroadcast() || n.IsWild() {
 		return fmt.Errorf("publish to %q: %w", m.Channel, ErrNotBroadcast)
@@ -48,10 +54,10 @@ func (srv *Server) PublishMessage(ctx context.Context, m *bayeux.Message) error 
 	if _, err := srv.router.Create(n, nil); err != nil {
 		return fmt.Errorf("publish to %q: %w", m.Channel, err)
 	}
-	if e := srv.listen(ctx, nil, n, m); e != nil {
+	if e := srv.listen(ctx, from, n, m); e != nil {
 		return e
 	}
-	if !srv.fanOut(ctx, nil, n, m) {
+	if !srv.fanOut(ctx, from, n, m) {
 		return bayeux.ErrMessageDeleted
 	}
 	return nil

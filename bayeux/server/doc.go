@@ -20,6 +20,7 @@
 //	channel.go             channels' options, initialisers
 //	lifecycle.go           OnSession, OnSubscription, OnUser, OnChannel
 //	users.go               the sessions of a user
+//	members.go             who is subscribed; subscribing and publishing for a session
 //	local.go               sessions of server code: a carrier without a network
 //
 // Services in Go types are in package service, filters of data in package filter.

@@ -81,6 +81,9 @@ type Input struct {
 	// Refusals belong to Names; nil allows. They may be fewer: the asking
 	// stopped at the first refusal ([R-SB-3]). Their texts are complete.
 	Refusals []*bayeux.Error
+	// Silent tells that server code subscribes or unsubscribes: it says nothing
+	// of whether the client is there.
+	Silent bool
 	// MaxSubscriptions bounds the subscriptions of the session; zero and
 	// negative values do not.
 	MaxSubscriptions int

@@ -55,7 +55,9 @@ func (s *Session) unsubscribe(now time.Time, in Input) Effects {
 // caller's verdicts or by f, and makes the reply. The caller may leave out
 // channels that have no effect; it is he who refuses an empty array ([R-SB-4]).
 func (s *Session) each(now time.Time, in Input, f func(*Effects, channels.Name) *bayeux.Error) Effects {
-	s.Received(now)
+	if !in.Silent {
+		s.Received(now)
+	}
 	e := Effects{Reply: in.Message.Reply().Succeed(true)}
 	if in.Refused != nil { // missing or invalid: nothing is done [R-SB-2]
 		e.Reply.Fail(in.Refused)

@@ -234,6 +234,24 @@ func (r *Router[T]) Subscribers(n channels.Name) int {
 	return 0
 }
 
+// Members returns who subscribes to the channel itself, in no order.
+func (r *Router[T]) Members(n channels.Name) []*T {
+	sh, key := r.locate(n)
+	sh.mu.RLock()
+	var slots []slot[T]
+	if nd := sh.nodes[key]; nd != nil {
+		slots = nd.subs.slots
+	}
+	sh.mu.RUnlock()
+	var members []*T
+	for i := range slots {
+		if s := slots[i].Load(); s != nil {
+			members = append(members, s)
+		}
+	}
+	return members
+}
+
 // Len returns the number of channels. It is cheap, unlike Stats.
 func (r *Router[T]) Len() int { return int(r.size.Load()) }
 
