@@ -21,8 +21,8 @@ type Request struct {
 	// what a trusted proxy said.
 	TLS    *tls.ConnectionState
 	Secure bool
-	// Principal is the authenticated peer, empty if none: the subject of a
-	// verified client certificate.
+	// Principal is the authenticated peer, empty if none: whom middleware named
+	// (WithPrincipal), else the subject of a verified client certificate.
 	Principal string
 }
 
@@ -37,6 +37,23 @@ func (r *Request) Cookie(name string) (string, bool) {
 		return "", false
 	}
 	return c.Value, true
+}
+
+type principalKey struct{}
+
+// WithPrincipal returns a context for a request whose peer middleware in front
+// of the server has authenticated: http.Request.WithContext takes it, and
+// Request.Principal is then the name, for a WebSocket from its upgrade on.
+// Other values of that context reach what handles HTTP requests, but not what
+// handles the messages of a WebSocket, which lives on when its upgrade is done.
+func WithPrincipal(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, principalKey{}, name)
+}
+
+// PrincipalFrom returns the name that WithPrincipal gave, empty if none.
+func PrincipalFrom(ctx context.Context) string {
+	name, _ := ctx.Value(principalKey{}).(string)
+	return name
 }
 
 type requestKey struct{}

@@ -41,9 +41,12 @@ func requestURL(r *http.Request) string {
 	return r.URL.RequestURI()
 }
 
-// principal returns the subject of the client's certificate, if it was
-// verified.
+// principal returns whom middleware named, else the subject of the client's
+// certificate, if it was verified.
 func principal(r *http.Request) string {
+	if name := bayeux.PrincipalFrom(r.Context()); name != "" {
+		return name
+	}
 	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
 		return ""
 	}

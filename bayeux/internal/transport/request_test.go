@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/bayeux"
 )
 
 func TestOrigin(t *testing.T) {
@@ -83,6 +85,23 @@ func TestOriginOverTLS(t *testing.T) {
 			require.Same(t, c.state, from.Request.TLS)
 		})
 	}
+}
+
+// Middleware knows better than a certificate; upgrades are requests too.
+func TestOriginOfMiddleware(t *testing.T) {
+	var from Origin
+	hub := simpleHub()
+	h := NewHandler(hub, Options{WebSocket: func(_ http.ResponseWriter, _ *http.Request, f Origin) { from = f }})
+	named := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{Subject: pkix.Name{CommonName: "ada"}}}}}
+		h.ServeHTTP(w, r.WithContext(bayeux.WithPrincipal(r.Context(), "ann")))
+	})
+	ask(t, named, post(connectJSON))
+	polled, _ := hub.last(t)
+	require.Equal(t, "ann", polled.Request.Principal)
+	ask(t, named, get("/cometd", "Connection: Upgrade", "Upgrade: websocket"))
+	require.Equal(t, WebSocket, from.Transport)
+	require.Equal(t, "ann", from.Request.Principal)
 }
 
 func TestOriginOfUpgrades(t *testing.T) {
