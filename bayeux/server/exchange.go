@@ -195,6 +195,7 @@ func (x *exchange) Abandon() {
 	x.mu.Unlock()
 	if held {
 		x.sess.lost(x)
+		x.sess.unpart(x)
 	}
 	x.mu.Lock()
 	dropped := held && !x.released
@@ -212,6 +213,15 @@ func (x *exchange) Abandon() {
 	// and cannot be delivered; the clock starts all the same ([R-CN-22]).
 	x.sess.written()
 	x.sess.releaseUser()
+}
+
+// unpart lets others take what h would have taken.
+func (s *session) unpart(h holder) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parting == h {
+		s.parting = nil
+	}
 }
 
 // lost drops the hold that h was to answer.
@@ -276,13 +286,10 @@ func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
 			return nil // [R-HS-17]
 		}
 		return s.takeLocked(limit, true) // [R-HS-18]
-	case s.connectOnly || x.settings.deliverOnly:
-		if !connect {
-			return nil // [R-DL-4, R-ACK-10]
-		}
-	case s.over && x.settled && s.batch > s.batched:
-		return nil // leaves with the request that ended the session, ahead of its reply [R-DC-2, R-CN-16]
+	case s.parting != nil && s.parting != x, (s.connectOnly || x.settings.deliverOnly) && !connect:
+		return nil // [R-CN-16]; [R-DL-4, R-ACK-10]
 	}
+	s.parting = nil
 	return s.takeLocked(limit, connect)
 }
 

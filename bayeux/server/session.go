@@ -39,7 +39,8 @@ type session struct {
 	left        time.Time // when the last of them ended, or the last port
 	leases      int       // leases with messages that are out
 	hold        hold
-	port        *port // where pushes go
+	parting     holder // the held request that takes all that is left, the farewell too; nil: whoever comes
+	port        *port  // where pushes go
 	ended       chan struct{}
 	over        bool
 	tail        chan struct{} // closed when the last turn has been carried out

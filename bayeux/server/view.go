@@ -72,9 +72,9 @@ func (s *session) Deliver(ctx context.Context, channel string, data any) error {
 }
 
 // Disconnect implements bayeux.Session. The client is told by a pushed
-// /meta/disconnect where a connect is held, where a request of its own is being
-// processed, or where the socket was last used for something else than a
-// connect ([R-CN-16], [R-AC-1], [R-WS-22]).
+// /meta/disconnect with the connect that is held, else with the request of its
+// own that is being processed, or where the socket was last used for something
+// else than a connect ([R-CN-16], [R-AC-1], [R-WS-22]).
 func (s *session) Disconnect(ctx context.Context) error {
 	farewell := s.srv.farewell(ctx, s)
 	s.step(func(now time.Time) machine.Effects {
@@ -84,6 +84,9 @@ func (s *session) Disconnect(ctx context.Context) error {
 		if farewell != nil && s.hearsLocked() {
 			// A full queue cannot take the farewell; the session ends all the same.
 			_ = s.queue.Append(farewell, time.Time{})
+		}
+		if x, ok := s.hold.holder.(*exchange); ok {
+			s.parting = x
 		}
 		return s.machine.Disconnect(now, machine.ReasonServer)
 	})

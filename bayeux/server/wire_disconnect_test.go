@@ -227,19 +227,21 @@ func TestWireServerDisconnectsDuringRequest(t *testing.T) {
 }
 
 // A listener that ends the session of the message's sender: the farewell leaves
-// with the answer to that message, ahead of the reply, and not with the held
-// connect's [R-CN-16, R-OUT-2]. Advice that the connect was due comes with it
-// [R-AD-1].
+// with the held connect, and all that is left with it, as with CometD; where
+// none is held, with the answer to that message, ahead of the reply [R-CN-16,
+// R-OUT-2]. Advice that the connect was due comes with it [R-AD-1].
 func TestWireListenerDisconnects(t *testing.T) {
 	const (
 		publish = `[{"channel":"/service/bye","clientId":"$","id":"end"}]`
 		reply   = `{"channel":"/service/bye","id":"end","successful":true}`
+		last    = `{"channel":"/last","data":1},`
 		asking  = `[{"channel":"/meta/connect","clientId":"$","id":"c1","advice":{"interval":700}}]`
 		owed    = `[{"channel":"/meta/connect","id":"c1","successful":true,"advice":{"reconnect":"none","interval":700,"timeout":4000}}]`
 	)
 	listening := func(t *testing.T, r *rig) *rig {
 		t.Helper()
 		_, err := r.srv.Listen("/service/bye", func(ctx context.Context, from bayeux.Session, _ *bayeux.Message) error {
+			require.NoError(t, from.Deliver(ctx, "/last", 1))
 			return from.Disconnect(ctx)
 		})
 		require.NoError(t, err)
@@ -250,18 +252,25 @@ func TestWireListenerDisconnects(t *testing.T) {
 			u := listening(t, r).hello("").connect()
 			waits := u.later(body)
 			wireStillHeld(t, waits)
-			same(t, `[`+wireFarewell+`,`+reply+`]`, u.send(publish).Messages)
-			same(t, held, wireAnswered(t, waits).Messages)
+			same(t, `[`+reply+`]`, u.send(publish).Messages)
+			same(t, `[`+last+wireFarewell+`,`+held[1:], wireAnswered(t, waits).Messages)
 			same(t, wireGone, u.send(connectHold).Messages)
+			require.Zero(t, r.srv.Stats().QueuedBytes)
 		})
 	}
+	bubble(t, nil, func(t *testing.T, r *rig) {
+		u := listening(t, r).hello("").connect()
+		same(t, `[`+last+wireFarewell+`,`+reply+`]`, u.send(publish).Messages)
+		synctest.Wait()
+		require.Zero(t, r.srv.Stats().QueuedBytes)
+	})
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		s := listening(t, r).surf("").connected()
 		s.say(asking)
 		s.say(publish)
-		frames := [][]map[string]any{s.get(), s.get(), s.get()}
-		same(t, `[`+wireFarewell+`]`, frames[0])
-		same(t, `[`+reply+`]`, frames[1])
-		same(t, owed, frames[2])
+		same(t, `[`+last[:len(last)-1]+`]`, s.get())
+		same(t, `[`+wireFarewell+`]`, s.get())
+		same(t, `[`+reply+`]`, s.get())
+		same(t, owed, s.get())
 	})
 }
