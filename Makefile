@@ -140,6 +140,7 @@ docs: ## write the tables of the documents and the golden files from the code
 	$(GO) test ./internal/cli/serve -update
 	$(GO) test ./internal/cli -update
 	$(GO) test ./internal/readme -update
+	$(GO) test ./internal/migration -update
 
 release: ## build the release of the last commit into dist/
 	$(GO) run ./internal/release -out dist

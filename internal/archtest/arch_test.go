@@ -57,6 +57,7 @@ func arrows() map[string][]string {
 		"internal/hostileproxy":     {},
 		"internal/archtest":         {},
 		"internal/load":             {},
+		"internal/migration":        {},
 		"internal/matrix":           {"conformance", "conformance/*", "internal/peers"},
 		"internal/peers":            {},
 		"internal/peers/run":        {"internal/peers"},

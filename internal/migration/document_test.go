@@ -291,6 +291,6 @@ func TestNoOrphans(t *testing.T) {
 	examples := slices.DeleteFunc(slices.Clone(c.order), func(name string) bool { return !strings.HasPrefix(name, "Example") })
 	require.NotEmpty(t, examples)
 	for _, name := range examples {
-		require.True(t, strings.Contains(text, "["+name+"](../"+c.file[name]+")"), "%s is not in the document", name)
+		require.Positive(t, strings.Count(text, "["+name+"](../"+c.file[name]+")"), "%s is not in the document", name)
 	}
 }

@@ -3,6 +3,7 @@ package migration_test
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
@@ -14,7 +15,7 @@ import (
 type password struct{ secret string }
 
 func (x password) Incoming(_ context.Context, _ bayeux.Session, m *bayeux.Message) error {
-	if n, err := channels.Parse(m.Channel); err != nil || !n.IsBroadcast() {
+	if strings.HasPrefix(m.Channel, channels.MetaPrefix) {
 		return nil
 	}
 	if given, _ := m.ExtMember("password"); string(given) != `"`+x.secret+`"` {

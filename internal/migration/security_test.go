@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
@@ -75,10 +76,8 @@ func Example_securityPolicy() {
 // grant is GrantAuthorizer: these operations and no others.
 func grant(operations ...bayeux.Operation) bayeux.Authorizer {
 	return func(_ context.Context, op bayeux.Operation, _ channels.Name, _ bayeux.Session, _ *bayeux.Message) bayeux.Verdict {
-		for _, granted := range operations {
-			if op == granted {
-				return bayeux.Grant()
-			}
+		if slices.Contains(operations, op) {
+			return bayeux.Grant()
 		}
 		return bayeux.Ignore()
 	}
