@@ -59,6 +59,7 @@ func arrows() map[string][]string {
 		"internal/archtest":         {},
 		"internal/load":             {},
 		"internal/migration":        {},
+		"internal/mutants":          {"bayeux/server", "conformance", "conformance/*", "internal/faults", "internal/peers/fixtures"},
 		"internal/matrix":           {"conformance", "conformance/*", "internal/peers"},
 		"internal/peers":            {},
 		"internal/peers/run":        {"internal/peers"},

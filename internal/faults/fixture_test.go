@@ -2,8 +2,6 @@ package faults
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,40 +10,9 @@ import (
 	"github.com/halleypush/halley/channels"
 )
 
-// fixture is the policy and the extension that some scripts need.
+// fixture is the policy that some scripts need.
 func fixture(c *server.Config) {
 	c.Policy = denials{}
-	c.Extensions = append(c.Extensions, bayeux.Funcs{In: timesyncIn, Out: timesyncOut})
-}
-
-// timesyncIn and timesyncOut are as much of the timesync extension as the
-// faults need: a is always there where the request has l.
-func timesyncIn(_ context.Context, _ bayeux.Session, m *bayeux.Message) error {
-	var ask struct{ TC, L, O *int64 }
-	raw, ok := m.ExtMember("timesync")
-	if !ok {
-		return nil
-	}
-	if err := json.Unmarshal(raw, &ask); err != nil || ask.TC == nil {
-		return err
-	}
-	ts := time.Now().UnixMilli()
-	answer := fmt.Sprintf(`{"tc":%d,"ts":%d}`, *ask.TC, ts)
-	if ask.L != nil && ask.O != nil {
-		answer = fmt.Sprintf(`{"tc":%d,"ts":%d,"a":%d}`, *ask.TC, ts, *ask.TC+*ask.O+*ask.L-ts)
-	}
-	m.Reply().SetExt("timesync", bayeux.Raw(answer))
-	return nil
-}
-
-func timesyncOut(_ context.Context, _ bayeux.Session, m *bayeux.Message) error {
-	raw, ok := m.ExtMember("timesync")
-	var answer struct{ TS *int64 }
-	if ok && m.OK() && json.Unmarshal(raw, &answer) == nil && answer.TS != nil {
-		p := fmt.Sprint(time.Now().UnixMilli() - *answer.TS)
-		m.SetExt("timesync", bayeux.SetExtMember(raw, "p", bayeux.Raw(p)))
-	}
-	return nil
 }
 
 type denials struct{ bayeux.DefaultPolicy }

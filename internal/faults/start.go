@@ -12,6 +12,7 @@ import (
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
 	"github.com/halleypush/halley/extensions/ack"
+	"github.com/halleypush/halley/extensions/timesync"
 )
 
 // Options say how the server behind a fault is set up. The zero value works.
@@ -27,7 +28,7 @@ type Options struct {
 	Path string
 	// Config changes the server's configuration, after the times above and
 	// before the fault. Nil changes nothing. The configuration begins with the
-	// ack extension.
+	// extensions ack and timesync.
 	Config func(*server.Config)
 	// Prepare sets up the server: lazy channels, services. Nil does nothing.
 	Prepare func(*server.Server) error
@@ -124,7 +125,7 @@ func start(ctx context.Context, f Fault, o Options) (*instance, error) {
 
 func (i *instance) makeServer(h hooks, o Options) error {
 	c := server.Config{
-		Extensions: []bayeux.Extension{ack.New()},
+		Extensions: []bayeux.Extension{ack.New(), timesync.New(timesync.Config{})},
 		Options: server.Options{
 			"timeout": millis(o.Timeout), "maxInterval": millis(o.MaxInterval), "sweepPeriod": millis(o.SweepPeriod),
 		},
