@@ -74,6 +74,21 @@ func connectReply() []Case {
 func connectHold() []Case {
 	return []Case{
 		{
+			ID: "BX-CN-30", Title: "a connect waits, as the advice says, and its reply is a successful one", Level: COMETD,
+			Rules: rules("R-CN-4", "R-CN-8"), On: Every | H2,
+			Run: func(t *T) {
+				c := t.Client()
+				timeout, _ := c.Handshake().Successful().Number("advice.timeout")
+				if timeout < 300 || timeout > 90_000 {
+					t.Skipf("the advice has a timeout of %v ms", timeout)
+				}
+				c.Connect(now()).Successful()
+				a := c.Hold().Wait()
+				a.Reply(0).Successful()
+				t.Check(a.Took > 100*time.Millisecond, "it is answered after %v", a.Took.Round(time.Millisecond))
+			},
+		},
+		{
 			ID: "BX-CN-08", Title: "the first connect is answered at once, whatever timeout it asks for", Level: COMETD,
 			Rules: rules("R-CN-4", "R-CN-5"), Needs: needs(suite.NeedHold),
 			Run: func(t *T) {
@@ -254,7 +269,7 @@ func connectDuplicate() []Case {
 				older := c.Hold()
 				t.Sleep(t.Hold() / 4)
 				newer := c.Hold()
-				a := older.Wait()
+				a := older.WaitFor(t.Hold() / 2)
 				t.Check(a.HTTP != nil && a.HTTP.Status >= 400 && a.HTTP.Status != 408, "the older got %v, want an HTTP error other than 408", a.HTTP)
 				t.Check(len(a.All) == 0, "the older has %d messages", len(a.All))
 				newer.Wait().HeldFor(t.Hold()).Reply(0).Successful()

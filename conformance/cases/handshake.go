@@ -1,9 +1,9 @@
 package cases
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/halleypush/halley/conformance/suite"
 )
@@ -75,6 +75,43 @@ func handshakeReply() []Case {
 					n, ok := reply.Number(name)
 					t.Check(ok && n >= 0, "%s is no number of milliseconds in %s", name, reply.Raw)
 				}
+			},
+		},
+		{
+			ID: "BX-HS-37", Title: "the advice has reconnect, interval and timeout, and nothing else", Level: COMETD, Rules: rules("R-HS-7"),
+			Run: func(t *T) {
+				var advice map[string]any
+				raw, _ := t.Client().Handshake().Advice("retry").Get("advice")
+				t.Require(json.Unmarshal(raw, &advice) == nil, "the advice is %s", raw)
+				maxInterval, _ := t.Fixture().Options["handshakeReconnect"].(bool)
+				for name := range advice {
+					t.Check(name == "reconnect" || name == "interval" || name == "timeout" || name == "maxInterval" && maxInterval,
+						"the advice has %s, which only the option handshakeReconnect brings: %s", name, raw)
+				}
+			},
+		},
+		{
+			ID: "BX-HS-38", Title: "connection types come in the order of CometD", Level: COMETD, Rules: rules("R-HS-4", "R-HS-5"),
+			Run: func(t *T) {
+				order := []string{"websocket", "long-polling", "callback-polling"}
+				last := -1
+				for _, name := range t.Client().Handshake().Successful().Strings("supportedConnectionTypes") {
+					at := slices.Index(order, name)
+					t.Check(at < 0 || at > last, "%s stands behind a later one", name)
+					last = max(last, at)
+				}
+			},
+		},
+		{
+			ID: "BX-HS-39", Title: "a WebSocket stays open when a handshake on it is denied", Level: COMETD, Rules: rules("R-HS-10"), On: WS,
+			Needs: needs(suite.NeedHandshakeDenied),
+			Run: func(t *T) {
+				c := t.Client()
+				first := c.WebSocket()
+				c.Handshake(M{"ext": t.Fixture().HandshakeDenied.Ext}).Failed("403")
+				c.Handshake().Successful()
+				t.Check(c.WebSocket() == first, "the WebSocket was closed")
+				c.Connect(now()).Successful()
 			},
 		},
 		{
@@ -289,69 +326,6 @@ func handshakeSession() []Case {
 				c := t.Session()
 				t.Sleep(alive)
 				c.Connect(now()).Successful()
-			},
-		},
-	}
-}
-
-// handshakeCookie is about the cookie that ties sessions to a browser.
-func handshakeCookie() []Case {
-	return []Case{
-		{
-			ID: "BX-HS-30", Title: "a handshake without a cookie sets BAYEUX_BROWSER for the whole site, out of reach of scripts", Level: COMETD,
-			Rules: rules("R-HS-14"), On: Polls | H2,
-			Run: func(t *T) {
-				c := t.Client()
-				c.SetCookies()
-				a := c.Send(c.HandshakeMessage())
-				a.Reply(0).Successful()
-				set := a.HTTP.Header.Values("Set-Cookie")
-				t.Require(len(set) == 1, "%d cookies were set: %v", len(set), set)
-				t.Check(strings.HasPrefix(set[0], "BAYEUX_BROWSER="), "the cookie is %s", set[0])
-				t.Check(strings.Contains(set[0], "Path=/"), "no Path=/ in %s", set[0])
-				t.Check(strings.Contains(strings.ToLower(set[0]), "httponly"), "no HttpOnly in %s", set[0])
-			},
-		},
-		{
-			ID: "BX-HS-31", Title: "a cookie of any value is adopted, and none is set", Level: COMETD, Rules: rules("R-HS-14"), On: Polls | H2,
-			Run: func(t *T) {
-				c := t.Client()
-				c.SetCookies([2]string{"BAYEUX_BROWSER", "bx" + t.Random(10)})
-				a := c.Send(c.HandshakeMessage())
-				a.Reply(0).Successful()
-				t.Check(len(a.HTTP.Header.Values("Set-Cookie")) == 0, "a cookie was set: %v", a.HTTP.Header.Values("Set-Cookie"))
-				c.Connect(now()).Successful()
-			},
-		},
-		{
-			ID: "BX-HS-32", Title: "only the handshake sets the cookie", Level: COMETD, Rules: rules("R-HS-14", "R-HT-5"), On: Polls | H2,
-			Run: func(t *T) {
-				c := t.Session()
-				for _, m := range []M{c.ConnectMessage(now()), c.SubscribeMessage(t.Channel("a")), c.DisconnectMessage()} {
-					a := c.Send(m)
-					a.Reply(0)
-					t.Check(len(a.HTTP.Header.Values("Set-Cookie")) == 0, "the answer to %v sets a cookie", m["channel"])
-				}
-			},
-		},
-		{
-			ID: "BX-HS-33", Title: "a refused handshake sets no cookie", Level: COMETD, Rules: rules("R-HS-14", "R-MSG-6"), On: Polls,
-			Run: func(t *T) {
-				c := t.Client()
-				c.SetCookies()
-				a := c.Send(c.HandshakeMessage(M{"id": "a-b"}))
-				a.Reply(0).Failed()
-				t.Check(len(a.HTTP.Header.Values("Set-Cookie")) == 0, "a cookie was set: %v", a.HTTP.Header.Values("Set-Cookie"))
-			},
-		},
-		{
-			ID: "BX-HS-34", Title: "the WebSocket upgrade sets no cookie", Level: COMETD, Rules: rules("R-WS-5"), On: WS,
-			Run: func(t *T) {
-				c := t.Client()
-				c.SetCookies()
-				c.Handshake().Successful()
-				set := c.WebSocket().Upgrade.Header.Values("Set-Cookie")
-				t.Check(!strings.Contains(strings.Join(set, ""), "BAYEUX_BROWSER"), "the upgrade sets %v", set)
 			},
 		},
 	}

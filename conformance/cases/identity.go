@@ -86,6 +86,17 @@ func identityCookie() []Case {
 			},
 		},
 		{
+			ID: "BX-ID-21", Title: "a client id alone opens no session over HTTP", Level: COMETD, Rules: rules("R-ID-3", "R-ID-4"), On: Polls | H2,
+			Run: func(t *T) {
+				if trust, _ := t.Fixture().Options["trustClientSession"].(bool); trust {
+					t.Skipf("the fixture declares trustClientSession")
+				}
+				c := t.Connected()
+				c.SetCookies()
+				c.Connect(now()).Failed("402")
+			},
+		},
+		{
 			ID: "BX-ID-07", Title: "another browser's cookie does not open a session, which is none the worse for it", Level: COMETD,
 			Rules: rules("R-ID-3"), On: Polls | H2, Needs: needs(suite.NeedCookie, suite.NeedDelivery),
 			Run: func(t *T) {
@@ -280,6 +291,15 @@ func identityUnknown() []Case {
 				} {
 					c.Send(m).Reply(0).Failed("402").Want("id", m["id"]).Want("channel", m["channel"]).Lacks("advice", "clientId")
 				}
+			},
+		},
+		{
+			ID: "BX-ID-22", Title: "the text for an unknown session is that of CometD 5 and later", Level: SHOULD, Rules: rules("R-ERR-1", "R-ERR-6"),
+			Run: func(t *T) {
+				c := t.Client()
+				c.ID = "nobody"
+				c.Connect().Failed("402::session_unknown")
+				c.Subscribe(t.Channel("a")).Failed("402::session_unknown")
 			},
 		},
 		{

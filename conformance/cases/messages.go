@@ -1,6 +1,8 @@
 package cases
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/halleypush/halley/conformance/suite"
@@ -99,6 +101,25 @@ func envelope() []Case {
 			},
 		},
 		{
+			ID: "BX-MS-19", Title: "long ids come back whole", Level: MUST, Spec: "id", Rules: rules("R-MSG-5"), Also: suite.CometD,
+			Run: func(t *T) {
+				c := t.Session()
+				id := t.Random(64)
+				c.Subscribe(t.Channel("a"), M{"id": id}).Successful().Want("id", id)
+				c.Publish(t.Channel("a"), 1, M{"id": id + "2"}).Want("id", id+"2")
+			},
+		},
+		{
+			ID: "BX-MS-20", Title: "a subscription comes back on whatever message it stood", Level: COMETD, Rules: rules("R-MSG-4"),
+			Run: func(t *T) {
+				c := t.Session()
+				what := M{"subscription": t.Channel("x")}
+				c.Connect(now(), what).Successful().Want("subscription", what["subscription"])
+				c.Publish(t.Channel("a"), 1, what).Successful().Want("subscription", what["subscription"])
+				c.Disconnect(what).Successful().Want("subscription", what["subscription"])
+			},
+		},
+		{
 			ID: "BX-MS-10", Title: "replies to meta messages have successful as a boolean", Level: MUST, Spec: "successful", Rules: rules("R-MSG-4"),
 			Run: func(t *T) {
 				c := t.Client()
@@ -109,6 +130,18 @@ func envelope() []Case {
 				c.Disconnect().Want("successful", true)
 			},
 		},
+	}
+}
+
+// refused expects that a message fails, with its request or alone.
+func refused(t *T, a *suite.Answer, what string) {
+	if a.Refused() || a.Err != nil {
+		return
+	}
+	if r := a.Replies[0]; r != nil && r.OK() {
+		t.Failf("%s: it succeeds: %s", what, r.Raw)
+	} else {
+		t.Check(r != nil, "%s: no answer", what)
 	}
 }
 
@@ -179,6 +212,30 @@ func validation() []Case {
 				a.Reply(0).Successful()
 				a.Reply(1).Failed("405")
 				a.Reply(2).Successful()
+			},
+		},
+		{
+			ID: "BX-MS-21", Title: "a publish to a channel with empty segments does not succeed", Level: COMETD, Rules: rules("R-MSG-10"),
+			Run: func(t *T) {
+				for _, bad := range []string{"//a", "/a//b", "//"} {
+					c := t.Session()
+					refused(t, c.Send(c.PublishMessage(bad, 1)), bad)
+				}
+			},
+		},
+		{
+			ID: "BX-MS-22", Title: "a known field of the wrong type does not succeed", Level: COMETD, Rules: rules("R-MSG-11"),
+			Run: func(t *T) {
+				ch := t.Channel("a")
+				for _, fields := range []M{
+					{"channel": 5}, {"channel": M{}}, {"channel": ch, "data": 1, "clientId": 5}, {"channel": ch, "data": 1, "ext": "s"},
+					{"channel": "/meta/connect", "connectionType": t.On().String(), "advice": 5},
+				} {
+					c := t.Session()
+					m := M{"clientId": c.ID, "id": c.NextID()}
+					maps.Copy(m, fields)
+					refused(t, c.Send(m), fmt.Sprint(fields))
+				}
 			},
 		},
 		{

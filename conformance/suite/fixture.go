@@ -56,6 +56,8 @@ type Fixture struct {
 	Limits *SizeLimits `json:"limits,omitempty"`
 	// Browser is the limit of sessions that hold, of one browser.
 	Browser *BrowserLimit `json:"browser,omitempty"`
+	// Cookie is how the cookie of a browser is set.
+	Cookie *BrowserCookie `json:"cookie,omitempty"`
 	// ActivityMs is the period of the activity extension.
 	ActivityMs int `json:"activityMs,omitempty"`
 	// Options are CometD options in force that differ from their defaults, such
@@ -120,6 +122,19 @@ type BrowserLimit struct {
 	IntervalMs int `json:"intervalMs"`
 }
 
+// BrowserCookie are the attributes of the cookie that handshakes set. Over a
+// connection that is not encrypted it may be without Secure.
+type BrowserCookie struct {
+	Name        string `json:"name"`
+	Domain      string `json:"domain,omitempty"`
+	Path        string `json:"path,omitempty"`
+	MaxAge      int    `json:"maxAge,omitempty"` // in seconds; 0: it has none
+	HTTPOnly    bool   `json:"httpOnly,omitempty"`
+	Secure      bool   `json:"secure,omitempty"`
+	SameSite    string `json:"sameSite,omitempty"` // Lax, Strict, None; empty: it has none
+	Partitioned bool   `json:"partitioned,omitempty"`
+}
+
 // Entries of the fixture, as needs.
 const (
 	NeedLazy            Need = "fixture:lazy"
@@ -139,6 +154,7 @@ const (
 	NeedQueue           Need = "fixture:queue"
 	NeedLimits          Need = "fixture:limits"
 	NeedBrowser         Need = "fixture:browser"
+	NeedBrowserCookie   Need = "fixture:cookie"
 	NeedActivity        Need = "fixture:activityMs"
 )
 

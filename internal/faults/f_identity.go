@@ -93,7 +93,7 @@ func identityMoves() []Fault {
 		}})),
 		fault("F-ID-11", "R-ID-7", "A session of a WebSocket seems to go on over long-polling, without a cookie.", onlyLP(), pretend(func(u *unit, ask *message) bool {
 			s := u.p.know(ask.str("clientId"))
-			return s.alive() && s.home == WebSocket
+			return s != nil && !s.left && s.home == WebSocket
 		})),
 		fault("F-ID-12", "R-JP-5", "A session of long-polling seems to go on over callback-polling, and the other way round.", overHTTP(), pretend(func(u *unit, ask *message) bool {
 			s := u.p.know(ask.str("clientId"))

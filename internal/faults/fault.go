@@ -108,12 +108,17 @@ type Description struct {
 	Needs      string   `json:"needs,omitempty"`
 }
 
+// Describe returns what a table has to say of the fault.
+func (f Fault) Describe() Description {
+	return Description{f.ID, f.Rules, f.Text, f.Transports, f.Server, f.Tolerated, f.Needs}
+}
+
 // Describe returns the descriptions of all faults, in the order of All.
 func Describe() []Description {
 	faults := All()
 	all := make([]Description, 0, len(faults))
 	for _, f := range faults {
-		all = append(all, Description{f.ID, f.Rules, f.Text, f.Transports, f.Server, f.Tolerated, f.Needs})
+		all = append(all, f.Describe())
 	}
 	return all
 }

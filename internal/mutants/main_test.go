@@ -39,6 +39,12 @@ func TestRun(t *testing.T) {
 	require.ErrorContains(t, run(t.Context(), &log, settings{out: out, jobs: 1, ids: ids[:1], only: "BX-TS-05", least: 95}), "less than 95")
 }
 
+// TestOneThatBreaksAll is about a fault that no session survives.
+func TestOneThatBreaksAll(t *testing.T) {
+	require.Equal(t, []string{"BX-A-1", "BX-A-2"}, distinct([]string{"BX-A-1 websocket", "BX-A-1 long-polling", unusable, "BX-A-2 websocket", "BX-A-3 websocket"}, 2))
+	require.Nil(t, distinct([]string{unusable}, 5), "then all cases run again")
+}
+
 func TestDocument(t *testing.T) {
 	text := string(document([]outcome{
 		{Description: faults.Description{ID: "F-A-01", Rules: []string{"R-X-1"}, Text: "is wrong | so", Transports: []string{"websocket"}}, Found: true, Cases: []string{"BX-HS-01 websocket", "BX-HS-01 long-polling", "BX-HS-02 websocket", "BX-HS-03 websocket", "BX-HS-04 websocket"}},

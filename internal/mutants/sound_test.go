@@ -1,0 +1,23 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/conformance/suite"
+	"github.com/halleypush/halley/internal/faults"
+)
+
+// TestSound runs the whole suite, the cases that need fixtures included, against
+// a server without a fault: it finds none, and skips nothing.
+func TestSound(t *testing.T) {
+	r, err := try(t.Context(), faults.Fault{}, nil, nil)
+	require.NoError(t, err)
+	require.Greater(t, r.Summary.Pass, 1000)
+	for _, res := range r.Results {
+		if res.Verdict != suite.Pass && res.Verdict != suite.Info {
+			t.Errorf("%s on %s: %s", res.ID, res.Transport, res.Verdict)
+		}
+	}
+}
