@@ -101,6 +101,17 @@ func adviceGiven() []Case {
 				c.Connect(now()).Successful().Advice("retry").Has("advice.timeout")
 			},
 		},
+		{
+			ID: "BX-AD-14", Title: "a session that moves is advised also where it has not asked, once", Level: COMETD, Rules: rules("R-AD-1", "R-AD-2"),
+			On: WS, Needs: needs(suite.NeedLP, suite.NeedHold),
+			Run: func(t *T) {
+				old := t.ConnectedOn(LP)
+				c := t.Client()
+				c.ID = old.ID
+				c.Hold().Wait().HeldFor(t.Hold()).Reply(0).Successful().Advice("retry").Has("advice.timeout")
+				c.Hold().Wait().HeldFor(t.Hold()).Reply(0).Successful().Lacks("advice")
+			},
+		},
 	}
 }
 

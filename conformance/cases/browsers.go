@@ -65,6 +65,35 @@ func browsers() []Case {
 			},
 		},
 		{
+			ID: "BX-MC-10", Title: "a session that was told to poll is held when its turn comes", Level: COMETD, Rules: rules("R-MC-5"), On: LP,
+			Needs: needs(suite.NeedHold, suite.NeedCookie),
+			Run: func(t *T) {
+				one, two := tabs(t)
+				one.Hold()
+				t.Sleep(t.Hold() / 8)
+				two.Hold().Wait().Reply(0).Successful()
+				one.Disconnect().Successful()
+				two.Hold().Wait().HeldFor(t.Hold()).Reply(0).Successful().Lacks("advice.multiple-clients")
+			},
+		},
+		{
+			ID: "BX-MC-11", Title: "the interval for several clients does not prolong a session", Level: COMETD, Rules: rules("R-MC-6"), On: LP,
+			Needs: needs(suite.NeedHold, suite.NeedCookie, suite.NeedBrowser),
+			Run: func(t *T) {
+				_, gone := declaredLife(t)
+				if t.Fixture().Browser.IntervalMs < 1500 {
+					t.Skipf("the fixture declares an interval that makes no difference")
+				}
+				one, two := tabs(t)
+				one.Hold()
+				t.Sleep(t.Hold() / 8)
+				two.Hold().Wait().Reply(0).Successful().Has("advice.multiple-clients")
+				again := left(t, two)
+				t.Sleep(gone)
+				again.Subscribe(t.Channel("a")).Failed("402")
+			},
+		},
+		{
 			ID: "BX-MC-05", Title: "two connects of one session are not two clients", Level: COMETD, Rules: rules("R-MC-5"), On: LP,
 			Needs: needs(suite.NeedHold),
 			Run: func(t *T) {
@@ -86,7 +115,13 @@ func browsers() []Case {
 		{
 			ID: "BX-MC-07", Title: "WebSockets are not counted", Level: COMETD, Rules: rules("R-MC-7"), On: WS, Needs: needs(suite.NeedHold),
 			Run: func(t *T) {
-				one, two := tabs(t)
+				cookie := [2]string{"BAYEUX_BROWSER", "bx" + t.Random(14)}
+				one, two := t.Client(), t.Client()
+				for _, c := range []*suite.Client{one, two} {
+					c.SetCookies(cookie)
+					c.Handshake().Successful()
+					c.Connect(now()).Successful()
+				}
 				first, second := one.Hold(), two.Hold()
 				first.Wait().HeldFor(t.Hold()).Reply(0).Successful().Lacks("advice")
 				second.Wait().HeldFor(t.Hold()).Reply(0).Successful().Lacks("advice")

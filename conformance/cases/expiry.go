@@ -19,6 +19,23 @@ func left(t *T, c *suite.Client) *suite.Client {
 	return again
 }
 
+// declaredLife returns for how long a silent session must live, and when it
+// must be gone, by the options that the fixture declares.
+func declaredLife(t *T) (alive, gone time.Duration) {
+	option := func(name string, otherwise float64) time.Duration {
+		ms, ok := t.Fixture().Options[name].(float64)
+		if !ok {
+			ms = otherwise
+		}
+		return time.Duration(ms) * time.Millisecond
+	}
+	life, sweep := option("maxInterval", 0), option("sweepPeriod", 997)
+	if life < time.Second || life > time.Minute {
+		t.Skipf("the fixture declares no maxInterval that can be waited for")
+	}
+	return life * 8 / 10, life + sweep + time.Second
+}
+
 // expirySilent is about sessions of clients that have gone.
 func expirySilent() []Case {
 	return []Case{
@@ -41,6 +58,27 @@ func expirySilent() []Case {
 				t.Sleep(gone)
 				again.Connect(now()).Failed("402").Want("advice", M{"reconnect": "handshake", "interval": 0})
 				again.Connect(now()).Failed("402").Advice("handshake")
+			},
+		},
+		{
+			ID: "BX-EX-11", Title: "a silent session lives for the declared maxInterval, and hardly longer", Level: COMETD, Rules: rules("R-EX-1", "R-EX-2"),
+			Needs: needs(suite.NeedOptions), On: Every,
+			Run: func(t *T) {
+				alive, gone := declaredLife(t)
+				early, late := left(t, t.Connected()), left(t, t.Connected())
+				t.Sleep(alive)
+				early.Subscribe(t.Channel("a")).Successful()
+				t.Sleep(gone - alive)
+				late.Subscribe(t.Channel("a")).Failed("402")
+			},
+		},
+		{
+			ID: "BX-EX-12", Title: "silent sessions end", Level: COMETD, Rules: rules("R-EX-1"),
+			Run: func(t *T) {
+				if declared, ok := t.Fixture().Options["maxInterval"].(float64); ok && declared > 60_000 {
+					t.Skipf("the fixture declares a maxInterval of %v ms", declared)
+				}
+				t.Check(t.Expires(), "none of the sessions that were left alone has ended")
 			},
 		},
 		{
@@ -146,6 +184,19 @@ func expiryKept() []Case {
 				alive, gone := t.Expiry()
 				c := t.Session()
 				c.Connect(M{"advice": M{"timeout": 0, "interval": gone.Milliseconds()}}).Successful()
+				again := left(t, c)
+				t.Sleep(gone + alive/2)
+				again.Connect(now()).Successful()
+			},
+		},
+		{
+			ID: "BX-EX-13", Title: "a message does not shorten the time of a client that has asked for a long interval", Level: SHOULD,
+			Rules: rules("R-EX-3", "R-CN-14"), Needs: needs(suite.NeedExpiry),
+			Run: func(t *T) {
+				alive, gone := t.Expiry()
+				c := t.Session()
+				c.Connect(M{"advice": M{"timeout": 0, "interval": gone.Milliseconds()}}).Successful()
+				c.Subscribe(t.Channel("a")).Successful()
 				again := left(t, c)
 				t.Sleep(gone + alive/2)
 				again.Connect(now()).Successful()

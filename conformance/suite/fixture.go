@@ -155,6 +155,7 @@ const (
 	NeedLimits          Need = "fixture:limits"
 	NeedBrowser         Need = "fixture:browser"
 	NeedBrowserCookie   Need = "fixture:cookie"
+	NeedOptions         Need = "fixture:options"
 	NeedActivity        Need = "fixture:activityMs"
 )
 

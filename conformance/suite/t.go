@@ -143,6 +143,13 @@ func (t *T) Hold() time.Duration {
 	return d
 }
 
+// Expires tells whether a session that was left alone was seen to end. It waits
+// until that is known, up to 80 s.
+func (t *T) Expires() bool {
+	_, why := t.run.facts.expiry.get(t.ctx)
+	return why == ""
+}
+
 // Expiry returns for how long a silent session surely lives and after which
 // time it is surely gone, as seen on this server. It waits until that is
 // known, and skips the case if sessions live longer than can be waited for.

@@ -39,9 +39,12 @@ type subject struct {
 	options map[string]string
 }
 
+// shortLife is how long silent sessions live, in milliseconds as JSON has it.
+const shortLife = 3000.0
+
 // short are times that make a run quick. They are CometD's names and ours.
 func short(more ...string) map[string]string {
-	all := map[string]string{"timeout": "4000", "maxInterval": "3000"}
+	all := map[string]string{"timeout": "4000", "maxInterval": fmt.Sprint(shortLife)}
 	for i := 0; i+1 < len(more); i += 2 {
 		all[more[i]] = more[i+1]
 	}
@@ -124,6 +127,10 @@ func (s subject) run(ctx context.Context) (*suite.Report, error) {
 		if opts.Fixture, err = suite.ParseFixture(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.fixture, err)
 		}
+		if opts.Fixture.Options == nil {
+			opts.Fixture.Options = map[string]any{}
+		}
+		opts.Fixture.Options["maxInterval"] = shortLife
 	}
 	p, err := peers.Start(ctx, s.peer, s.options)
 	if err != nil {

@@ -219,6 +219,7 @@ func try(ctx context.Context, f faults.Fault, only, transports []string) (*suite
 	if err != nil {
 		return nil, err
 	}
+	set.Options["maxInterval"], set.Options["sweepPeriod"] = 2000.0, 300.0 // those of faults.Start
 	fix := fixtures.New()
 	var wrong error
 	url, stop, err := faults.Start(ctx, f, faults.Options{
