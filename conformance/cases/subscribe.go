@@ -3,6 +3,7 @@ package cases
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/halleypush/halley/conformance/suite"
 )
@@ -137,6 +138,18 @@ func subscribeRefused() []Case {
 					a.Reply(0).Failed("403::subscription_invalid")
 					c.Subscribe(t.Channel("a")).Successful()
 				}
+			},
+		},
+		{
+			ID: "BX-SB-44", Title: "a session may subscribe to everything", Level: COMETD, Rules: rules("R-SB-7", "R-SB-10"),
+			Run: func(t *T) {
+				if !strings.HasPrefix(t.Channel("a"), "/bx/") {
+					t.Skipf("a channel prefix was asked for")
+				}
+				c := t.Session()
+				c.Subscribe("/**").Successful()
+				c.Unsubscribe("/**").Successful()
+				c.Subscribe("/*").Successful()
 			},
 		},
 	}
