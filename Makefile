@@ -122,6 +122,12 @@ conformance: build ## the conformance suite against Halley, as a process and in-
 conformance-peers: peers-deps ## the suite against Halley and other makers' servers; writes docs/CONFORMANCE.md
 	$(GO) run ./internal/matrix -out build/conformance -doc docs/CONFORMANCE.md
 
+conformance-repeat: build peers-deps ## 20 runs against Halley and CometD beside busy processes: the same verdicts each time; 45 minutes
+	$(GO) run ./internal/matrix -repeat 20 halley cometd8
+
+conformance-mutants: ## would the suite notice? it meets 440 servers with one fault each; writes docs/MUTATION.md; about an hour
+	$(GO) run ./internal/mutants -out build/mutants.json -doc docs/MUTATION.md
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$f"); do \
@@ -162,4 +168,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers deps peers-deps peers-test fuzz bench load docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-mutants conformance-repeat deps peers-deps peers-test fuzz bench load docs release release-check lint fmt tools clean

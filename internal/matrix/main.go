@@ -4,7 +4,9 @@
 //
 //	go run ./internal/matrix -out build/conformance -doc docs/CONFORMANCE.md [NAME…]
 //
-// `make conformance-peers` calls it. With -doc alone the document is written
+// `make conformance-peers` calls it. With -repeat it compares the verdicts of
+// many runs; `make conformance-repeat` calls that. With -doc and -write the
+// document is written
 // from the reports of an earlier run.
 package main
 
@@ -69,14 +71,32 @@ func main() {
 	out := flag.String("out", "build/conformance", "folder for the reports")
 	doc := flag.String("doc", "", "write the document to this `FILE`")
 	only := flag.Bool("write", false, "run nothing: write the document from the reports that are there")
+	times := flag.Int("repeat", 0, "write nothing: run so many times beside busy processes, and compare the verdicts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout, *out, *doc, *only, flag.Args()); err != nil {
+	work := func() error { return run(ctx, os.Stdout, *out, *doc, *only, flag.Args()) }
+	if *times > 0 {
+		work = func() error { return again(ctx, os.Stdout, *times, flag.Args()) }
+	}
+	if err := work(); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "matrix:", err)
 		stop()
 		os.Exit(1)
 	}
+}
+
+// again runs the suite against some servers again and again.
+func again(ctx context.Context, log io.Writer, times int, names []string) error {
+	for _, s := range subjects() {
+		if len(names) > 0 && !slices.Contains(names, s.peer) {
+			continue
+		}
+		if err := s.repeat(ctx, log, times); err != nil {
+			return fmt.Errorf("%s: %w", s.peer, err)
+		}
+	}
+	return nil
 }
 
 func run(ctx context.Context, log io.Writer, out, doc string, only bool, names []string) error {

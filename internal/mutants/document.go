@@ -4,9 +4,12 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/halleypush/halley/conformance"
+	"github.com/halleypush/halley/internal/faults"
 )
 
 // notes has the words of the document, and the first score, which was measured
@@ -35,6 +38,10 @@ func document(all []outcome) []byte {
 	line("| fault | breaks | what the server does | on | found by |\n|---|---|---|---|---|")
 	for _, o := range all {
 		line("| %s | %s | %s | %s | %s |", o.ID, strings.Join(o.Rules, " "), cellText(o.Text), strings.Join(o.Transports, ", "), o.foundBy())
+	}
+	line("\n## Rules that no fault breaks\n\n| rule | why |\n|---|---|")
+	for _, rule := range slices.Sorted(maps.Keys(faults.Untestable())) {
+		line("| %s | %s |", rule, cellText(faults.Untestable()[rule]))
 	}
 	line("\n## Cases that no fault of the list fails\n")
 	line("They stay: what only informs or is a MAY has no verdict to lose, and the others are about shapes of requests, of frames or of " +
