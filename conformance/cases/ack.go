@@ -56,6 +56,25 @@ func ackTerms() []Case {
 func ackNumbers() []Case {
 	return []Case{
 		{
+			ID: "BX-AK-21", Title: "the declared extension is there", Level: COMETD, Rules: rules("R-ACK-1"), Needs: needs(suite.NeedExtensions),
+			Run: func(t *T) {
+				if !slices.Contains(t.Fixture().Extensions, "ack") {
+					t.Skipf("the fixture does not declare it")
+				}
+				t.Client().Handshake(asking()).Successful().Want("ext.ack", true)
+			},
+		},
+		{
+			ID: "BX-AK-22", Title: "only connect replies have a number", Level: COMETD, Rules: rules("R-ACK-3", "R-ACK-10"),
+			Needs: needs(suite.NeedAck, suite.NeedDelivery),
+			Run: func(t *T) {
+				c := acking(t)
+				c.Subscribe(t.Channel("a")).Successful().Lacks("ext.ack")
+				c.Publish(t.Channel("a"), 1).Successful().Lacks("ext.ack")
+				c.Unsubscribe(t.Channel("a")).Successful().Lacks("ext.ack")
+			},
+		},
+		{
 			ID: "BX-AK-04", Title: "each connect reply has the next number, from 1 on, empty ones too", Level: COMETD, Rules: rules("R-ACK-3"),
 			Needs: needs(suite.NeedAck),
 			Run: func(t *T) {
@@ -239,6 +258,39 @@ func ackAgain() []Case {
 				a := again.Send(again.ConnectMessage(now(), got(1)))
 				a.Reply(0).Successful()
 				wantData(t, a, 1)
+			},
+		},
+		{
+			ID: "BX-AK-23", Title: "what was received but not acknowledged comes again on the next connection", Level: COMETD, Rules: rules("R-ACK-6", "R-ACK-11", "R-WS-18"),
+			Needs: needs(suite.NeedAck, suite.NeedDelivery, suite.NeedExpiry),
+			Run: func(t *T) {
+				c, ch := acking(t), t.Channel("a")
+				c.Subscribe(ch).Successful()
+				other := t.Helper()
+				other.Publish(ch, 1).Successful()
+				wantData(t, c.Send(c.ConnectMessage(got(1))), 1)
+				other.Publish(ch, 2).Successful()
+				again := left(t, c)
+				a := again.Send(again.ConnectMessage(now(), got(1)))
+				a.Reply(0).Successful()
+				wantData(t, a, 1, 2)
+			},
+		},
+		{
+			ID: "BX-AK-24", Title: "what was not acknowledged ends with its session", Level: COMETD, Rules: rules("R-ACK-13"),
+			Needs: needs(suite.NeedAck, suite.NeedDelivery),
+			Run: func(t *T) {
+				c, ch := acking(t), t.Channel("a")
+				c.Subscribe(ch).Successful()
+				t.Helper().Publish(ch, 1).Successful()
+				wantData(t, c.Send(c.ConnectMessage(got(1))), 1)
+				c.Disconnect().Successful()
+				c.Handshake(asking()).Successful()
+				for n := range 2 {
+					a := c.Send(c.ConnectMessage(now(), got(n)))
+					a.Reply(0).Successful().Want("ext.ack", n+1)
+					wantData(t, a)
+				}
 			},
 		},
 		{

@@ -2,6 +2,7 @@ package cases
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/halleypush/halley/conformance/suite"
@@ -10,6 +11,15 @@ import (
 // clocks is about the timesync extension.
 func clocks() []Case {
 	return []Case{
+		{
+			ID: "BX-TS-08", Title: "the declared extension is there", Level: COMETD, Rules: rules("R-TS-1"), Needs: needs(suite.NeedExtensions),
+			Run: func(t *T) {
+				if !slices.Contains(t.Fixture().Extensions, "timesync") {
+					t.Skipf("the fixture does not declare it")
+				}
+				t.Client().Handshake(clock(1, M{"l": 0, "o": 0})).Successful().Has("ext.timesync.tc", "ext.timesync.ts")
+			},
+		},
 		{
 			ID: "BX-TS-01", Title: "a handshake with a clock is answered with tc as it came, ts and p", Level: COMETD, Rules: rules("R-TS-1"),
 			Needs: needs(suite.NeedTimesync), On: Every | H2,

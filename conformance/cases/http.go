@@ -1,8 +1,11 @@
 package cases
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -92,6 +95,31 @@ func httpMethod() []Case {
 			Run: func(t *T) {
 				res := t.HTTP(&wire.Request{Method: "OPTIONS"})
 				t.Check(res.Status == http.StatusOK && len(res.Body) == 0, "HTTP %d with %d bytes, want 200 with none", res.Status, len(res.Body))
+				for name := range res.Header {
+					t.Check(!strings.HasPrefix(name, "Access-Control-"), "%s is set, for a request of no origin", name)
+				}
+			},
+		},
+		{
+			ID: "BX-HT-19", Title: "a page of another origin is served as any other", Level: COMETD, Rules: rules("R-HT-4"), On: Polls | H2,
+			Run: func(t *T) {
+				c := t.Client()
+				c.OnHTTP = func(r *wire.Request) { r.Set("Origin", "https://bx.example") }
+				c.Handshake().Successful()
+				c.Connect(now()).Successful()
+			},
+		},
+		{
+			ID: "BX-HT-20", Title: "the method post in lower case is no POST", Level: COMETD, Rules: rules("R-LP-4", "R-HT-2"), On: LP,
+			Run: func(t *T) {
+				req := t.JSONRequest(shake("long-polling"))
+				req.Method = "post"
+				res, err := t.TryHTTP(req)
+				if err != nil {
+					t.NonStrictf("no answer came: %v", err)
+					return
+				}
+				t.Check(res.Status >= 400, "HTTP %d, want 400", res.Status)
 			},
 		},
 		{
@@ -168,6 +196,31 @@ func httpBody() []Case {
 			},
 		},
 		{
+			ID: "BX-HT-21", Title: "JSON is taken whatever the content type says", Level: COMETD, Rules: rules("R-LP-1"), On: LP,
+			Run: func(t *T) {
+				for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "application/octet-stream", ""} {
+					req := &wire.Request{Body: []byte(shake("long-polling"))}
+					if kind != "" {
+						req.Header = [][2]string{{"Content-Type", kind}}
+					}
+					shook(t, t.HTTP(req))
+				}
+			},
+		},
+		{
+			ID: "BX-HT-22", Title: "compressed bodies are not unpacked", Level: SHOULD, Rules: rules("R-HT-11"), On: LP,
+			Run: func(t *T) {
+				var body bytes.Buffer
+				z := gzip.NewWriter(&body)
+				_, _ = z.Write([]byte(shake("long-polling")))
+				_ = z.Close()
+				req := t.JSONRequest(body.String())
+				req.Set("Content-Encoding", "gzip")
+				res := t.HTTP(req)
+				t.Check(res.Status >= 400, "HTTP %d, want 400: a small body may become a huge one", res.Status)
+			},
+		},
+		{
 			ID: "BX-HT-11", Title: "an empty header Cookie does no harm", Level: COMETD, Rules: rules("R-ID-3"), On: LP,
 			Run: func(t *T) {
 				req := t.JSONRequest(shake("long-polling"))
@@ -188,6 +241,49 @@ func httpResponse() []Case {
 				a := c.Send(c.HandshakeMessage())
 				kind, _, _ := strings.Cut(a.HTTP.Header.Get("Content-Type"), ";")
 				t.Check(kind == "application/json", "Content-Type is %q", a.HTTP.Header.Get("Content-Type"))
+			},
+		},
+		{
+			ID: "BX-HT-23", Title: "the answer is UTF-8, and says nothing else", Level: MUST, Spec: "HTTP Transport", Rules: rules("R-LP-2", "R-OUT-1"), On: LP | H2,
+			Run: func(t *T) {
+				c := t.Client()
+				_, params, err := mime.ParseMediaType(c.Send(c.HandshakeMessage()).HTTP.Header.Get("Content-Type"))
+				t.Check(err == nil && (params["charset"] == "" || strings.EqualFold(params["charset"], "utf-8")), "the charset is %q (%v)", params["charset"], err)
+			},
+		},
+		{
+			ID: "BX-HT-24", Title: "answers say nothing of caches", Level: COMETD, Rules: rules("R-HT-5"), On: Polls | H2,
+			Run: func(t *T) {
+				c := t.Client()
+				for _, a := range []*suite.Answer{c.Send(c.HandshakeMessage()), c.Send(c.ConnectMessage(now()))} {
+					for _, name := range []string{"Cache-Control", "Expires", "Pragma"} {
+						t.Check(a.HTTP.Header.Get(name) == "", "%s is %q", name, a.HTTP.Header.Get(name))
+					}
+				}
+			},
+		},
+		{
+			ID: "BX-HT-25", Title: "answers have no blanks between their values", Level: SHOULD, Rules: rules("R-OUT-1"), On: Polls | H2,
+			Run: func(t *T) {
+				c := t.Client()
+				c.Handshake().Successful()
+				a := c.Send(c.SubscribeMessage(t.Channel("a")), c.PublishMessage(t.Channel("b"), 1))
+				a.Reply(1).Successful()
+				body := bytes.TrimSpace(a.HTTP.Body)
+				if t.On() == suite.CP {
+					body = body[max(0, bytes.IndexByte(body, '[')) : bytes.LastIndexByte(body, ']')+1]
+				}
+				var compact bytes.Buffer
+				t.Check(json.Compact(&compact, body) == nil && bytes.Equal(compact.Bytes(), body), "the body is %.200q", body)
+			},
+		},
+		{
+			ID: "BX-HT-26", Title: "the transports that were declared are there", Level: COMETD, Rules: rules("R-HS-5", "R-WS-4", "R-HT-12"),
+			On: suite.Any, Needs: needs(suite.NeedTransports),
+			Run: func(t *T) {
+				for _, name := range t.Fixture().Transports {
+					t.Check(!t.Asked(name) || slices.Contains(t.Facts().Transports, name), "%s is not", name)
+				}
 			},
 		},
 		{

@@ -227,7 +227,7 @@ func deliverLazy() []Case {
 				held := c.Hold()
 				t.Sleep(t.Hold() / 8)
 				t.Helper().Publish(ch, "x", M{"lazy": true}).Successful()
-				exactly(t, held.WaitFor(t.Hold()/2), "x")
+				exactly(t, held.WaitFor(min(t.Prompt(), t.Hold()/4)), "x")
 			},
 		},
 		{

@@ -91,6 +91,8 @@ func socketUpgrade() []Case {
 				w, _ := t.WebSocket(wire.WebSocketOptions{})
 				t.Require(w != nil, "no upgrade")
 				t.Check(w.Protocol == "", "the sub-protocol is %q", w.Protocol)
+				agreed := w.Upgrade.Header.Get("Sec-WebSocket-Extensions")
+				t.Check(agreed == "", "the extensions %q were not offered", agreed)
 			},
 		},
 		{
@@ -128,6 +130,12 @@ func socketUpgrade() []Case {
 		{
 			ID: "BX-WS-05", Title: "a query string at the address does no harm", Level: COMETD, Rules: rules("R-WS-1"), On: WS,
 			Run: func(t *T) { open(t, wire.WebSocketOptions{Path: below(t, "?a=b")}).ask() },
+		},
+		{
+			ID: "BX-WS-30", Title: "a page of another origin may open a WebSocket", Level: COMETD, Rules: rules("R-WS-3"), On: WS,
+			Run: func(t *T) {
+				open(t, wire.WebSocketOptions{Edit: func(r *wire.Request) { r.Set("Origin", "https://bx.example") }}).ask()
+			},
 		},
 		{
 			ID: "BX-WS-06", Title: "an upgrade without a key is refused", Level: MUST, Spec: "websocket", Rules: rules("R-WS-1"), On: WS,
@@ -202,14 +210,18 @@ func socketFrames() []Case {
 				ch := t.Channel("a")
 				var out bytes.Buffer
 				for i := range 20 {
-					out.Write(wire.Frame{Op: wire.Text, Payload: []byte("[" + s.publish(ch, i) + "]")}.Bytes())
+					for _, text := range []string{s.publish(ch, i), s.subscribe(fmt.Sprintf("%s/%d", ch, i))} {
+						out.Write(wire.Frame{Op: wire.Text, Payload: []byte("[" + text + "]")}.Bytes())
+					}
 				}
 				if _, err := s.Write(out.Bytes()); err != nil {
 					t.Fatalf("writing: %v", err)
 				}
 				for i := range 20 {
-					reply := s.read(t.Patience())
-					t.Require(len(reply) == 1 && reply[0]["id"] == fmt.Sprintf("p%d", i), "reply %d is %v", i, reply)
+					for _, id := range []string{fmt.Sprintf("p%d", i), "s"} {
+						reply := s.read(t.Patience())
+						t.Require(len(reply) == 1 && reply[0]["id"] == id, "the reply to %s of round %d is %v", id, i, reply)
+					}
 				}
 			},
 		},
@@ -282,8 +294,9 @@ func socketOutput() []Case {
 				c := t.Connected()
 				held := c.Hold()
 				t.Sleep(t.Hold() / 8)
-				c.Disconnect().Successful()
-				held.WaitFor(t.Hold()/2).Reply(0).Successful().Want("advice", M{"reconnect": "none"})
+				gone := c.Disconnect().Successful()
+				ended := held.WaitFor(t.Hold()/2).Reply(0).Successful().Want("advice", M{"reconnect": "none"})
+				t.Check(gone.Unit != ended.Unit, "both replies came in one frame")
 				c.Handshake().Successful()
 				c.Connect(now()).Successful()
 			},

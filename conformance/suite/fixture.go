@@ -56,6 +56,10 @@ type Fixture struct {
 	Limits *SizeLimits `json:"limits,omitempty"`
 	// Browser is the limit of sessions that hold, of one browser.
 	Browser *BrowserLimit `json:"browser,omitempty"`
+	// Transports that the server has, as the suite names them.
+	Transports []string `json:"transports,omitempty"`
+	// Extensions that the server has: ack, timesync, binary.
+	Extensions []string `json:"extensions,omitempty"`
 	// Cookie is how the cookie of a browser is set.
 	Cookie *BrowserCookie `json:"cookie,omitempty"`
 	// ActivityMs is the period of the activity extension.
@@ -155,6 +159,8 @@ const (
 	NeedLimits          Need = "fixture:limits"
 	NeedBrowser         Need = "fixture:browser"
 	NeedBrowserCookie   Need = "fixture:cookie"
+	NeedTransports      Need = "fixture:transports"
+	NeedExtensions      Need = "fixture:extensions"
 	NeedOptions         Need = "fixture:options"
 	NeedActivity        Need = "fixture:activityMs"
 )

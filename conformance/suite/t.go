@@ -143,6 +143,11 @@ func (t *T) Hold() time.Duration {
 	return d
 }
 
+// Asked tells whether a transport is one of those to be tested.
+func (t *T) Asked(transport string) bool {
+	return len(t.run.opts.Transports) == 0 || slices.Contains(t.run.opts.Transports, transport)
+}
+
 // Expires tells whether a session that was left alone was seen to end. It waits
 // until that is known, up to 80 s.
 func (t *T) Expires() bool {

@@ -204,7 +204,7 @@ func outputFaults() []Fault {
 				return text
 			}
 			return b.Bytes()
-		})),
+		})).tolerated(),
 		fault("F-OUT-03", "R-OUT-1 R-LP-2", "Responses are written in ISO-8859-1.", overHTTP(), rewritten(func(text []byte) []byte {
 			out := make([]byte, 0, len(text))
 			for _, r := range string(text) {

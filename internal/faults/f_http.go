@@ -197,7 +197,7 @@ func httpBodies() []Fault {
 				x.body = unzipped(x.body)
 				x.r.Header.Del("Content-Encoding")
 			}
-		}})),
+		}})).tolerated(),
 		fault("F-HT-26", "R-HT-9", "Bodies may be of any size.", onlyLP(), option("long-polling.maxMessageSize", "-1")),
 	}
 }

@@ -38,7 +38,7 @@ func upgradeFaults() []Fault {
 		fault("F-WS-03", "R-WS-2", "An upgrade that offers a sub-protocol is refused, for none is configured.", onlyWS(), refusedUpgrade(http.StatusInternalServerError, func(r *http.Request) bool {
 			return r.Header.Get(protocol) != ""
 		})),
-		fault("F-WS-04", "R-WS-3", "permessage-deflate is not negotiated.", onlyWS(), always(hooks{upgrade: func(x *exchange) { x.r.Header.Del(extensions) }})),
+		fault("F-WS-04", "R-WS-3", "permessage-deflate is not negotiated.", onlyWS(), always(hooks{upgrade: func(x *exchange) { x.r.Header.Del(extensions) }})).tolerated(),
 		fault("F-WS-05", "R-WS-3", "permessage-deflate is in the answer to who has not offered it.", onlyWS(), always(hooks{switched: func(l *link, header http.Header) {
 			if l.r.Header.Get(extensions) == "" {
 				header.Set(extensions, "permessage-deflate")

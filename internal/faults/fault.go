@@ -30,8 +30,9 @@ type Fault struct {
 	// Server tells that the fault is made by hooks in the server, not by the
 	// proxy alone, and so cannot be put in front of other servers.
 	Server bool
-	// Tolerated tells that CometD itself, of one release or another, does what
-	// the fault does: WIRE wants better, but a suite may only say so.
+	// Tolerated tells that a suite may only say that it is not strict: CometD
+	// itself, of one release or another, does what the fault does, or no client
+	// can come to harm by it.
 	Tolerated bool
 	// Needs names what a server must be set up with before a client can see
 	// the fault, as words of a test fixture; empty for most.
