@@ -228,7 +228,9 @@ func validation() []Case {
 			Run: func(t *T) {
 				ch := t.Channel("a")
 				for _, fields := range []M{
-					{"channel": 5}, {"channel": M{}}, {"channel": ch, "data": 1, "clientId": 5},
+					{"channel": 5},
+					{"channel": M{}},
+					{"channel": ch, "data": 1, "clientId": 5},
 					{"channel": "/meta/connect", "connectionType": t.On().String(), "advice": 5},
 				} {
 					c := t.Session()

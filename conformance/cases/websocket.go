@@ -205,26 +205,29 @@ func socketFrames() []Case {
 		},
 		{
 			ID: "BX-WS-11", Title: "messages of one socket are processed one after another", Level: COMETD, Rules: rules("R-WS-7"), On: WS,
-			Run: func(t *T) {
-				s := open(t, wire.WebSocketOptions{})
-				ch := t.Channel("a")
-				var out bytes.Buffer
-				for i := range 20 {
-					for _, text := range []string{s.publish(ch, i), s.subscribe(fmt.Sprintf("%s/%d", ch, i))} {
-						out.Write(wire.Frame{Op: wire.Text, Payload: []byte("[" + text + "]")}.Bytes())
-					}
-				}
-				if _, err := s.Write(out.Bytes()); err != nil {
-					t.Fatalf("writing: %v", err)
-				}
-				for i := range 20 {
-					for _, id := range []string{fmt.Sprintf("p%d", i), "s"} {
-						reply := s.read(t.Patience())
-						t.Require(len(reply) == 1 && reply[0]["id"] == id, "the reply to %s of round %d is %v", id, i, reply)
-					}
-				}
-			},
+			Run: inTurn,
 		},
+	}
+}
+
+// inTurn sends many messages without waiting; their replies come in the same order.
+func inTurn(t *T) {
+	s := open(t, wire.WebSocketOptions{})
+	ch := t.Channel("a")
+	var out bytes.Buffer
+	for i := range 20 {
+		for _, text := range []string{s.publish(ch, i), s.subscribe(fmt.Sprintf("%s/%d", ch, i))} {
+			out.Write(wire.Frame{Op: wire.Text, Payload: []byte("[" + text + "]")}.Bytes())
+		}
+	}
+	if _, err := s.Write(out.Bytes()); err != nil {
+		t.Fatalf("writing: %v", err)
+	}
+	for i := range 20 {
+		for _, id := range []string{fmt.Sprintf("p%d", i), "s"} {
+			reply := s.read(t.Patience())
+			t.Require(len(reply) == 1 && reply[0]["id"] == id, "the reply to %s of round %d is %v", id, i, reply)
+		}
 	}
 }
 

@@ -89,14 +89,14 @@ func run(ctx context.Context, log io.Writer, s settings) error {
 	all := make([]outcome, len(chosen))
 	turns := make(chan struct{}, s.jobs)
 	var wg sync.WaitGroup
-	var print sync.Mutex
+	var writing sync.Mutex
 	for i, f := range chosen {
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
 			all[i] = judge(ctx, f, s.only, sound)
-			print.Lock()
-			defer print.Unlock()
+			writing.Lock()
+			defer writing.Unlock()
 			_, _ = fmt.Fprintln(log, all[i].line())
 		})
 	}

@@ -14,10 +14,15 @@ import (
 func TestSound(t *testing.T) {
 	r, err := try(t.Context(), faults.Fault{}, nil, nil)
 	require.NoError(t, err)
+	for _, p := range r.Probes {
+		if p.Outcome != suite.Pass {
+			t.Logf("%s on %s: %s, %v", p.ID, p.Transport, p.Outcome, p.Notes)
+		}
+	}
 	require.Greater(t, r.Summary.Pass, 1000)
 	for _, res := range r.Results {
 		if res.Verdict != suite.Pass && res.Verdict != suite.Info {
-			t.Errorf("%s on %s: %s", res.ID, res.Transport, res.Verdict)
+			t.Errorf("%s on %s: %s, %v", res.ID, res.Transport, res.Verdict, res.Notes)
 		}
 	}
 }
