@@ -182,7 +182,7 @@ func (r *Runner) learnHold(ctx context.Context) {
 	var held []time.Duration
 	ok := r.sure(ctx, "hold", func(t *T) {
 		const sessions = 3
-		held = nil
+		held = held[:0]
 		all := make([]*Pending, 0, sessions)
 		for range sessions {
 			all = append(all, t.Connected().Hold())
