@@ -69,6 +69,7 @@ func Sections() []suite.Section {
 		{Code: "HT", Name: "http", Title: "Over HTTP", Cases: overHTTP()},
 		{Code: "JP", Name: "callback", Title: "Callback-polling", Cases: callbackPolling()},
 		{Code: "WS", Name: "websocket", Title: "WebSocket", Cases: webSocket()},
+		{Code: "ES", Name: "eventsource", Title: "EventSource", Cases: eventSource()},
 		{Code: "RB", Name: "robustness", Title: "Robustness", Cases: robust()},
 		{Code: "SE", Name: "security", Title: "Security", Cases: secure()},
 	}
