@@ -1,12 +1,21 @@
 package bayeux
 
-import "sync/atomic"
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/halleypush/halley/channels"
+)
 
 // Frozen is a message encoded once and shared by all who receive it
 // ([R-PB-13]). It is immutable and safe for concurrent use.
 type Frozen struct {
 	// JSON is the encoded object.
 	JSON []byte
+	// Channel is the broadcast channel whose newer messages may replace this one
+	// under SlowConflate. Empty for meta and service channels: what is sent
+	// there stands for itself, the results of remote calls for example.
+	Channel string
 
 	forms [2]atomic.Pointer[[]byte]
 	refs  atomic.Int64
@@ -23,7 +32,13 @@ const (
 )
 
 // Freeze encodes m.
-func Freeze(m *Message) *Frozen { return &Frozen{JSON: AppendMessage(make([]byte, 0, m.size()), m)} }
+func Freeze(m *Message) *Frozen {
+	f := &Frozen{JSON: AppendMessage(make([]byte, 0, m.size()), m)}
+	if !strings.HasPrefix(m.Channel, channels.MetaPrefix) && !strings.HasPrefix(m.Channel, channels.ServicePrefix) {
+		f.Channel = m.Channel
+	}
+	return f
+}
 
 // Form returns the prepared form, building it at the first call. Several
 // goroutines may build at once; one result is kept, so build must be pure.

@@ -66,6 +66,7 @@ func (q *Queue) fill(l *Lease, limit int) {
 		}
 		if l.More = l.More || limit > 0 && len(l.Messages) > 0 && len(e.f.JSON)+1 > room; l.More {
 			q.leave(e, l)
+			q.returned(i)
 			continue
 		}
 		room -= len(e.f.JSON) + 1
@@ -73,13 +74,15 @@ func (q *Queue) fill(l *Lease, limit int) {
 			e.batch = l.Batch
 		}
 		q.set(e, l.id, false)
-		e.at = len(l.Messages)
+		e.at, e.left = len(l.Messages), e.left || q.retaining
 		if e.at == 0 {
 			l.first = e.seq
 		}
 		l.last = e.seq
 		l.Messages = append(l.Messages, e.f)
 	}
+	q.slow.places = nil // most of it is gone
+	q.calm()
 }
 
 // leave keeps back a message that does not fit. Even a lazy one leaves at once
@@ -112,6 +115,7 @@ func (q *Queue) Done(l *Lease, n int) {
 		case e.f == nil || e.lease != l.id:
 		case e.at >= n:
 			q.set(e, 0, false)
+			q.returned(i)
 		case l.Batch > 0:
 			q.set(e, 0, true)
 		default:

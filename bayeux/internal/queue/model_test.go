@@ -16,6 +16,8 @@ import (
 // item is a message of the model: in exactly one of three hands.
 type item struct {
 	f       *bayeux.Frozen
+	slow    bayeux.SlowConsumer
+	left    bool // it was in a lease with a batch number
 	lazy    bool
 	until   time.Time
 	batch   int64
@@ -24,6 +26,12 @@ type item struct {
 }
 
 func (i *item) waits() bool { return i.holder == nil && !i.written }
+
+func (i *item) spare() bool {
+	return i.waits() && !i.left && (i.slow == bayeux.SlowDropOldest || i.slow == bayeux.SlowConflate)
+}
+
+func (i *item) merges() bool { return i.spare() && i.slow == bayeux.SlowConflate && i.f.Channel != "" }
 
 // order is a lease of the model.
 type order struct {
@@ -42,6 +50,9 @@ type model struct {
 	orders    []*order
 	retaining bool
 	batch     int64
+
+	conflating bool
+	limit      string // that began it
 
 	appended, written, dropped map[*bayeux.Frozen]int
 }
@@ -64,17 +75,144 @@ func (m *model) forget(gone func(*item) bool) {
 	m.items = slices.DeleteFunc(m.items, gone)
 }
 
+// lack names the bound that a message of that size would pass.
+func (m *model) lack(size int64) string {
+	switch {
+	case m.limits.Messages > 0 && len(m.items)+1 > m.limits.Messages:
+		return LimitMessages
+	case m.limits.Bytes > 0 && m.bytes()+size > m.limits.Bytes:
+		return LimitBytes
+	}
+	return ""
+}
+
 func (m *model) append(f *bayeux.Frozen, until time.Time) {
-	full := m.limits.Messages > 0 && len(m.items)+1 > m.limits.Messages ||
-		m.limits.Bytes > 0 && m.bytes()+int64(len(f.JSON)) > m.limits.Bytes
+	full := m.lack(int64(len(f.JSON))) != ""
 	err := m.real.Append(f, until)
 	if full {
 		require.ErrorIs(m.t, err, ErrFull)
 		return
 	}
 	require.NoError(m.t, err)
-	m.appended[f]++
-	m.items = append(m.items, &item{f: f, lazy: !until.IsZero(), until: until})
+	m.add(&item{f: f, lazy: !until.IsZero(), until: until})
+}
+
+func (m *model) add(i *item) {
+	m.appended[i.f]++
+	m.items = append(m.items, i)
+}
+
+func (m *model) lose(i *item) {
+	m.dropped[i.f]++
+	m.forget(func(x *item) bool { return x == i })
+}
+
+// offer is Offer done the simple way.
+func (m *model) offer(f *bayeux.Frozen, until time.Time, p bayeux.SlowConsumer) {
+	e := &item{f: f, lazy: !until.IsZero(), until: until, slow: p}
+	size := int64(len(f.JSON))
+	var want Outcome
+	limit := m.lack(size)
+	done := false
+	if p == bayeux.SlowConflate && f.Channel != "" {
+		if limit != "" && !m.conflating {
+			m.conflating, m.limit = true, limit
+		}
+		if m.conflating {
+			if want.Limit = limit; limit == "" {
+				want.Limit = m.limit
+			}
+			done = m.merge(e, &want)
+		}
+	} else {
+		want.Limit = limit
+	}
+	if !done {
+		m.enter(e, &want)
+	}
+	lost := want.Replaced
+	for _, n := range want.Dropped {
+		lost += n
+	}
+	if want.Queued && lost == 0 {
+		want.Limit = ""
+	}
+	got := m.real.Offer(f, until, p)
+	require.Equal(m.t, want.Limit != "", got.Max > 0)
+	got.Max = 0
+	require.Equal(m.t, want, got)
+}
+
+// enter queues a message that took nobody's place.
+func (m *model) enter(e *item, want *Outcome) {
+	size := int64(len(e.f.JSON))
+	if m.lack(size) != "" && e.slow != bayeux.SlowDropNewest && m.feasible(size) {
+		for m.lack(size) != "" {
+			at := slices.IndexFunc(m.items, (*item).spare)
+			want.Dropped[m.items[at].slow]++
+			m.lose(m.items[at])
+		}
+	}
+	if want.Queued = m.lack(size) == ""; want.Queued {
+		m.add(e)
+	} else if e.slow != bayeux.SlowDisconnect {
+		want.Dropped[e.slow]++
+	}
+}
+
+func (m *model) feasible(size int64) bool {
+	n, bytes := 1, size
+	for _, i := range m.items {
+		if !i.spare() {
+			n, bytes = n+1, bytes+int64(len(i.f.JSON))
+		}
+	}
+	return (m.limits.Messages <= 0 || n <= m.limits.Messages) && (m.limits.Bytes <= 0 || bytes <= m.limits.Bytes)
+}
+
+// swap puts the message of b into the place of a.
+func (m *model) swap(a, b *item) {
+	m.dropped[a.f]++
+	m.appended[b.f]++
+	a.f = b.f
+	switch {
+	case !a.lazy || !b.lazy:
+		a.lazy, a.until = false, time.Time{}
+	case a.until.IsZero() || b.until.Before(a.until):
+		a.until = b.until
+	}
+}
+
+// merge first leaves one message to each channel, then gives e the place on
+// its channel.
+func (m *model) merge(e *item, want *Outcome) bool {
+	for at := 0; at < len(m.items); at++ {
+		i := m.items[at]
+		older := slices.IndexFunc(m.items[:at], func(o *item) bool { return o.merges() && o.f.Channel == i.f.Channel })
+		if !i.merges() || older < 0 {
+			continue
+		}
+		m.swap(m.items[older], i)
+		m.lose(i)
+		want.Replaced++
+		at--
+	}
+	at := slices.IndexFunc(m.items, func(o *item) bool { return o.merges() && o.f.Channel == e.f.Channel })
+	if at < 0 {
+		return false
+	}
+	old, size := m.items[at], int64(len(e.f.JSON))
+	switch {
+	case m.limits.Bytes <= 0 || m.bytes()-int64(len(old.f.JSON))+size <= m.limits.Bytes:
+		m.swap(old, e)
+		want.Queued = true
+	case !m.feasible(size):
+		return false
+	default:
+		m.lose(old)
+	}
+	want.Replaced++
+	return want.Queued
 }
 
 func (m *model) take(limit int, reply bool) {
@@ -101,6 +239,7 @@ func (m *model) take(limit int, reply bool) {
 			i.batch = o.batch
 		}
 		i.holder, i.written = o, false
+		i.left = i.left || m.retaining
 		o.items = append(o.items, i)
 	}
 	require.Equal(m.t, more, o.real.More)
@@ -163,26 +302,6 @@ func (m *model) clear() {
 	})
 }
 
-func (m *model) drop(newest bool) {
-	at := slices.IndexFunc(m.items, func(i *item) bool { return i.holder == nil })
-	var got bool
-	if newest {
-		for n, i := range m.items {
-			if i.holder == nil {
-				at = n
-			}
-		}
-		got = m.real.DropNewest()
-	} else {
-		got = m.real.DropOldest()
-	}
-	require.Equal(m.t, at >= 0, got)
-	if got {
-		m.dropped[m.items[at].f]++
-		m.items = slices.Delete(m.items, at, at+1)
-	}
-}
-
 // check compares all that can be seen.
 func (m *model) check(now time.Time) {
 	unsent, pending, first := 0, false, time.Time{}
@@ -203,8 +322,27 @@ func (m *model) check(now time.Time) {
 	require.Equal(m.t, pending, m.real.Pending(now))
 	require.Equal(m.t, first, m.real.LazyDeadline())
 	require.Equal(m.t, m.retaining, m.real.Retaining())
+	m.conflating = m.conflating && unsent > 0
+	require.Equal(m.t, m.conflating, m.real.Conflating())
+	m.spares()
 	require.Less(m.t, len(m.real.entries), 2*len(m.items)+2, "empty places are tidied")
 	m.ledger()
+}
+
+// spares checks what Offer relies on.
+func (m *model) spares() {
+	n, bytes := 0, int64(0)
+	for _, i := range m.items {
+		if i.spare() {
+			n, bytes = n+1, bytes+int64(len(i.f.JSON))
+		}
+	}
+	require.Equal(m.t, n, m.real.slow.spare)
+	require.Equal(m.t, bytes, m.real.slow.spareBytes)
+	require.LessOrEqual(m.t, len(m.real.slow.places), n, "places are bounded")
+	for at, e := range m.real.entries {
+		require.False(m.t, e.spare() && at < m.real.slow.oldest, "nothing to drop is passed over")
+	}
 }
 
 // ledger checks that nothing is lost and nothing leaves twice: a message is in
@@ -237,10 +375,16 @@ func play(t *testing.T, script []byte) {
 		size := 2 + a%20
 		f := message(strings.Repeat("x", size))
 		switch op & 0x7f % 16 {
-		case 0, 1, 2:
+		case 0:
 			m.append(f, time.Time{})
-		case 3, 4:
+		case 1, 2, 13:
+			f.Channel = []string{"", "/a", "/b", "/c"}[b%4]
+			m.offer(f, time.Time{}, bayeux.SlowConsumer(b/4%int(bayeux.SlowPolicies)))
+		case 3:
 			m.append(f, now.Add(time.Duration(1+b%50)*time.Second))
+		case 4:
+			f.Channel = []string{"", "/a", "/b", "/c"}[b%4]
+			m.offer(f, now.Add(time.Duration(1+b%50)*time.Second), bayeux.SlowConsumer(b/4%int(bayeux.SlowPolicies)))
 		case 5:
 			models[0].append(f, time.Time{})
 			models[1].append(f, time.Time{})
@@ -252,8 +396,6 @@ func play(t *testing.T, script []byte) {
 			}
 		case 12:
 			m.acknowledge(m.batch - int64(a%4) + int64(b%3))
-		case 13:
-			m.drop(a%2 == 0)
 		case 14:
 			now = now.Add(time.Duration(a) * time.Second)
 		case 15:

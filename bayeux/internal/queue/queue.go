@@ -14,9 +14,15 @@ import (
 // type is *FullError.
 var ErrFull = errors.New("queue is full")
 
+// The bounds of a queue, by name.
+const (
+	LimitMessages = "messages"
+	LimitBytes    = "bytes"
+)
+
 // FullError says which bound a message would have passed.
 type FullError struct {
-	// Limit is "messages" or "bytes".
+	// Limit is LimitMessages or LimitBytes.
 	Limit string
 	// Max is the bound.
 	Max int64
@@ -73,9 +79,16 @@ type entry struct {
 	at    int            // its place in that lease
 	sent  bool
 	lazy  bool
+	left  bool // it has left under a batch number, and is promised
+	slow  bayeux.SlowConsumer
 }
 
 func (e *entry) waiting() bool { return e.f != nil && e.lease == 0 && !e.sent }
+
+// spare tells whether the message may be dropped for another.
+func (e *entry) spare() bool {
+	return e.waiting() && !e.left && (e.slow == bayeux.SlowDropOldest || e.slow == bayeux.SlowConflate)
+}
 
 // Queue is the outgoing messages of one session, in the order in which they
 // were queued. It is not safe for concurrent use.
@@ -92,6 +105,7 @@ type Queue struct {
 	// to be looked for again.
 	first time.Time
 	stale bool
+	slow  slow // see policy.go
 
 	retaining bool
 	batch     int64  // the last number given out
@@ -102,20 +116,39 @@ type Queue struct {
 // New returns an empty queue. t may be nil.
 func New(l Limits, t *Total) *Queue { return &Queue{limits: l, total: t} }
 
-// Append queues a message. With a zero lazyUntil it wants to leave at once;
-// else it is lazy and leaves with others, or from that time on by itself
-// ([R-DL-5]). If a bound would be passed, nothing is queued and the error is a
-// *FullError.
+// Append queues a message that no policy may drop. With a zero lazyUntil it
+// wants to leave at once; else it is lazy and leaves with others, or from that
+// time on by itself ([R-DL-5]). If a bound would be passed, nothing is queued
+// and the error is a *FullError.
 func (q *Queue) Append(f *bayeux.Frozen, lazyUntil time.Time) error {
-	if l := q.limits.Messages; l > 0 && q.Len() >= l {
-		return &FullError{Limit: "messages", Max: int64(l)}
-	}
-	if l := q.limits.Bytes; l > 0 && q.bytes+int64(len(f.JSON)) > l {
-		return &FullError{Limit: "bytes", Max: l}
+	if limit := q.lack(int64(len(f.JSON))); limit != "" {
+		return q.full(limit)
 	}
 	q.push(entry{f: f, until: lazyUntil, lazy: !lazyUntil.IsZero()})
 	return nil
 }
+
+// lack names the bound that one more message of that size would pass; empty
+// if there is room.
+func (q *Queue) lack(size int64) string {
+	if l := q.limits.Messages; l > 0 && q.Len() >= l {
+		return LimitMessages
+	}
+	if l := q.limits.Bytes; l > 0 && q.bytes+size > l {
+		return LimitBytes
+	}
+	return ""
+}
+
+func (q *Queue) full(limit string) *FullError {
+	if limit == LimitBytes {
+		return &FullError{Limit: limit, Max: q.limits.Bytes}
+	}
+	return &FullError{Limit: limit, Max: int64(q.limits.Messages)}
+}
+
+// SetLimits changes the bounds. What is queued already stays.
+func (q *Queue) SetLimits(l Limits) { q.limits = l }
 
 func (q *Queue) push(e entry) {
 	q.seqs++
@@ -133,6 +166,10 @@ func (q *Queue) count(e *entry, by int) {
 		return
 	}
 	q.unsent += by
+	if e.spare() {
+		q.slow.spare += by
+		q.slow.spareBytes += int64(by) * int64(len(e.f.JSON))
+	}
 	switch {
 	case !e.lazy:
 		q.urgent += by
@@ -158,67 +195,39 @@ func (q *Queue) remove(e *entry) {
 	q.total.remove(e.f)
 	e.f = nil
 	q.empty++
+	q.slow.maxed = q.slow.maxed && !q.drained()
 }
 
 // roomy is the capacity above which an empty queue gives its memory back, so
 // that idle sessions keep little.
 const roomy = 16
 
-// tidy drops empty places: all of them when there is nothing else, those in
-// front, and those in between when they are the most.
+// tidy drops empty places: all of them when there is nothing else, or when they
+// are more than a third. calm follows.
 func (q *Queue) tidy() {
-	if q.empty == len(q.entries) {
-		if q.empty = 0; cap(q.entries) > roomy {
-			q.entries = nil
-		} else {
-			q.entries = q.entries[:0]
+	q.close()
+	q.calm()
+}
+
+func (q *Queue) close() {
+	switch {
+	case q.empty < len(q.entries):
+		if q.empty > len(q.entries)/3 {
+			q.compact()
 		}
 		return
+	case cap(q.entries) > roomy:
+		q.entries = nil
+	default:
+		q.entries = q.entries[:0]
 	}
-	front := 0
-	for q.entries[front].f == nil {
-		front++
-	}
-	if front == q.empty {
-		q.entries = q.entries[front:]
-		q.empty = 0
-		return
-	}
-	if q.empty > len(q.entries)/2 {
-		q.entries = slices.DeleteFunc(q.entries, func(e entry) bool { return e.f == nil })
-		q.empty = 0
-	}
+	q.empty, q.slow.oldest, q.slow.places = 0, 0, nil
 }
 
-// DropOldest removes the oldest message that is not leased and tells whether
-// there was one.
-func (q *Queue) DropOldest() bool {
-	for i := range q.entries {
-		if q.drop(&q.entries[i]) {
-			return true
-		}
-	}
-	return false
-}
-
-// DropNewest removes the newest message that is not leased and tells whether
-// there was one.
-func (q *Queue) DropNewest() bool {
-	for i := range slices.Backward(q.entries) {
-		if q.drop(&q.entries[i]) {
-			return true
-		}
-	}
-	return false
-}
-
-func (q *Queue) drop(e *entry) bool {
-	if e.f == nil || e.lease != 0 {
-		return false
-	}
-	q.remove(e)
-	q.tidy()
-	return true
+// compact drops all empty places. It needs no memory.
+func (q *Queue) compact() {
+	q.entries = slices.DeleteFunc(q.entries, func(e entry) bool { return e.f == nil })
+	q.empty, q.slow.oldest, q.slow.places = 0, 0, nil
 }
 
 // Clear removes all messages. Leases that are out keep theirs, and Done for

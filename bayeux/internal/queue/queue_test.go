@@ -211,21 +211,6 @@ func TestLazyLeftBehind(t *testing.T) {
 	require.True(t, q.Pending(epoch))
 }
 
-func TestDropSkipsLeased(t *testing.T) {
-	q := New(Limits{}, nil)
-	require.False(t, q.DropOldest())
-	require.False(t, q.DropNewest())
-	fill(t, q, "a")
-	l := q.Take(0, false)
-	require.False(t, q.DropOldest())
-	fill(t, q, "b", "c", "d")
-	require.True(t, q.DropOldest())
-	require.True(t, q.DropNewest())
-	require.Equal(t, 2, q.Len())
-	q.Done(l, 0)
-	require.Equal(t, "a c", texts(q.Take(0, false)))
-}
-
 func TestLeaseSurvivesClear(t *testing.T) {
 	total := NewTotal()
 	q := New(Limits{}, total)

@@ -26,6 +26,11 @@ type Stored struct {
 	// tells that it left and is not acknowledged.
 	Batch int64 `json:"batch,omitempty"`
 	Sent  bool  `json:"sent,omitempty"`
+	// Left tells that it left once under a batch number.
+	Left bool `json:"left,omitempty"`
+	// Channel and Slow are those of the message, for the slow-consumer policy.
+	Channel string              `json:"channel,omitempty"`
+	Slow    bayeux.SlowConsumer `json:"slow,omitempty"`
 }
 
 // Snapshot returns a copy. Messages that are leased count as not sent, for
@@ -37,7 +42,10 @@ func (q *Queue) Snapshot(now time.Time) Snapshot {
 		if e.f == nil {
 			continue
 		}
-		m := Stored{JSON: string(e.f.JSON), Lazy: e.lazy, Batch: e.batch, Sent: e.sent}
+		m := Stored{
+			JSON: string(e.f.JSON), Lazy: e.lazy, Batch: e.batch, Sent: e.sent,
+			Left: e.left, Channel: e.f.Channel, Slow: e.slow,
+		}
 		if !e.until.IsZero() {
 			wait := max(0, e.until.Sub(now))
 			m.Wait = &wait
@@ -54,8 +62,9 @@ func Restore(now time.Time, s Snapshot, l Limits, t *Total) *Queue {
 	q.retaining, q.batch = s.Retaining, max(0, s.Batch)
 	for _, m := range s.Messages {
 		e := entry{
-			f:    &bayeux.Frozen{JSON: []byte(m.JSON)},
+			f:    &bayeux.Frozen{JSON: []byte(m.JSON), Channel: m.Channel},
 			lazy: m.Lazy, batch: max(0, m.Batch), sent: m.Sent && s.Retaining,
+			left: (m.Left || m.Sent) && s.Retaining, slow: m.Slow,
 		}
 		if m.Lazy && m.Wait != nil {
 			e.until = now.Add(*m.Wait)
