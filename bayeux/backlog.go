@@ -57,7 +57,7 @@ func (p SlowConsumer) String() string {
 func ParseSlowConsumer(text string) (SlowConsumer, error) {
 	for i, name := range slowNames() {
 		if name == text {
-			return SlowConsumer(i), nil //nolint:gosec // a few names
+			return SlowConsumer(i), nil
 		}
 	}
 	return SlowUnset, fmt.Errorf("slow-consumer policy %q: want one of %s", text, strings.Join(SlowConsumerNames(), ", "))
@@ -83,6 +83,7 @@ type Backlog interface {
 	// bounds of a new session.
 	SetMaxQueue(messages int, bytes int64)
 	// SetSlowConsumer sets the policy for all messages to this session, which
-	// channels and options no longer choose; SlowUnset returns to them.
+	// channels and options no longer choose; SlowUnset, or no policy at all,
+	// returns to them.
 	SetSlowConsumer(p SlowConsumer)
 }

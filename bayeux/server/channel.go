@@ -20,17 +20,30 @@ type ChannelOptions struct {
 	// LazyTimeout is how long they may wait. Zero means the option
 	// maxLazyTimeout of the receiver's transport.
 	LazyTimeout time.Duration
+	// SlowConsumer is the policy for messages on this channel, and on those that
+	// it matches where no narrower one has its own, for sessions that have none
+	// set. SlowUnset leaves it to the option slowConsumer.
+	SlowConsumer bayeux.SlowConsumer
 	// NoBroadcastToPublisher keeps publishers' own messages from coming back
 	// through subscriptions to this channel ([R-PB-11]).
 	NoBroadcastToPublisher bool
 }
 
 func optionsOf(a channelAttrs) ChannelOptions {
-	return ChannelOptions{a.Persistent, a.Lazy, a.LazyTimeout, a.NoEcho}
+	return ChannelOptions{a.Persistent, a.Lazy, a.LazyTimeout, a.SlowConsumer, a.NoEcho}
 }
 
 func (o ChannelOptions) apply(a *channelAttrs) {
 	a.Persistent, a.Lazy, a.LazyTimeout, a.NoEcho = o.Persistent, o.Lazy, o.LazyTimeout, o.NoBroadcastToPublisher
+	a.SlowConsumer = o.SlowConsumer
+}
+
+// check refuses what no channel can have.
+func (o ChannelOptions) check() error {
+	if o.SlowConsumer >= bayeux.SlowPolicies {
+		return fmt.Errorf("there is no slow-consumer policy %d", o.SlowConsumer)
+	}
+	return nil
 }
 
 // ChannelInit initialises a channel that is about to exist: it sets the
@@ -104,6 +117,9 @@ func (srv *Server) initialise(n channels.Name, init func(context.Context, *Chann
 	err := srv.within(srv.lifecycle.ctx, nil, "initialiser of "+string(n), func(ctx context.Context) error {
 		return init(ctx, &o)
 	})
+	if err == nil {
+		err = o.check()
+	}
 	if err != nil {
 		srv.log.Error().Err(err).Str("channel", string(n)).Msg("initialiser failed; the channel does not come to exist")
 		return err
@@ -123,6 +139,9 @@ func refusedInit(err error, operation string) *bayeux.Error {
 // Configure creates the channel where it is missing and sets its properties.
 func (srv *Server) Configure(channel string, o ChannelOptions) error {
 	n, err := channels.Parse(channel)
+	if err == nil {
+		err = o.check()
+	}
 	if err == nil {
 		err = srv.router.Update(n, o.apply)
 	}

@@ -23,9 +23,7 @@ import (
 // deaf is a WebSocket client that greets and then does not read any more.
 func (r *rig) deaf() (net.Conn, *user) {
 	r.t.Helper()
-	d := ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return r.Raw() }} //nolint:contextcheck // a pipe dials at once
-	conn, _, _, err := d.Dial(context.Background(), "ws://memory/cometd")
-	require.NoError(r.t, err)
+	conn := r.open()
 	u := &user{r: r}
 	for _, body := range []string{
 		`[{"channel":"/meta/handshake"}]`, connectNow,
@@ -40,6 +38,15 @@ func (r *rig) deaf() (net.Conn, *user) {
 		}
 	}
 	return conn, u
+}
+
+// open opens a WebSocket that is read by hand.
+func (r *rig) open() net.Conn {
+	r.t.Helper()
+	d := ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return r.Raw() }} //nolint:contextcheck // a pipe dials at once
+	conn, _, _, err := d.Dial(context.Background(), "ws://memory/cometd")
+	require.NoError(r.t, err)
+	return conn
 }
 
 // say publishes a message of about n bytes to /a.

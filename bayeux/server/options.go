@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/halleypush/halley/bayeux"
 )
 
 // Options are server options by name, as CometD names them (WIRE 11). Times
@@ -40,6 +42,7 @@ func OptionTable() []OptionInfo {
 		{"metaConnectDeliverOnly", "bool", "false", "all", "deliver messages with /meta/connect replies only"},
 		{"maxQueue", "count", "10000", "all", "messages queued for a session before the slow-consumer policy acts; -1: no limit"},
 		{"maxQueueBytes", "bytes", "16777216", "all", "bytes queued for a session before the slow-consumer policy acts; -1: no limit"},
+		{"slowConsumer", "text", "disconnect", "all", "what becomes of a message that its session's queue has no room for: disconnect, drop-oldest, drop-newest or conflate"},
 		{"maxMessageSize", "bytes", "1000000; ws 65536", "all", "largest HTTP body or WebSocket message; -1: no limit"},
 		{"handshakeReconnect", "bool", "false", "all", "add maxInterval to advice"},
 		{"allowMessageDeliveryDuringHandshake", "bool", "false", "all", "deliver messages queued during a handshake with its reply"},
@@ -210,6 +213,7 @@ func wrongText(name, value string) string {
 	choice := map[string][]string{
 		"browserCookieSameSite": {"", "Strict", "Lax", "None"},
 		"ackFrames":             {"joined", "separate"},
+		"slowConsumer":          bayeux.SlowConsumerNames(),
 	}[name]
 	if choice != nil && !slices.ContainsFunc(choice, func(c string) bool { return strings.EqualFold(c, value) }) {
 		return "one of " + strings.Join(choice, ", ")

@@ -110,7 +110,7 @@ func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name
 func (srv *Server) spread(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) {
 	buf, _ := srv.receivers.Get().(*[]router.Receiver[session])
 	list, delivery := srv.router.Collect(name, (*buf)[:0])
-	b := broadcast{srv: srv, from: from, m: m, now: srv.now()}
+	b := broadcast{srv: srv, from: from, name: name, m: m, now: srv.now()}
 	b.delivery = delivery
 	b.lazy = m.Lazy || delivery.Lazy // [R-DL-6]
 	echo := srv.broadcastToPublisher && !from.silent()
@@ -141,6 +141,7 @@ func (s *session) silent() bool {
 type broadcast struct {
 	srv      *Server
 	from     *session
+	name     channels.Name
 	m        *bayeux.Message
 	now      time.Time
 	lazy     bool
@@ -163,7 +164,7 @@ func (b *broadcast) to(ctx context.Context, s *session) {
 			until = b.now.Add(wait)
 		}
 	}
-	s.offer(b.now, f, until)
+	s.offer(ctx, b.now, f, until, b.delivery.SlowConsumer)
 }
 
 // forSession returns the encoded message: the shared one, unless an extension
@@ -175,13 +176,19 @@ func (b *broadcast) forSession(ctx context.Context, s *session) (*bayeux.Frozen,
 			return nil, false
 		}
 		if own := v.Edited(); own != nil {
-			return bayeux.Freeze(own), true
+			return b.freeze(own), true
 		}
 	}
 	if b.frozen == nil {
-		b.frozen = bayeux.Freeze(b.m) // encoded once [R-PB-13]
+		b.frozen = b.freeze(b.m) // encoded once [R-PB-13]
 	}
 	return b.frozen, true
+}
+
+func (b *broadcast) freeze(m *bayeux.Message) *bayeux.Frozen {
+	f := bayeux.Freeze(m)
+	f.Channel = string(b.name) // however it is spelt
+	return f
 }
 
 // deliverTo queues a message of the server for one session; a channel's
@@ -195,7 +202,7 @@ func (srv *Server) deliverTo(ctx context.Context, s *session, m *bayeux.Message)
 	if m.Lazy {
 		until = now.Add(srv.settings[s.Transport()].maxLazy)
 	}
-	s.offer(now, bayeux.Freeze(m), until)
+	s.offer(ctx, now, bayeux.Freeze(m), until, bayeux.SlowUnset)
 }
 
 // farewell makes the pushed /meta/disconnect, without an id ([R-CN-16]); nil

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +55,8 @@ type Server struct {
 	listeners listenerTable
 	inits     attached[ChannelInit]
 	lifecycle lifecycle
+	maxed     registered[maxedHook]
+	slow      slowCounters
 	total     *queue.Total
 	admission *rate.Limiter
 	deadlines *deadlines
@@ -148,7 +149,8 @@ func (srv *Server) newSession(h home, st *settings) *session {
 func (srv *Server) sessionOf(id string, h home, st *settings) *session {
 	s := &session{
 		srv: srv, id: id, home: h, transport: h.transport, left: srv.now(),
-		queue: queue.New(queue.Limits{Messages: st.maxQueue, Bytes: st.maxQueueBytes}, srv.total),
+		queue: queue.New(st.queueLimits(), srv.total),
+		slow:  slowChoice{def: st.slow},
 	}
 	s.machine = machine.New(s.id)
 	for _, x := range srv.sessionExtensions {
@@ -200,24 +202,6 @@ func (srv *Server) removed(s *session, reason machine.Reason) {
 	srv.stats.end(string(reason))
 	srv.log.Info().Str("session", s.id).Str("transport", s.Transport()).
 		Str("user", s.User()).Str("reason", string(reason)).Msg("session ends")
-}
-
-// slowConsumer ends a session for the limit of that name (WIRE 16 on
-// [R-DL-8]). Its queue is dropped at once: as long as it counts, others would
-// be ended for it.
-func (srv *Server) slowConsumer(s *session, limit string, err error) {
-	srv.stats.limit(limit)
-	srv.log.Warn().Str("session", s.id).Err(err).Msg("queue limit reached; the session ends")
-	s.mu.Lock()
-	p := s.port
-	s.mu.Unlock()
-	s.end(machine.ReasonSlowConsumer)
-	s.mu.Lock()
-	s.queue.Clear()
-	s.mu.Unlock()
-	if p != nil {
-		p.link.Close(1008, "queue limit reached")
-	}
 }
 
 // nextSweep rounds a time up to the next sweep ([R-EX-1]).
@@ -272,7 +256,7 @@ func (srv *Server) relieve() {
 		if srv.total.Bytes() <= limit {
 			return
 		}
-		srv.slowConsumer(l.s, "totalQueue", errors.New("all queues together hold more than "+strconv.FormatInt(limit, 10)+" bytes"))
+		srv.endSlow(l.s, totalLimit, limit)
 	}
 }
 

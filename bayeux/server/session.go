@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/subtle"
 	"sync"
 	"time"
@@ -30,9 +31,10 @@ type session struct {
 	machine     *machine.Session
 	queue       *queue.Queue
 	user        string
-	transport   string    // the transport last used
-	connectOnly bool      // messages leave with connect replies only
-	noEcho      bool      // its own messages do not come back
+	transport   string // the transport last used
+	connectOnly bool   // messages leave with connect replies only
+	noEcho      bool   // its own messages do not come back
+	slow        slowChoice
 	batch       int       // requests being processed, and batches: nothing wakes the hold meanwhile
 	batched     int       // batches of server code: nothing leaves meanwhile
 	users       int       // exchanges that may still take from the queue
@@ -335,20 +337,33 @@ func (s *session) tick() {
 	})
 }
 
-// offer queues a message. Messages for an ended session are dropped
-// ([R-DL-9]).
-func (s *session) offer(now time.Time, f *bayeux.Frozen, lazyUntil time.Time) {
+// offer queues a message, whose channel may have a policy for slow consumers.
+// Messages for an ended session are dropped ([R-DL-9]).
+func (s *session) offer(ctx context.Context, now time.Time, f *bayeux.Frozen, lazyUntil time.Time, channel bayeux.SlowConsumer) {
+	if s.srv.maxed.size.Load() > 0 {
+		s.tellMaxed(ctx, f, channel)
+	}
 	s.mu.Lock()
 	if s.over {
 		s.mu.Unlock()
 		return
 	}
-	if err := s.queue.Append(f, lazyUntil); err != nil {
+	p := s.slow.policy(channel)
+	o := s.queue.Offer(f, lazyUntil, p)
+	if o.Queued {
+		s.srv.stats.delivered.Add(1)
+		s.announceLocked(now, lazyUntil)
+	} else {
 		s.mu.Unlock()
-		s.srv.slowConsumer(s, "queue", err)
-		return
 	}
-	s.srv.stats.delivered.Add(1)
+	if o.Limit != "" {
+		s.srv.slowConsumer(s, p, o)
+	}
+}
+
+// announceLocked wakes who takes what has just been queued. It releases the
+// lock.
+func (s *session) announceLocked(now, lazyUntil time.Time) {
 	if !lazyUntil.IsZero() || s.wakesHoldLocked(now) { // the first of a burst wakes [R-CN-10]
 		w := s.noteLocked(machine.Effects{}, nil, now)
 		s.mu.Unlock()

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 )
 
@@ -18,6 +20,7 @@ type settings struct {
 	deliverOnly        bool
 	maxQueue           int
 	maxQueueBytes      int64
+	slow               bayeux.SlowConsumer
 	maxMessageSize     int
 	handshakeReconnect bool
 	duringHandshake    bool
@@ -73,6 +76,11 @@ func (l lookup) flag(name string, def bool) bool {
 	return l.text(name, strconv.FormatBool(def)) == "true"
 }
 
+// queueLimits are the bounds of a new session's queue.
+func (s *settings) queueLimits() queue.Limits {
+	return queue.Limits{Messages: s.maxQueue, Bytes: s.maxQueueBytes}
+}
+
 // resolve reads the options of one transport; they have been checked.
 func resolve(c Config, name string) *settings {
 	l := lookup{options: c.Options, transport: name}
@@ -97,6 +105,7 @@ func resolve(c Config, name string) *settings {
 		trustClient:        l.flag("trustClientSession", false),
 		duplicateStatus:    l.number("duplicateMetaConnectHttpResponseCode", 500),
 	}
+	s.slow, _ = bayeux.ParseSlowConsumer(strings.ToLower(l.text("slowConsumer", bayeux.SlowDisconnect.String())))
 	switch name {
 	case transport.WebSocket:
 		s.push = true

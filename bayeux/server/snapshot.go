@@ -22,6 +22,8 @@ type Snapshot struct {
 	User        string                     `json:"user,omitempty"`
 	ConnectOnly bool                       `json:"connectOnly,omitempty"`
 	NoEcho      bool                       `json:"noEcho,omitempty"`
+	Slow        bayeux.SlowConsumer        `json:"slow,omitempty"`
+	Bounds      *queue.Limits              `json:"bounds,omitempty"`
 	Machine     machine.Snapshot           `json:"machine"`
 	Queue       queue.Snapshot             `json:"queue"`
 	Attributes  map[string]json.RawMessage `json:"attributes,omitempty"`
@@ -67,6 +69,11 @@ func (srv *Server) Snapshot(id string) (*Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.Transport, out.User, out.ConnectOnly, out.NoEcho = s.transport, s.user, s.connectOnly, s.noEcho
+	out.Slow = s.slow.own
+	if s.slow.bounds {
+		l := s.queue.Limits()
+		out.Bounds = &l
+	}
 	out.Machine, out.Queue = s.machine.Snapshot(now), s.queue.Snapshot(now)
 	return out, nil
 }
@@ -93,7 +100,12 @@ func (srv *Server) Restore(from *Snapshot) error {
 		return fmt.Errorf("restore %q: %w", from.ID, err)
 	}
 	s.machine = m
-	s.queue = queue.Restore(now, from.Queue, queue.Limits{Messages: st.maxQueue, Bytes: st.maxQueueBytes}, srv.total)
+	bounds := st.queueLimits()
+	s.slow.own, s.slow.bounds = from.Slow, from.Bounds != nil
+	if from.Bounds != nil {
+		bounds = *from.Bounds
+	}
+	s.queue = queue.Restore(now, from.Queue, bounds, srv.total)
 	for name, raw := range from.Attributes {
 		s.attributes.Set(name, raw)
 	}

@@ -47,6 +47,8 @@ type Stats struct {
 	Events map[string]uint64
 	// Ended counts sessions' ends by reason.
 	Ended map[string]uint64
+	// Slow is what the slow-consumer policies did.
+	Slow []SlowCount
 }
 
 // counters are the live counters.
@@ -123,9 +125,11 @@ func (srv *Server) Stats() Stats {
 			transport.CallbackPolling: c.requestsCallback.Load(),
 		},
 	}
+	out.Slow = srv.slow.all()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out.Refused, out.Limits = maps.Clone(c.refusals), maps.Clone(c.limits)
+	out.Limits = addLimits(out.Limits, out.Slow)
 	out.Events, out.Ended = maps.Clone(c.events), maps.Clone(c.ended)
 	return out
 }

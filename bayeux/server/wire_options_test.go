@@ -20,7 +20,7 @@ import (
 // probed lists the options that the tests of this file, or the one named, look
 // at through the wire.
 var probed = map[string]string{
-	"metaConnectDeliverOnly": "TestConnectOnlyDelivery", "maxQueue": "TestQueueIsBounded", "maxQueueBytes": "TestQueueIsBounded",
+	"metaConnectDeliverOnly": "TestConnectOnlyDelivery", "maxQueue": "TestQueueIsBounded", "maxQueueBytes": "TestQueueIsBounded", "slowConsumer": "TestSlowConsumerPolicies",
 	"broadcastToPublisher": "TestBroadcastToPublisher", "relayReplyFields": "TestRelayReplyFields",
 	"maxSubscriptions": "TestSubscriptionsAreBounded", "maxResponseSize": "TestPollIsCut",
 	"protocol": "TestSocketUpgrade", "messagesPerFrame": "TestSocketFrames", "idleTimeout": "TestSocketIdle",

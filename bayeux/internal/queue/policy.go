@@ -219,14 +219,15 @@ func (q *Queue) calm() {
 // Conflating tells whether newer messages replace older ones.
 func (q *Queue) Conflating() bool { return q.slow.conflating }
 
-// Maxed tells whether there is no room for a message, the first time since the
-// queue was at most half full.
-func (q *Queue) Maxed(f *bayeux.Frozen) bool {
-	if q.slow.maxed || q.lack(int64(len(f.JSON))) == "" {
-		return false
+// Maxed tells which bound leaves no room for a message, the first time since
+// the queue was at most half full; else it returns nil.
+func (q *Queue) Maxed(f *bayeux.Frozen) *FullError {
+	limit := q.lack(int64(len(f.JSON)))
+	if q.slow.maxed || limit == "" {
+		return nil
 	}
 	q.slow.maxed = !q.drained()
-	return true
+	return q.full(limit)
 }
 
 // drained tells whether the queue is at most half full.

@@ -241,18 +241,18 @@ func TestConflateLazy(t *testing.T) {
 func TestMaxed(t *testing.T) {
 	q := New(Limits{Messages: 4, Bytes: 100}, nil)
 	next := on("a0")
-	require.False(t, q.Maxed(next))
+	require.Nil(t, q.Maxed(next))
 	offer(q, bayeux.SlowDropOldest, "a1", "a2", "a3", "a4")
-	require.True(t, q.Maxed(next))
-	require.False(t, q.Maxed(next))
+	require.NotNil(t, q.Maxed(next))
+	require.Nil(t, q.Maxed(next))
 	offer(q, bayeux.SlowDropOldest, "a5")
-	require.False(t, q.Maxed(next))
+	require.Nil(t, q.Maxed(next))
 	l := q.Take(6, false)
 	q.Done(l, 2)
 	offer(q, bayeux.SlowDropOldest, "a6", "a7")
-	require.True(t, q.Maxed(next))
+	require.NotNil(t, q.Maxed(next))
 	q.SetLimits(Limits{Messages: 6})
-	require.False(t, q.Maxed(next))
+	require.Nil(t, q.Maxed(next))
 	offer(q, bayeux.SlowDropOldest, "a8", "a9")
 	require.Equal(t, 6, q.Len())
 	require.Zero(t, offer(q, bayeux.SlowDropOldest, "a10").Dropped[bayeux.SlowDisconnect])
@@ -269,8 +269,8 @@ func TestOfferAllocates(t *testing.T) {
 			all = append(all, &bayeux.Frozen{JSON: []byte("{}"), Channel: fmt.Sprintf("/c/%d", i%10)})
 			q.Offer(all[i], time.Time{}, p)
 		}
-		n, i := 0.0, 0
-		n = testing.AllocsPerRun(10_000, func() {
+		i := 0
+		n := testing.AllocsPerRun(10_000, func() {
 			q.Offer(all[i%100], time.Time{}, p)
 			i++
 		})

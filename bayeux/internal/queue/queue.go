@@ -40,9 +40,9 @@ func (e *FullError) Is(target error) bool { return target == ErrFull }
 // and negative values are no bound.
 type Limits struct {
 	// Messages is their number.
-	Messages int
+	Messages int `json:"messages"`
 	// Bytes is the length of their JSON.
-	Bytes int64
+	Bytes int64 `json:"bytes"`
 }
 
 // Total counts the bytes of many queues together: each message once, however
@@ -146,6 +146,9 @@ func (q *Queue) full(limit string) *FullError {
 	}
 	return &FullError{Limit: limit, Max: int64(q.limits.Messages)}
 }
+
+// Limits returns the bounds.
+func (q *Queue) Limits() Limits { return q.limits }
 
 // SetLimits changes the bounds. What is queued already stays.
 func (q *Queue) SetLimits(l Limits) { q.limits = l }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -25,6 +26,8 @@ type Delivery struct {
 	// LazyTimeout is the smallest timeout of the matching lazy channels that
 	// have one, else zero.
 	LazyTimeout time.Duration
+	// SlowConsumer is the policy of the narrowest matching channel that has one.
+	SlowConsumer bayeux.SlowConsumer
 }
 
 // Timeout returns how long the message may wait, given the transport's
@@ -43,7 +46,11 @@ func (d Delivery) Timeout(maxLazyTimeout time.Duration) time.Duration {
 	}
 }
 
+// include adds a matching channel; they come from the widest to the narrowest.
 func (d *Delivery) include(a Attrs) {
+	if a.SlowConsumer != bayeux.SlowUnset {
+		d.SlowConsumer = a.SlowConsumer
+	}
 	if !a.Lazy {
 		return
 	}

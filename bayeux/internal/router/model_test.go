@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/router"
 	"github.com/halleypush/halley/channels"
 )
@@ -88,6 +89,13 @@ func (m *model) checkCollect(t *testing.T, r *router.Router[session], n channels
 	}
 	require.ElementsMatch(t, slices.Collect(m.tree.Match(n)), who, "[R-PB-9] %q", n)
 	m.checkLazy(t, matching, how)
+	slow := bayeux.SlowUnset // the narrowest that has one
+	for _, ch := range matching {
+		if nd := m.nodes[ch]; nd != nil && nd.attrs.SlowConsumer != bayeux.SlowUnset {
+			slow = nd.attrs.SlowConsumer
+		}
+	}
+	require.Equal(t, slow, how.SlowConsumer)
 }
 
 func (m *model) checkLazy(t *testing.T, matching []channels.Name, how router.Delivery) { // [R-DL-6]
@@ -168,6 +176,8 @@ func attrsOf(arg byte) router.Attrs {
 		Lazy:        arg&2 != 0,
 		NoEcho:      arg&4 != 0,
 		LazyTimeout: time.Duration(arg>>3&3) * 4 * time.Second,
+
+		SlowConsumer: bayeux.SlowConsumer(arg >> 5 % byte(bayeux.SlowPolicies)),
 	}
 }
 

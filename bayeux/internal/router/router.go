@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -25,6 +26,9 @@ type Attrs struct {
 	Persistent bool
 	// Lazy marks the messages that match this channel as lazy ([R-DL-6]).
 	Lazy bool
+	// SlowConsumer is the policy for messages on this channel and on those that
+	// it matches, unless a narrower one has its own.
+	SlowConsumer bayeux.SlowConsumer
 	// NoEcho keeps what a session publishes from coming back to it by its
 	// subscription to this channel: broadcastToPublisher=false ([R-PB-11]).
 	NoEcho bool

@@ -64,7 +64,7 @@ func namedTable[T any](what string, table []named[T]) string {
 
 func metricsTable() string {
 	one := map[string]uint64{"x": 1}
-	all := samplesOf(server.Stats{Requests: one, Refused: one, Limits: one, Events: one, Ended: one})
+	all := samplesOf(server.Stats{Requests: one, Refused: one, Limits: one, Events: one, Ended: one, Slow: []server.SlowCount{{Count: 1}}})
 	all = append(all, Sample{Name: "ready", Help: readyHelp})
 	text := "| metric | kind | labels | what |\n|---|---|---|---|\n"
 	for _, s := range all {
@@ -72,7 +72,11 @@ func metricsTable() string {
 		if s.Counter {
 			kind = "counter"
 		}
-		text += row(fmt.Sprintf("`halley_%s`", s.Name), kind, s.Label, s.Help)
+		names := make([]string, 0, len(s.Labels))
+		for _, l := range s.Labels {
+			names = append(names, l.name)
+		}
+		text += row(fmt.Sprintf("`halley_%s`", s.Name), kind, strings.Join(names, ", "), s.Help)
 	}
 	return text
 }
@@ -91,12 +95,12 @@ func TestSamples(t *testing.T) {
 	require.Contains(t, samples, Sample{Name: "draining", Help: "1 while the server stops.", Value: 1})
 	require.Contains(t, samples, Sample{Name: "messages_received_total", Help: "Messages received, of every kind.", Counter: true, Value: 7})
 	n := len(samples)
-	require.Equal(t, "a", samples[n-2].LabelValue)
-	require.Equal(t, "b", samples[n-1].LabelValue)
+	require.Equal(t, "a", samples[n-2].Labels[0].value)
+	require.Equal(t, "b", samples[n-1].Labels[0].value)
 	require.InDelta(t, 2, samples[n-1].Value, 0)
 }
 
 func TestWrongSample(t *testing.T) {
-	m := Sample{Name: "x", Label: "le", LabelValue: "\xff"}.metric()
+	m := Sample{Name: "x", Labels: []label{{"le", "\xff"}}}.metric()
 	require.Error(t, m.Write(nil))
 }

@@ -10,10 +10,13 @@ type Sample struct {
 	Name, Help string
 	// Counter tells a count that only grows from a gauge.
 	Counter bool
-	// Label and LabelValue tell figures of one name apart; empty for none.
-	Label, LabelValue string
-	Value             float64
+	// Labels tell figures of one name apart.
+	Labels []label
+	Value  float64
 }
+
+// label is a label of a figure.
+type label struct{ name, value string }
 
 // collector exports the samples of an engine. They are read when asked for, so
 // that counting costs the hot path nothing.
@@ -35,9 +38,9 @@ func (s Sample) metric() prometheus.Metric {
 	if s.Counter {
 		kind = prometheus.CounterValue
 	}
-	var labels, values []string
-	if s.Label != "" {
-		labels, values = []string{s.Label}, []string{s.LabelValue}
+	labels, values := make([]string, 0, len(s.Labels)), make([]string, 0, len(s.Labels))
+	for _, l := range s.Labels {
+		labels, values = append(labels, l.name), append(values, l.value)
 	}
 	desc := prometheus.NewDesc("halley_"+s.Name, s.Help, labels, nil)
 	m, err := prometheus.NewConstMetric(desc, kind, s.Value, values...)

@@ -73,8 +73,8 @@ func (f *fake) Shutdown(ctx context.Context) error {
 func (f *fake) Samples() []Sample {
 	return []Sample{
 		{Name: "sessions", Help: "Sessions.", Value: 3},
-		{Name: "sessions_ended_total", Help: "Ends.", Counter: true, Label: "reason", LabelValue: "timeout", Value: 2},
-		{Name: "sessions_ended_total", Help: "Ends.", Counter: true, Label: "reason", LabelValue: "disconnect", Value: 1},
+		{Name: "sessions_ended_total", Help: "Ends.", Counter: true, Labels: []label{{"reason", "timeout"}}, Value: 2},
+		{Name: "sessions_ended_total", Help: "Ends.", Counter: true, Labels: []label{{"reason", "disconnect"}}, Value: 1},
 	}
 }
 

@@ -38,9 +38,16 @@ func samplesOf(s server.Stats) []Sample {
 	all = append(all, each("requests_total", "HTTP requests and WebSocket messages by transport.", "transport", s.Requests)...)
 	all = append(all, each("refused_total", "Messages refused before anything else, by error.", "error", s.Refused)...)
 	all = append(all, each("limits_total", "What was refused or cut for a limit, by limit.", "limit", s.Limits)...)
+	for _, c := range s.Slow {
+		one := counter("slow_consumer_total", slowHelp, c.Count)
+		one.Labels = []label{{"policy", c.Policy}, {"limit", c.Limit}, {"action", c.Action}}
+		all = append(all, one)
+	}
 	all = append(all, each("events_total", "What the carriers saw, by event.", "event", s.Events)...)
 	return append(all, each("sessions_ended_total", "Ends of sessions by reason.", "reason", s.Ended)...)
 }
+
+const slowHelp = "What was done for full queues, by slow-consumer policy, limit and action: messages dropped, messages replaced by newer ones of their channel, sessions ended."
 
 func gauge(name, help string, value float64) Sample {
 	return Sample{Name: name, Help: help, Value: value}
@@ -51,11 +58,11 @@ func counter(name, help string, value uint64) Sample {
 }
 
 // each makes a sample of each entry, in the order of the keys.
-func each(name, help, label string, values map[string]uint64) []Sample {
+func each(metric, help, name string, values map[string]uint64) []Sample {
 	all := make([]Sample, 0, len(values))
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		s := counter(name, help, values[key])
-		s.Label, s.LabelValue = label, key
+		s := counter(metric, help, values[key])
+		s.Labels = []label{{name, key}}
 		all = append(all, s)
 	}
 	return all
