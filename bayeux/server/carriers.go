@@ -13,17 +13,10 @@ func (srv *Server) carriers() (http.Handler, *transport.WebSocketCarrier) {
 	sockets := transport.NewWebSocket(srv, srv.wsOptions())
 	lp := lookup{options: srv.config.Options, transport: transport.LongPolling}
 	jp := lookup{options: srv.config.Options, transport: transport.CallbackPolling}
+	callback := cookie(jp)
 	o := transport.Options{
-		Cookie: transport.Cookie{
-			Name:           lp.text("browserCookieName", "BAYEUX_BROWSER"),
-			Domain:         lp.text("browserCookieDomain", ""),
-			Path:           lp.text("browserCookiePath", "/"),
-			MaxAge:         lp.number("browserCookieMaxAge", -1),
-			Secure:         lp.flag("browserCookieSecure", false),
-			ScriptReadable: !lp.flag("browserCookieHttpOnly", true),
-			SameSite:       lp.text("browserCookieSameSite", ""),
-			Partitioned:    lp.flag("browserCookiePartitioned", false),
-		},
+		Cookie:            cookie(lp),
+		CallbackCookie:    &callback,
 		LongPolling:       srv.bounds(lp),
 		CallbackPolling:   srv.bounds(jp),
 		MaxLimits:         srv.config.Limits.Messages,
@@ -35,6 +28,20 @@ func (srv *Server) carriers() (http.Handler, *transport.WebSocketCarrier) {
 		Observer:          &srv.stats,
 	}
 	return transport.NewHandler(srv, o), sockets
+}
+
+// cookie is the browser cookie of a transport ([R-HS-15]).
+func cookie(l lookup) transport.Cookie {
+	return transport.Cookie{
+		Name:           l.text("browserCookieName", "BAYEUX_BROWSER"),
+		Domain:         l.text("browserCookieDomain", ""),
+		Path:           l.text("browserCookiePath", "/"),
+		MaxAge:         l.number("browserCookieMaxAge", -1),
+		Secure:         l.flag("browserCookieSecure", false),
+		ScriptReadable: !l.flag("browserCookieHttpOnly", true),
+		SameSite:       l.text("browserCookieSameSite", ""),
+		Partitioned:    l.flag("browserCookiePartitioned", false),
+	}
 }
 
 // park gets the platform's poller, where it is wanted.

@@ -53,14 +53,14 @@ func OptionTable() []OptionInfo {
 		{"sweepPeriod", "ms", "997", "server", "how often expired sessions and unused channels are removed"},
 		{"maxSubscriptions", "count", "10000", "server", "subscriptions of one session; -1: no limit"},
 		{"maxSessions", "count", "1000000", "server", "sessions at one time; -1: no limit"},
-		{"browserCookieName", "text", "BAYEUX_BROWSER", "cookie", "name of the browser cookie"},
-		{"browserCookieDomain", "text", "", "cookie", "Domain of the browser cookie; empty: the host alone"},
-		{"browserCookiePath", "text", "/", "cookie", "Path of the browser cookie"},
-		{"browserCookieMaxAge", "count", "-1", "cookie", "Max-Age of the browser cookie in seconds; -1: until the browser closes"},
-		{"browserCookieSecure", "bool", "false", "cookie", "Secure on the browser cookie of https requests"},
-		{"browserCookieHttpOnly", "bool", "true", "cookie", "HttpOnly on the browser cookie"},
-		{"browserCookieSameSite", "text", "", "cookie", "SameSite of the browser cookie: Strict, Lax or None; empty: not set"},
-		{"browserCookiePartitioned", "bool", "false", "cookie", "Partitioned on the browser cookie"},
+		{"browserCookieName", "text", "BAYEUX_BROWSER", "http", "name of the browser cookie"},
+		{"browserCookieDomain", "text", "", "http", "Domain of the browser cookie; empty: the host alone"},
+		{"browserCookiePath", "text", "/", "http", "Path of the browser cookie"},
+		{"browserCookieMaxAge", "count", "-1", "http", "Max-Age of the browser cookie in seconds; -1: until the browser closes"},
+		{"browserCookieSecure", "bool", "false", "http", "Secure on the browser cookie of https requests"},
+		{"browserCookieHttpOnly", "bool", "true", "http", "HttpOnly on the browser cookie"},
+		{"browserCookieSameSite", "text", "", "http", "SameSite of the browser cookie: Strict, Lax or None; empty: not set"},
+		{"browserCookiePartitioned", "bool", "false", "http", "Partitioned on the browser cookie"},
 		{"maxSessionsPerBrowser", "count", "1", "http", "held /meta/connect of one browser on HTTP/1.1; -1: no limit; 0: never hold"},
 		{"http2MaxSessionsPerBrowser", "count", "-1", "http", "held /meta/connect of one browser on HTTP/2; -1: no limit"},
 		{"multiSessionInterval", "ms", "2000", "http", "interval of a browser's further sessions; 0 or less refuses them"},
@@ -101,8 +101,6 @@ func scopePrefixes(scope string) []string {
 	switch scope {
 	case "all":
 		return slices.Concat([]string{""}, ws, lp, jp)
-	case "cookie": // callback-polling sets the same one
-		return append([]string{""}, lp...)
 	case "http":
 		return slices.Concat([]string{""}, lp, jp)
 	case "jsonp":

@@ -111,11 +111,14 @@ func (s *session) Retaining() bool {
 	return s.queue.Retaining()
 }
 
-// SetConnectOnly implements bayeux.Delivery.
+// SetConnectOnly implements bayeux.Delivery. What waited for a connect may
+// leave at once when it is turned off; what waited for a push wakes the hold
+// when it is turned on.
 func (s *session) SetConnectOnly(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.connectOnly = on && !s.isLocal() || s.queue.Retaining()
+	s.step(func(time.Time) machine.Effects {
+		s.connectOnly = on && !s.isLocal() || s.queue.Retaining()
+		return machine.Effects{}
+	})
 }
 
 // CloseBatch implements bayeux.Delivery. The core has closed the batch when it

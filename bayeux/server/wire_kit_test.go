@@ -2,8 +2,12 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -131,4 +135,28 @@ func wireClient(l *testkit.Listener, p *http.Protocols) *http.Client {
 		Protocols:   p,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) },
 	}}
+}
+
+// tlsServer serves h over TLS on the loopback.
+func tlsServer(h http.Handler, http2 bool) *httptest.Server {
+	ts := httptest.NewUnstartedServer(h)
+	ts.EnableHTTP2 = http2
+	ts.StartTLS()
+	return ts
+}
+
+// tlsPost sends a batch. It may be called on any goroutine.
+func tlsPost(t *testing.T, client *http.Client, url, cookie, body string) (resp *http.Response, batch []testkit.Msg) {
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+	if err == nil {
+		req.Header.Set("Cookie", cookie)
+		resp, err = client.Do(req)
+	}
+	if err == nil {
+		err = errors.Join(json.NewDecoder(resp.Body).Decode(&batch), resp.Body.Close())
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return resp, batch
 }

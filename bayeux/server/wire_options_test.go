@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -17,33 +16,10 @@ import (
 	"github.com/halleypush/halley/internal/testkit"
 )
 
-// probed lists the options that the tests of this file, or the one named, look
-// at through the wire.
-var probed = map[string]string{
-	"metaConnectDeliverOnly": "TestConnectOnlyDelivery", "maxQueue": "TestQueueIsBounded", "maxQueueBytes": "TestQueueIsBounded", "slowConsumer": "TestSlowConsumerPolicies",
-	"broadcastToPublisher": "TestBroadcastToPublisher", "relayReplyFields": "TestRelayReplyFields",
-	"maxSubscriptions": "TestSubscriptionsAreBounded", "maxResponseSize": "TestPollIsCut",
-	"protocol": "TestSocketUpgrade", "messagesPerFrame": "TestSocketFrames", "idleTimeout": "TestSocketIdle",
-	"requireHandshakePerConnection": "TestSocketNeedsHandshake", "ackMessageLimit": "TestAckIsCutOnSocket",
-	"ackFrames": "TestAckSeparateFrames", "maxLazyTimeout": "TestLazinessIsInherited",
-	"cometdURLMapping": "ignored", "bufferSize": "ignored", "validateMessageFields": "TestOptionValues",
-	// What follows is in TestOptionsAtWork.
-	"timeout": "", "interval": "", "maxInterval": "", "maxProcessing": "TestMaxProcessing", "maxMessageSize": "",
-	"handshakeReconnect": "", "allowMessageDeliveryDuringHandshake": "", "allowedTransports": "", "sweepPeriod": "",
-	"maxSessions": "", "browserCookieName": "", "browserCookieDomain": "", "browserCookiePath": "", "browserCookieMaxAge": "",
-	"browserCookieSecure": "TestSecureCookie", "browserCookieHttpOnly": "", "browserCookieSameSite": "", "browserCookiePartitioned": "",
-	"maxSessionsPerBrowser": "", "http2MaxSessionsPerBrowser": "wire_session_test.go", "multiSessionInterval": "",
-	"trustClientSession": "", "duplicateMetaConnectHttpResponseCode": "", "callbackParameter": "",
-	"callbackParameterMaxLength": "", "enableExtension.permessage-deflate": "",
-}
-
-// Every option there is has a test that it works.
-func TestOptionsAreProbed(t *testing.T) {
-	table := server.OptionTable()
-	for _, o := range table {
-		require.Contains(t, probed, o.Name)
-		require.NotEmpty(t, o.Help, o.Name)
-		require.Contains(t, []string{"all", "http", "cookie", "jsonp", "ws", "server"}, o.Scope)
+// The defaults are values that the options may have.
+func TestOptionDefaults(t *testing.T) {
+	for _, o := range server.OptionTable() {
+		require.Contains(t, []string{"all", "http", "jsonp", "ws", "server"}, o.Scope)
 		if first, _, _ := strings.Cut(o.Default, ";"); o.Name != "allowedTransports" {
 			prefix := ""
 			if o.Scope == "ws" {
@@ -52,114 +28,30 @@ func TestOptionsAreProbed(t *testing.T) {
 			require.NoError(t, server.CheckOption(prefix+o.Name, first), "the default must be a value")
 		}
 	}
-	require.Len(t, probed, len(table))
 }
 
-// What each option does, as seen from outside.
+// What TestOptionsHaveEffects does not see: options that work together, and
+// what holds without any.
 func TestOptionsAtWork(t *testing.T) {
-	handshake := func(r *rig) *testkit.Reply { return r.Post("", `[{"channel":"/meta/handshake"}]`) }
-	setCookie := func(want string) func(t *testing.T, r *rig) {
-		return func(t *testing.T, r *rig) {
-			require.Contains(t, handshake(r).Header.Get("Set-Cookie"), want)
-		}
-	}
-	advice := func(want string) func(t *testing.T, r *rig) {
-		return func(t *testing.T, r *rig) { same(t, want, handshake(r).Messages[0]["advice"]) }
-	}
 	for _, c := range []struct {
 		options []string
 		check   func(t *testing.T, r *rig)
 	}{
-		{[]string{"timeout", "2500"}, func(t *testing.T, r *rig) {
-			soon(t, 2500*time.Millisecond, r.hello("").connect().send(connectHold).Took)
-		}},
 		{[]string{"timeout", "0", "interval", "1000"}, func(t *testing.T, r *rig) { // plain polling
-			soon(t, 0, r.hello("").connect().send(connectHold).Took)
-			advice(`{"reconnect":"retry","interval":1000,"timeout":0}`)(t, r)
-		}},
-		{[]string{"interval", "2s"}, advice(`{"reconnect":"retry","interval":2000,"timeout":4000}`)},
-		{[]string{"maxInterval", "7000"}, func(t *testing.T, r *rig) {
-			r.hello("")
-			time.Sleep(6900 * time.Millisecond)
-			require.Len(t, r.srv.Sessions(), 1)
-			time.Sleep(700 * time.Millisecond)
-			require.Empty(t, r.srv.Sessions())
-		}},
-		{[]string{"handshakeReconnect", "true"}, advice(`{"reconnect":"retry","interval":0,"timeout":4000,"maxInterval":3000}`)},
-		{[]string{"maxMessageSize", "100"}, func(t *testing.T, r *rig) {
-			require.Equal(t, 413, r.Post("", `[{"channel":"/meta/handshake","x":"`+strings.Repeat("x", 100)+`"}]`).Status)
-			require.Equal(t, 200, handshake(r).Status)
-		}},
-		{[]string{"ws.maxMessageSize", "100"}, func(t *testing.T, r *rig) {
-			require.Equal(t, 200, r.Post("", `[{"channel":"/meta/handshake","x":"`+strings.Repeat("x", 100)+`"}]`).Status)
-			u := r.surf("")
-			u.say(strings.Repeat(" ", 200))
-			require.EqualValues(t, 1009, u.Next(time.Second).Close)
-		}},
-		{[]string{"allowMessageDeliveryDuringHandshake", "true"}, func(t *testing.T, r *rig) {
-			require.NotContains(t, handshake(r).Body, "x-messages")
-		}},
-		{[]string{"allowedTransports", "callback-polling,long-polling"}, func(t *testing.T, r *rig) {
-			require.Equal(t, []any{"callback-polling", "long-polling"}, handshake(r).Messages[0]["supportedConnectionTypes"])
-			require.Contains(t, r.upgrade(""), "400 ")
-		}},
-		{[]string{"sweepPeriod", "2000"}, func(t *testing.T, r *rig) {
-			r.hello("")
-			time.Sleep(3900 * time.Millisecond) // expires after 3 s, is seen at the sweep at 4 s
-			require.Len(t, r.srv.Sessions(), 1)
-			time.Sleep(200 * time.Millisecond)
-			require.Empty(t, r.srv.Sessions())
-		}},
-		{[]string{"maxSessions", "1"}, func(t *testing.T, r *rig) {
-			r.hello("")
-			reply := handshake(r)
-			require.Equal(t, 429, reply.Status)
-			require.NotEmpty(t, reply.Header.Get("Retry-After"))
-		}},
-		{[]string{"browserCookieName", "FOO"}, func(t *testing.T, r *rig) {
-			u := r.hello("").connect()
-			require.True(t, strings.HasPrefix(u.cookie, "FOO="))
-		}},
-		{[]string{"browserCookieDomain", "example.com"}, setCookie("Domain=example.com")},
-		{[]string{"browserCookiePath", "/x"}, setCookie("Path=/x")},
-		{[]string{"browserCookieMaxAge", "3600"}, setCookie("Max-Age=3600")},
-		{[]string{"browserCookieSameSite", "Lax"}, setCookie("SameSite=Lax")},
-		{[]string{"browserCookiePartitioned", "true"}, setCookie("Partitioned")},
-		{[]string{"browserCookieHttpOnly", "false"}, func(t *testing.T, r *rig) {
-			require.NotContains(t, handshake(r).Header.Get("Set-Cookie"), "HttpOnly")
-		}},
-		{[]string{"maxSessionsPerBrowser", "2"}, func(t *testing.T, r *rig) {
-			a := r.hello("").connect()
-			b, c := r.helloWith(a.cookie, "").connect(), r.helloWith(a.cookie, "").connect()
-			first, second := a.later(connectHold), b.later(connectHold)
-			synctest.Wait()
-			require.Contains(t, c.send(connectHold).Body, `"multiple-clients":true`)
-			soon(t, 4*time.Second, (<-first).Took)
-			soon(t, 4*time.Second, (<-second).Took)
+			u := r.hello("")
+			soon(t, 0, u.connect().send(connectHold).Took)
+			same(t, `{"reconnect":"retry","interval":1000,"timeout":0}`, u.first["advice"])
 		}},
 		{[]string{"multiSessionInterval", "0", "maxSessionsPerBrowser", "0"}, func(t *testing.T, r *rig) {
 			same(t, `[{"channel":"/meta/connect","id":"c1","successful":false,"advice":{"reconnect":"none","multiple-clients":true}}]`,
 				r.hello("").send(connectHold).Messages)
 		}},
-		{[]string{"trustClientSession", "true"}, func(t *testing.T, r *rig) {
-			(&user{r: r, id: r.hello("").id}).connect()
+		{[]string{"maxSessions", "1"}, func(t *testing.T, r *rig) {
+			r.hello("")
+			require.NotEmpty(t, r.Post("", `[{"channel":"/meta/handshake"}]`).Header.Get("Retry-After"))
 		}},
-		{[]string{"duplicateMetaConnectHttpResponseCode", "409"}, func(t *testing.T, r *rig) {
-			u := r.hello("").connect()
-			held := u.later(connectHold)
-			synctest.Wait()
-			u.connect()
-			require.Equal(t, 409, (<-held).Status)
-		}},
-		{[]string{"callbackParameter", "back", "callbackParameterMaxLength", "3"}, func(t *testing.T, r *rig) {
-			for query, want := range map[string]int{"back=abc": 200, "back=abcd": 400, "jsonp=abc": 400} {
-				reply, err := r.Do(testkit.Request{Method: "GET", Query: query + "&message=" + escape(`{"channel":"/meta/handshake"}`)})
-				require.NoError(t, err)
-				require.Equal(t, want, reply.Status, query)
-			}
-		}},
-		{[]string{"ws.enableExtension.permessage-deflate", "false"}, func(t *testing.T, r *rig) {
-			require.NotContains(t, r.upgradeWith("Sec-WebSocket-Extensions: permessage-deflate\r\n"), "permessage-deflate")
+		{[]string{"allowedTransports", "callback-polling,long-polling"}, func(t *testing.T, r *rig) {
+			require.Contains(t, r.upgrade(""), "400 ")
 		}},
 		{nil, func(t *testing.T, r *rig) {
 			require.Contains(t, r.upgradeWith("Sec-WebSocket-Extensions: permessage-deflate\r\n"), "permessage-deflate") // [R-WS-3]
@@ -214,21 +106,6 @@ func TestMaxProcessing(t *testing.T) {
 		u.send(`[{"channel":"/meta/connect","clientId":"$","id":"slow","advice":{"timeout":0}}]`)
 		require.Empty(t, r.srv.Sessions())
 		require.EqualValues(t, 1, r.srv.Stats().Ended["max_processing"])
-	})
-}
-
-// The nearest prefix wins, for each transport ([R-JP-7], WIRE 11).
-func TestOptionPrefixes(t *testing.T) {
-	bubble(t, option(
-		"timeout", "1000", "interval", "10", "long-polling.timeout", "2000",
-		"long-polling.json.interval", "20", "long-polling.interval", "25",
-		"long-polling.jsonp.timeout", "3000", "callback-polling.timeout", "3500", "ws.timeout", "5000",
-	), func(t *testing.T, r *rig) {
-		same(t, `{"reconnect":"retry","interval":20,"timeout":2000}`, r.hello("").first["advice"])
-		same(t, `{"reconnect":"retry","interval":10,"timeout":5000}`, r.surf("").first["advice"])
-		body := r.jsonp("", `[{"channel":"/meta/handshake"}]`).Body
-		require.Contains(t, body, `"timeout":3500`)
-		require.Contains(t, body, `"interval":25`)
 	})
 }
 

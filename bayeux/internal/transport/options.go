@@ -13,8 +13,10 @@ import (
 // Options configure the carriers over HTTP. The zero value works; NewHandler
 // applies the defaults to a copy.
 type Options struct {
-	// Cookie is the browser cookie of handshakes over HTTP.
+	// Cookie is the browser cookie of handshakes over long-polling.
 	Cookie Cookie
+	// CallbackCookie is that of callback-polling. Nil: the same.
+	CallbackCookie *Cookie
 	// LongPolling and CallbackPolling bound what these carriers read and write.
 	LongPolling     Bounds
 	CallbackPolling Bounds
@@ -101,6 +103,11 @@ func (nobody) Bytes(int, int) {}
 
 func (o Options) withDefaults() Options {
 	o.Cookie = o.Cookie.withDefaults()
+	callback := o.Cookie
+	if o.CallbackCookie != nil {
+		callback = o.CallbackCookie.withDefaults()
+	}
+	o.CallbackCookie = &callback
 	o.LongPolling = o.LongPolling.withDefaults()
 	o.CallbackPolling = o.CallbackPolling.withDefaults()
 	o.MaxLimits = o.MaxLimits.WithDefaults()
@@ -139,6 +146,14 @@ func bound(v, def int) int {
 		return math.MaxInt
 	}
 	return v
+}
+
+// cookie returns the browser cookie of a transport.
+func (o *Options) cookie(transport string) *Cookie {
+	if transport == CallbackPolling {
+		return o.CallbackCookie
+	}
+	return &o.Cookie
 }
 
 // allows tells whether a transport is served.

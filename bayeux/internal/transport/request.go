@@ -27,7 +27,7 @@ func (h *handler) newOrigin(r *http.Request, transport string) Origin {
 		},
 	}
 	if transport != WebSocket { // Sessions over WebSocket need no cookie.
-		from.Browser = h.o.Cookie.read(r) // [R-ID-3]
+		from.Browser = h.o.cookie(transport).read(r) // [R-ID-3]
 	}
 	return from
 }

@@ -124,7 +124,7 @@ func (t *turn) write(out *Output) error {
 	header.Set("Content-Type", t.format.contentType)
 	if out.SetBrowser != "" {
 		// [R-HS-14]
-		header.Add("Set-Cookie", t.h.o.Cookie.header(out.SetBrowser, t.from.Request.Secure))
+		header.Add("Set-Cookie", t.h.o.cookie(t.from.Transport).header(out.SetBrowser, t.from.Request.Secure))
 	}
 	err := t.send(http.StatusOK, *buf)
 	// After a failed write HTTP/2 may still be reading the buffer.
