@@ -50,6 +50,7 @@ func arrows() map[string][]string {
 		"internal/cli/version":      {},
 		"internal/cli/health":       {},
 		"internal/cli/manual":       {"internal/cli/version"},
+		"internal/cli/importwebxml": {"bayeux/server"},
 		"internal/demo":             {"bayeux", "channels"},
 		"internal/cli":              {"internal/cli/*"},
 		"cmd/halley":                {"internal/cli"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/halleypush/halley/internal/cli/conform"
 	"github.com/halleypush/halley/internal/cli/health"
+	"github.com/halleypush/halley/internal/cli/importwebxml"
 	"github.com/halleypush/halley/internal/cli/manual"
 	"github.com/halleypush/halley/internal/cli/pubsub"
 	"github.com/halleypush/halley/internal/cli/serve"
@@ -38,12 +39,13 @@ type Program struct {
 
 // commands are the commands of the program.
 type commands struct {
-	Serve   serve.Command   `cmd:"" help:"Serve Bayeux clients."`
-	Sub     pubsub.Sub      `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
-	Pub     pubsub.Pub      `cmd:"" help:"Publish a message, or JSON lines from standard input."`
-	Conform conform.Command `cmd:"" help:"Test any Bayeux server against the protocol."`
-	Health  health.Command  `cmd:"" help:"Ask a running server whether it takes clients."`
-	Version version.Command `cmd:"" help:"Print version, commit and platform."`
+	Serve   serve.Command        `cmd:"" help:"Serve Bayeux clients."`
+	Sub     pubsub.Sub           `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
+	Pub     pubsub.Pub           `cmd:"" help:"Publish a message, or JSON lines from standard input."`
+	Conform conform.Command      `cmd:"" help:"Test any Bayeux server against the protocol."`
+	Import  importwebxml.Command `cmd:"" help:"Turn a CometD web.xml into a halley.yaml."`
+	Health  health.Command       `cmd:"" help:"Ask a running server whether it takes clients."`
+	Version version.Command      `cmd:"" help:"Print version, commit and platform."`
 
 	Completion manual.Completion `cmd:"" help:"Print a script that completes commands and flags."`
 	Man        manual.Man        `cmd:"" help:"Print the manual page."`
@@ -66,6 +68,10 @@ func exitCodes() []manual.ExitCode {
 		{Command: "conform", Code: conform.ExitFailed, Meaning: "the server fails"},
 		{Command: "conform", Code: conform.ExitUnreachable, Meaning: "there is no server"},
 		{Command: "conform", Code: conform.ExitUsage, Meaning: "called wrongly"},
+		{Command: "import", Code: exitOK, Meaning: "written, perhaps with warnings"},
+		{Command: "import", Code: exitFailure, Meaning: "the file cannot be read or written"},
+		{Command: "import", Code: importwebxml.ExitNothing, Meaning: "nothing was understood"},
+		{Command: "import", Code: importwebxml.ExitStrict, Meaning: "written, with warnings, and --strict was given"},
 	}
 }
 
@@ -76,7 +82,7 @@ func description() string {
 			texts = append(texts, fmt.Sprintf("%d %s", c.Code, c.Meaning))
 		}
 	}
-	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; conform has its own."
+	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; conform and import have their own."
 }
 
 func newParser(all *commands, options ...kong.Option) (*kong.Kong, error) {
@@ -93,6 +99,7 @@ func (p Program) Run(ctx context.Context) int {
 		kong.Bind(manual.Facts{About: about, ExitCodes: exitCodes()}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
 		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
+		kong.Bind(importwebxml.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}),
 		kong.Bind(conform.Env{Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals, Terminal: terminal(p.Stderr)}))
 	if err != nil {
 		return p.report(err)
@@ -122,6 +129,9 @@ func (p Program) report(err error) int {
 		return exit.Code
 	}
 	_, _ = fmt.Fprintln(p.Stderr, "halley:", err)
+	if own, ok := errors.AsType[*importwebxml.Error](err); ok {
+		return own.ExitCode()
+	}
 	_, settings := errors.AsType[*serve.UsageError](err)
 	_, arguments := errors.AsType[*pubsub.UsageError](err)
 	if settings || arguments {

@@ -32,6 +32,7 @@ func run(t *testing.T, env map[string]string, args ...string) (code int, stdout,
 func TestExitCodes(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "halley.yaml")
 	require.NoError(t, os.WriteFile(config, []byte("options:\n  timout: 1\n"), 0o600))
+	webXML := filepath.Join("importwebxml", "testdata", "many-options.xml")
 	tests := []struct {
 		args           []string
 		env            map[string]string
@@ -42,6 +43,13 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"serve", "--help"}, nil, 0, "HALLEY_LISTEN", ""},
 		{[]string{"version"}, nil, 0, "halley ", ""},
 		{nil, nil, 2, "", "halley: expected one of"},
+		{[]string{"import", "--help"}, nil, 0, "Exit codes: 0 written", ""},
+		{[]string{"import", webXML}, nil, 0, "options:\n  timeout: 18000\n", "many-options.xml:10: warning: maxLazyTimeout"},
+		{[]string{"import", webXML, "--strict"}, nil, 3, "options:", "things were not carried over"},
+		{[]string{"import", config}, nil, 2, "", "halley: halley.yaml: not XML"},
+		{[]string{"import", "-"}, nil, 2, "", "halley: standard input: not XML"},
+		{[]string{"import", "missing.xml"}, nil, 1, "", "halley: open missing.xml"},
+		{[]string{"import"}, nil, 2, "", "expected"},
 		{[]string{"sub", "--help"}, nil, 0, "Subscribe to channels", ""},
 		{[]string{"pub"}, nil, 2, "", "expected"},
 		{[]string{"pub", "http://127.0.0.1:1/cometd", "no-channel", "{}"}, nil, 2, "", "no-channel"},
