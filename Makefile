@@ -142,6 +142,9 @@ bench: ## run the benchmarks
 load: build ## 10,000 WebSocket and 2,000 long-polling clients for 60 s (Linux; 20,000 descriptors a process)
 	$(GO) run ./internal/load -server $(BIN)/halley
 
+slow: build ## what 50 stalled of 1,000 subscribers cost the others, under each slow-consumer policy; 15 minutes on a quiet machine (Linux)
+	$(GO) run ./internal/load -slow -server $(BIN)/halley -write docs/SLOW_CONSUMERS.md
+
 docs: ## write the tables of the documents and the golden files from the code
 	$(GO) test ./internal/cli/serve -update
 	$(GO) test ./internal/cli -update
@@ -168,4 +171,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-mutants conformance-repeat deps peers-deps peers-test fuzz bench load docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-mutants conformance-repeat deps peers-deps peers-test fuzz bench load slow docs release release-check lint fmt tools clean

@@ -9,15 +9,34 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 )
 
+// channel is where messages go: to it, or in turn to several below it.
 const channel = "/load"
+
+// subscription is what clients subscribe to.
+func (p *plan) subscription() string {
+	if p.channels > 0 {
+		return channel + "/*"
+	}
+	return channel
+}
+
+// target is the channel of a message.
+func (p *plan) target(seq int) string {
+	if p.channels > 0 {
+		return channel + "/" + strconv.Itoa(seq%p.channels)
+	}
+	return channel
+}
 
 // message is what a client reads of a Bayeux message.
 type message struct {
@@ -87,7 +106,7 @@ func (c *client) Close() { _ = c.conn.Close() }
 
 func (c *client) deliver(batch []message, g *gauge) {
 	for _, m := range batch {
-		if m.Channel != channel || m.Data == nil {
+		if !strings.HasPrefix(m.Channel, channel) || m.Data == nil {
 			continue
 		}
 		var d payload
@@ -121,7 +140,15 @@ func (c *client) connectMessage(now bool) string {
 }
 
 func (p *plan) openSocket(ctx context.Context) (*client, error) {
-	conn, buffered, _, err := ws.Dialer{Timeout: 30 * time.Second, ReadBufferSize: 512, WriteBufferSize: 256}.Dial(ctx, "ws://"+p.addr+p.path)
+	return p.openSocketBy(ctx, nil)
+}
+
+// openSocketBy opens a WebSocket over a connection that control prepares.
+func (p *plan) openSocketBy(ctx context.Context, control func(network, address string, c syscall.RawConn) error) (*client, error) {
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return (&net.Dialer{Control: control}).DialContext(ctx, network, addr)
+	}
+	conn, buffered, _, err := ws.Dialer{Timeout: 30 * time.Second, ReadBufferSize: 512, WriteBufferSize: 256, NetDial: dial}.Dial(ctx, "ws://"+p.addr+p.path)
 	if err != nil {
 		return nil, err
 	}
@@ -129,14 +156,14 @@ func (p *plan) openSocket(ctx context.Context) (*client, error) {
 		ws.PutReader(buffered)
 	}
 	c := &client{conn: conn}
-	if err := c.hello(c.askSocket); err != nil {
+	if err := c.hello(c.askSocket, p.subscription()); err != nil {
 		return nil, err
 	}
 	return c, wsutil.WriteClientText(conn, []byte(c.connectMessage(false)))
 }
 
 // hello makes the session: handshake, first connect, subscription.
-func (c *client) hello(ask func(string) ([]message, error)) error {
+func (c *client) hello(ask func(string) ([]message, error), subscription string) error {
 	batch, err := ask(`[{"channel":"/meta/handshake","version":"1.0","id":"1"}]`)
 	if err != nil {
 		return err
@@ -147,7 +174,7 @@ func (c *client) hello(ask func(string) ([]message, error)) error {
 	c.id = batch[0].ClientID
 	for _, body := range []string{
 		c.connectMessage(true),
-		`[{"channel":"/meta/subscribe","id":"2","subscription":"` + channel + `","clientId":"` + c.id + `"}]`,
+		`[{"channel":"/meta/subscribe","id":"2","subscription":"` + subscription + `","clientId":"` + c.id + `"}]`,
 	} {
 		if batch, err = ask(body); err != nil {
 			return err
@@ -207,7 +234,7 @@ func (p *plan) openPoll(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 2048), path: p.path, host: p.addr}
-	return c, c.hello(c.askPoll)
+	return c, c.hello(c.askPoll, p.subscription())
 }
 
 func (c *client) askPoll(body string) ([]message, error) {
@@ -273,7 +300,7 @@ func (p *plan) publish(ctx context.Context) (int, error) {
 	count := int(p.length.Seconds() * p.rate)
 	for seq := range count {
 		data, _ := json.Marshal(payload{Seq: int64(seq), At: time.Now().UnixNano(), Pad: pad})
-		batch, err := c.askPoll(`[{"channel":"` + channel + `","id":"3","clientId":"` + c.id + `","data":` + string(data) + `}]`)
+		batch, err := c.askPoll(`[{"channel":"` + p.target(seq) + `","id":"3","clientId":"` + c.id + `","data":` + string(data) + `}]`)
 		if err != nil || failed(batch) != nil {
 			return seq, errors.Join(err, failed(batch))
 		}

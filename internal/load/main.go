@@ -5,6 +5,11 @@
 //
 //	load -server PATH [-ws 10000] [-lp 2000] [-rate 2] [-for 60s]
 //	load -url http://127.0.0.1:8080/cometd …     (a server that runs already)
+//
+// With -slow it measures instead what subscribers that stall cost the others,
+// under each slow-consumer policy:
+//
+//	load -slow -server PATH [-pairs 5] [-stalled 50] [-write docs/SLOW_CONSUMERS.md]
 package main
 
 import (
@@ -16,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +38,13 @@ type plan struct {
 	size   int
 	pid    int
 	out    io.Writer
+
+	// Of slow runs, see slow.go.
+	channels int
+	stalled  int
+	stalling bool
+	admin    string
+	options  []string
 }
 
 func main() {
@@ -45,10 +58,19 @@ func main() {
 	flag.DurationVar(&p.length, "for", time.Minute, "how long to publish")
 	flag.IntVar(&p.size, "size", 100, "bytes of each payload")
 	flag.IntVar(&p.pid, "pid", 0, "process id of the server at -url, to sample it")
+	var s slowPlan
+	slow := flag.Bool("slow", false, "measure what stalled subscribers cost the others")
+	s.flags()
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, p, url); err != nil {
+	var err error
+	if *slow {
+		err = s.run(ctx, p)
+	} else {
+		err = run(ctx, p, url)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop has run
@@ -58,15 +80,11 @@ func main() {
 func run(ctx context.Context, p plan, url string) error {
 	raiseDescriptors()
 	if p.server != "" {
-		cmd, addr, err := start(ctx, p.server)
+		stop, err := p.start(ctx)
 		if err != nil {
 			return err
 		}
-		defer func() {
-			_ = cmd.Process.Signal(os.Interrupt)
-			_ = cmd.Wait()
-		}()
-		p.addr, p.path, p.pid = addr, "/cometd", cmd.Process.Pid
+		defer stop()
 	} else if err := p.parse(url); err != nil {
 		return err
 	}
@@ -83,28 +101,41 @@ func (p *plan) parse(url string) error {
 	return nil
 }
 
-// start runs the server on a free port and reads its address from its log.
-func start(ctx context.Context, path string) (*exec.Cmd, string, error) {
-	cmd := exec.CommandContext(ctx, path, "serve", "--posture", "cometd", "--listen", "127.0.0.1:0",
-		"--log-level", "info", "--set", "timeout=20000")
+// start runs the server on a free port and reads its addresses from its log.
+// The returned function stops it.
+func (p *plan) start(ctx context.Context) (stop func(), err error) {
+	args := slices.Concat([]string{
+		"serve", "--posture", "cometd", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+		"--log-level", "info", "--set", "timeout=20000",
+	}, p.options)
+	cmd := exec.CommandContext(ctx, p.server, args...) //nolint:gosec // the user names the server
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	cmd.Stderr = w
 	if err := cmd.Start(); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	_ = w.Close()
-	found := make(chan string, 1)
-	go scanAddress(r, found)
-	select {
-	case addr := <-found:
-		return cmd, addr, nil
-	case <-time.After(20 * time.Second):
-		_ = cmd.Process.Kill()
-		return nil, "", errors.New("the server did not say its address")
+	stop = func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
 	}
+	front, admin := make(chan string, 1), make(chan string, 1)
+	go scanAddresses(r, front, admin)
+	late := time.After(20 * time.Second)
+	for p.addr, p.admin = "", ""; p.addr == "" || p.admin == ""; {
+		select {
+		case p.addr = <-front:
+		case p.admin = <-admin:
+		case <-late:
+			stop()
+			return nil, errors.New("the server did not say its addresses")
+		}
+	}
+	p.path, p.pid = "/cometd", cmd.Process.Pid
+	return stop, nil
 }
 
 // measure connects all, publishes, waits for the last message and reports.
@@ -159,12 +190,16 @@ type gauge struct {
 	received, wrong, failed atomic.Int64
 	mu                      sync.Mutex
 	latency                 [20_000]int64 // by tenths of a millisecond
+	from                    int64         // latencies count from this message on
 }
 
 func (g *gauge) note(seq, want int64, sent time.Time) {
 	g.received.Add(1)
 	if seq != want {
 		g.wrong.Add(1)
+	}
+	if seq < g.from {
+		return
 	}
 	slot := min(max(time.Since(sent)/(100*time.Microsecond), 0), time.Duration(len(g.latency)-1))
 	g.mu.Lock()

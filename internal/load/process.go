@@ -37,16 +37,25 @@ func sample(pid int) usage {
 	return u
 }
 
-// scanAddress finds the listen address in the server's log and then drains it.
-func scanAddress(r io.Reader, found chan<- string) {
+// scanAddresses finds the addresses in the server's log and then drains it.
+func scanAddresses(r io.Reader, front, admin chan<- string) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		var entry struct{ Message, Address string }
-		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Message == "listening" {
-			select {
-			case found <- entry.Address:
-			default:
-			}
+		if json.Unmarshal(lines.Bytes(), &entry) != nil {
+			continue
+		}
+		found := front
+		switch entry.Message {
+		case "listening":
+		case "admin listening":
+			found = admin
+		default:
+			continue
+		}
+		select {
+		case found <- entry.Address:
+		default:
 		}
 	}
 }
