@@ -42,6 +42,9 @@ type Config struct {
 	// Limits bound what clients can make the server keep. Zeros mean the
 	// defaults of DESIGN 7.
 	Limits Limits
+	// Channels are configured before the first client comes, by name or pattern.
+	// They are persistent, whatever their options say.
+	Channels map[string]ChannelOptions
 	// TrustedProxies are the networks whose Forwarded and X-Forwarded-*
 	// headers are believed, read from right to left. Empty: none.
 	TrustedProxies []netip.Prefix

@@ -93,6 +93,12 @@ func New(config Config) (*Server, error) {
 	if k, ok := c.Policy.(bayeux.ChannelKeeper); ok {
 		k.Keep(srv.keepChannel)
 	}
+	for name, o := range c.Channels {
+		o.Persistent = true
+		if err := srv.Configure(name, o); err != nil {
+			return nil, err
+		}
+	}
 	if err := srv.park(); err != nil {
 		return nil, err
 	}

@@ -125,10 +125,10 @@ func (m *model) spares() {
 			n, bytes = n+1, bytes+int64(len(i.f.JSON))
 		}
 	}
-	require.Equal(m.t, n, m.real.slow.spare)
+	require.EqualValues(m.t, n, m.real.slow.spare)
 	require.Equal(m.t, bytes, m.real.slow.spareBytes)
 	require.LessOrEqual(m.t, len(m.real.slow.places), n, "places are bounded")
 	for at, e := range m.real.entries {
-		require.False(m.t, e.spare() && at < m.real.slow.oldest, "nothing to drop is passed over")
+		require.False(m.t, e.spare() && at < int(m.real.slow.oldest), "nothing to drop is passed over")
 	}
 }

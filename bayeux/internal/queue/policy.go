@@ -7,20 +7,19 @@ import (
 )
 
 // slow is what the slow-consumer policies keep. It costs a queue that is not
-// full a few words and no work.
+// full four words and no work.
 type slow struct {
-	spare      int   // waiting messages that may be dropped
-	spareBytes int64 // and their length
-	oldest     int   // no message that may be dropped has a place before
-	// conflating lasts from a lack of room until nothing waits; limit is the
-	// bound that began it.
-	conflating bool
-	limit      string
+	spareBytes int64 // length of the waiting messages that may be dropped
+	spare      int32 // and their number
+	oldest     int32 // no message that may be dropped has a place before
 	// places are where the message of each channel waits that a newer one
 	// replaces: nil when it has to be looked for again. It has at most as many
 	// entries as the queue.
 	places map[string]int
-	maxed  bool // see Maxed
+	// conflating lasts from a lack of room until nothing waits; byBytes tells
+	// that the bound on bytes began it.
+	conflating, byBytes bool
+	maxed               bool // see Maxed
 }
 
 // Outcome is what became of an offered message, and of others for its sake.
@@ -67,10 +66,10 @@ func (q *Queue) Offer(f *bayeux.Frozen, lazyUntil time.Time, p bayeux.SlowConsum
 	o := Outcome{Limit: limit}
 	if merges {
 		if !q.slow.conflating {
-			q.slow.conflating, q.slow.limit = true, limit
+			q.slow.conflating, q.slow.byBytes = true, limit == LimitBytes
 		}
 		if limit == "" {
-			o.Limit = q.slow.limit
+			o.Limit = q.began()
 		}
 		if q.merge(&e, &o) {
 			return q.told(o)
@@ -92,6 +91,14 @@ func (q *Queue) Offer(f *bayeux.Frozen, lazyUntil time.Time, p bayeux.SlowConsum
 	return q.told(o)
 }
 
+// began returns the bound that began the conflating.
+func (q *Queue) began() string {
+	if q.slow.byBytes {
+		return LimitBytes
+	}
+	return LimitMessages
+}
+
 // told completes an outcome.
 func (q *Queue) told(o Outcome) Outcome {
 	if o.Queued && o.Replaced == 0 && o.Dropped == ([bayeux.SlowPolicies]int{}) {
@@ -106,7 +113,7 @@ func (q *Queue) told(o Outcome) Outcome {
 // feasible tells whether dropping what may be dropped would make room.
 func (q *Queue) feasible(size int64) bool {
 	l := q.limits
-	return (l.Messages <= 0 || q.Len()-q.slow.spare < l.Messages) &&
+	return (l.Messages <= 0 || q.Len()-int(q.slow.spare) < l.Messages) &&
 		(l.Bytes <= 0 || q.bytes-q.slow.spareBytes+size <= l.Bytes)
 }
 
@@ -116,7 +123,7 @@ func (q *Queue) makeRoom(size int64, p bayeux.SlowConsumer, o *Outcome) bool {
 	if p == bayeux.SlowDropNewest || !q.feasible(size) {
 		return false
 	}
-	for at := q.slow.oldest; q.lack(size) != ""; at++ {
+	for at := int(q.slow.oldest); q.lack(size) != ""; at++ {
 		e := &q.entries[at]
 		if !e.spare() {
 			continue
@@ -125,7 +132,7 @@ func (q *Queue) makeRoom(size int64, p bayeux.SlowConsumer, o *Outcome) bool {
 		if q.slow.places[e.f.Channel] == at {
 			delete(q.slow.places, e.f.Channel)
 		}
-		q.slow.oldest = at + 1
+		q.slow.oldest = int32(at) + 1 //nolint:gosec // a place in memory
 		q.remove(e)
 	}
 	q.close() // not calm: the offered message waits
@@ -134,7 +141,7 @@ func (q *Queue) makeRoom(size int64, p bayeux.SlowConsumer, o *Outcome) bool {
 
 // returned says that the entry at i waits again.
 func (q *Queue) returned(i int) {
-	q.slow.oldest = min(q.slow.oldest, i)
+	q.slow.oldest = min(q.slow.oldest, int32(i)) //nolint:gosec // a place in memory
 	q.slow.places = nil
 }
 

@@ -170,7 +170,7 @@ func (q *Queue) count(e *entry, by int) {
 	}
 	q.unsent += by
 	if e.spare() {
-		q.slow.spare += by
+		q.slow.spare += int32(by) //nolint:gosec // 1 or -1
 		q.slow.spareBytes += int64(by) * int64(len(e.f.JSON))
 	}
 	switch {

@@ -19,7 +19,8 @@ type Command struct {
 	Set             []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an option by its CometD name, prefixes such as ws. included; repeatable. --print-config lists them."`
 	Limit           []string `sep:"none" placeholder:"NAME=VALUE" help:"Set a limit that CometD has no option for; repeatable. --print-config lists them."`
 	Extension       []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an extension: ack=BOOL, timesync=BOOL, timestamp.format=off|cometd|iso8601|http, activity.mode=off|client|client-server, activity.period=TIME; repeatable. Default ack=true and timesync=true, which act when a client asks for them; the others act on all clients and are off."`
-	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, and the maps options:, limits: and extensions:."`
+	Channel         []string `sep:"none" placeholder:"CHANNEL.PROPERTY=VALUE" help:"Set a property of a channel, or of all that a pattern matches: lazy, lazyTimeout, broadcastToPublisher, slowConsumer; repeatable."`
+	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, and the maps options:, limits:, extensions: and channels:."`
 	TLSCert         []string `sep:"none" name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; with --tls-key the listeners speak TLS."`
 	TLSKey          []string `sep:"none" name:"tls-key" placeholder:"FILE" help:"Private key in PEM."`
 	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`

@@ -36,6 +36,7 @@ type Settings struct {
 	LogFormat       string
 	Options         server.Options
 	Limits          server.Limits
+	Channels        map[string]server.ChannelOptions
 
 	// shown are the lines of --print-config.
 	shown []shown
@@ -73,6 +74,9 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 		return nil, err
 	}
 	if err := s.loadExtensions(c, lookup, file); err != nil {
+		return nil, err
+	}
+	if err := s.loadChannels(c, lookup, file); err != nil {
 		return nil, err
 	}
 	s.prepareDemo()
@@ -202,7 +206,7 @@ func (s *Settings) loadExtensions(c *Command, lookup func(string) (string, bool)
 	return load(s, "extension", extensionTable(), given, &s.Extensions)
 }
 
-// named is a setting of the map --limit or --extension.
+// named is a setting of the map --limit or --extension, or a property of --channel.
 type named[T any] struct {
 	name, def string
 	// help is one line.
@@ -312,6 +316,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 		Extensions:     s.Extensions.build(),
 		Options:        s.Options,
 		Limits:         s.Limits,
+		Channels:       s.Channels,
 		TrustedProxies: s.TrustedProxies,
 		Park:           s.Park,
 	}
