@@ -68,15 +68,31 @@ func (l *lineLink) end() {
 }
 
 // TestHammer has many goroutines use few sessions at once, each by several
-// carriers. Nothing is left of them, and the race detector has nothing to say
-// ([R-EX-5]).
+// carriers, without a bound on their queues and with a tight one under each
+// policy. Nothing is left of them, and the race detector has nothing to say
+// ([R-EX-5], [R-DL-8]).
 func TestHammer(t *testing.T) {
-	const (
-		sessions  = 6
-		perWorker = 300
-	)
+	hammer(t, 300, nil)
+	for _, policy := range bayeux.SlowConsumerNames() {
+		t.Run(policy, func(t *testing.T) {
+			hammer(t, 60, func(c *Config) { c.Options["maxQueue"], c.Options["slowConsumer"] = "3", policy })
+		})
+	}
+}
+
+func hammer(t *testing.T, perWorker int, change func(*Config)) {
+	t.Helper()
+	const sessions = 6
 	synctest.Test(t, func(t *testing.T) {
-		srv := quick(t, nil)
+		srv := quick(t, change)
+		if change != nil {
+			defer srv.OnQueueMaxed(func(_ context.Context, q QueueMaxed) {
+				if b, ok := q.Session.(bayeux.Backlog); ok && rand.IntN(4) == 0 {
+					b.SetSlowConsumer(bayeux.SlowConsumer(rand.IntN(int(bayeux.SlowPolicies)))) //nolint:gosec // a few
+					b.SetMaxQueue(rand.IntN(6), 0)
+				}
+			})()
+		}
 		var all sync.WaitGroup
 		var turn [sessions]atomic.Pointer[player]
 		for i := range sessions {
