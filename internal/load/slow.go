@@ -43,11 +43,11 @@ func (s *slowPlan) flags() {
 	flag.IntVar(&s.polling, "polling", 150, "-slow: subscribers by long-polling, stalled ones apart")
 	flag.IntVar(&s.stalled, "stalled", 50, "-slow: subscribers that stall")
 	flag.Float64Var(&s.rate, "slow-rate", 20, "-slow: messages a second")
-	flag.DurationVar(&s.length, "slow-for", 12*time.Second, "-slow: how long to publish in each run")
+	flag.DurationVar(&s.length, "slow-for", 15*time.Second, "-slow: how long to publish in each run")
 	flag.IntVar(&s.size, "slow-size", 1000, "-slow: bytes of each payload")
 	flag.IntVar(&s.channels, "channels", 8, "-slow: channels that the messages go to in turn")
-	flag.IntVar(&s.messages, "max-queue", 30, "-slow: maxQueue of the server")
-	flag.Int64Var(&s.bytes, "max-queue-bytes", 64<<10, "-slow: maxQueueBytes of the server")
+	flag.IntVar(&s.messages, "max-queue", 50, "-slow: maxQueue of the server")
+	flag.Int64Var(&s.bytes, "max-queue-bytes", 96<<10, "-slow: maxQueueBytes of the server")
 	flag.StringVar(&s.write, "write", "", "-slow: file whose table between <!-- slow --> and <!-- end --> is replaced")
 }
 
