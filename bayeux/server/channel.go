@@ -41,7 +41,7 @@ func (o ChannelOptions) apply(a *channelAttrs) {
 // check refuses what no channel can have.
 func (o ChannelOptions) check() error {
 	if o.SlowConsumer >= bayeux.SlowPolicies {
-		return fmt.Errorf("there is no slow-consumer policy %d", o.SlowConsumer)
+		return fmt.Errorf("there is no policy %s", o.SlowConsumer)
 	}
 	return nil
 }

@@ -214,6 +214,9 @@ func wrongText(name, value string) string {
 		"slowConsumer":          bayeux.SlowConsumerNames(),
 	}[name]
 	if choice != nil && !slices.ContainsFunc(choice, func(c string) bool { return strings.EqualFold(c, value) }) {
+		if choice[0] == "" {
+			return "one of " + strings.Join(choice[1:], ", ") + ", or nothing"
+		}
 		return "one of " + strings.Join(choice, ", ")
 	}
 	if name == "allowedTransports" {

@@ -434,14 +434,15 @@ func (s *session) releaseUser() {
 	s.clearLocked()
 }
 
-// end ends the session from the server's side.
-func (s *session) end(reason machine.Reason) {
-	s.step(func(now time.Time) machine.Effects {
+// end ends the session from the server's side. It reports false if the session
+// had ended.
+func (s *session) end(reason machine.Reason) bool {
+	return s.step(func(now time.Time) machine.Effects {
 		if s.over {
 			return machine.Effects{}
 		}
 		return s.machine.Remove(now, reason)
-	})
+	}).Removed != ""
 }
 
 // done returns a channel that is closed when the session ends.

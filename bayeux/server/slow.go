@@ -171,22 +171,22 @@ func (c *slowCounters) all() []SlowCount {
 }
 
 // addLimits adds what was cut or refused to the counts by limit.
-func addLimits(limits map[string]uint64, counts []SlowCount) map[string]uint64 {
+func addLimits(limits limitCounts, counts []SlowCount) {
 	for _, c := range counts {
-		if c.Action == slowReplaced.String() {
-			continue
+		switch {
+		case c.Action == slowReplaced.String():
+		case c.Limit == totalLimit:
+			limits.limit("totalQueue", c.Count)
+		default:
+			limits.limit("queue", c.Count)
 		}
-		if limits == nil {
-			limits = make(map[string]uint64)
-		}
-		name := "queue"
-		if c.Limit == totalLimit {
-			name = "totalQueue"
-		}
-		limits[name] += c.Count
 	}
-	return limits
 }
+
+// limitCounts are counts by limit.
+type limitCounts map[string]uint64
+
+func (l limitCounts) limit(name string, n uint64) { l[name] += n }
 
 // slowLog lets a line pass each slowLogEvery and counts for it meanwhile.
 type slowLog struct {
@@ -226,14 +226,17 @@ func (srv *Server) slowConsumer(s *session, p bayeux.SlowConsumer, o queue.Outco
 }
 
 // endSlow ends a session for a limit. Its queue is dropped at once: as long as
-// it counts, others would be ended for it.
+// it counts, others would be ended for it. Of several publishers at the same time
+// one ends it.
 func (srv *Server) endSlow(s *session, limit string, most int64) {
-	srv.slow.add(bayeux.SlowDisconnect, limit, slowEnded, 1)
-	srv.logSlow(srv.now(), bayeux.SlowDisconnect, 1, limit, most, s, "the session ends")
 	s.mu.Lock()
 	p := s.port
 	s.mu.Unlock()
-	s.end(machine.ReasonSlowConsumer)
+	if !s.end(machine.ReasonSlowConsumer) {
+		return
+	}
+	srv.slow.add(bayeux.SlowDisconnect, limit, slowEnded, 1)
+	srv.logSlow(srv.now(), bayeux.SlowDisconnect, 1, limit, most, s, "the session ends")
 	s.mu.Lock()
 	s.queue.Clear()
 	s.mu.Unlock()

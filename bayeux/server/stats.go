@@ -129,7 +129,10 @@ func (srv *Server) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out.Refused, out.Limits = maps.Clone(c.refusals), maps.Clone(c.limits)
-	out.Limits = addLimits(out.Limits, out.Slow)
+	if out.Limits == nil {
+		out.Limits = make(map[string]uint64)
+	}
+	addLimits(out.Limits, out.Slow)
 	out.Events, out.Ended = maps.Clone(c.events), maps.Clone(c.ended)
 	return out
 }

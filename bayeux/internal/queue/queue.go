@@ -151,7 +151,10 @@ func (q *Queue) full(limit string) *FullError {
 func (q *Queue) Limits() Limits { return q.limits }
 
 // SetLimits changes the bounds. What is queued already stays.
-func (q *Queue) SetLimits(l Limits) { q.limits = l }
+func (q *Queue) SetLimits(l Limits) {
+	q.limits = l
+	q.slow.maxed = q.slow.maxed && !q.drained()
+}
 
 func (q *Queue) push(e entry) {
 	q.seqs++

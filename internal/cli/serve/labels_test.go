@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
 )
 
@@ -95,7 +96,7 @@ func limitWords(t *testing.T) []string {
 				if !ok {
 					return true
 				}
-				at := map[string]int{"limit": 1, "Limit": 1, "slowConsumer": 2}[f.Sel.Name] - 1
+				at := map[string]int{"limit": 1, "Limit": 1}[f.Sel.Name] - 1
 				if at < 0 || at >= len(call.Args) {
 					return true
 				}
@@ -129,7 +130,7 @@ func limitHelp(name string) string {
 		"channel":         "a name that was to be subscribed to is beyond channelBytes or channelSegments",
 		"channels":        "a channel was not made: there are too many",
 		"handshakes":      "handshakesPerSecond",
-		"queue":           "maxQueue or maxQueueBytes; the session ends",
+		"queue":           "maxQueue or maxQueueBytes: messages that were dropped, sessions that ended",
 		"sessions":        "maxSessions",
 		"subscriptions":   "maxSubscriptions",
 		"totalQueue":      "totalQueueBytes; the session with the largest queue ends",
@@ -156,6 +157,12 @@ func labelsTable(t *testing.T) string {
 		}
 		text += row("event", "`"+c.value+"`", cmp.Or(c.what, "a connection of that kind"))
 	}
+	for _, name := range bayeux.SlowConsumerNames() {
+		text += row("policy", "`"+name+"`", "see [SLOW_CONSUMERS](SLOW_CONSUMERS.md)")
+	}
+	text += row("action", "`dropped`", "messages") +
+		row("action", "`replaced`", "messages, by newer ones of their channel") + row("action", "`ended`", "sessions")
+	text += row("limit", "`maxQueue`, `maxQueueBytes`, `totalQueueBytes`", "of `halley_slow_consumer_total`: which bound had no room")
 	text += row("error", "`channel_missing`, `channel_invalid`, `message_id_invalid`", "the text of the error that the message was answered with")
 	return text + row("error", "`channel`, `clientId`, `ext`, `advice`", "the field that has the wrong type") +
 		row("reason", "", "see [Ends of sessions](#ends-of-sessions)")
