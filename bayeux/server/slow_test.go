@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,11 +12,11 @@ import (
 	"time"
 
 	"github.com/gobwas/ws/wsutil"
-	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/channels"
 	"github.com/halleypush/halley/internal/testkit"
 )
 
@@ -210,6 +209,13 @@ func TestSlowConsumerChoice(t *testing.T) {
 		require.NoError(t, r.srv.Configure("/s/*", server.ChannelOptions{SlowConsumer: bayeux.SlowConflate}))
 		require.NoError(t, r.srv.Configure("/s/log", server.ChannelOptions{SlowConsumer: bayeux.SlowDropOldest}))
 		require.Error(t, r.srv.Configure("/s", server.ChannelOptions{SlowConsumer: 99}))
+		wrong := func(_ context.Context, _ channels.Name, o *server.ChannelOptions) error {
+			o.SlowConsumer = 99
+			return nil
+		}
+		_, err := r.srv.CreateChannel("/wrong", wrong)
+		require.ErrorContains(t, err, "SlowConsumer(99)")
+		require.False(t, r.srv.HasChannel("/wrong"))
 		publish := func(ch string, data any) { require.NoError(t, r.srv.Publish(t.Context(), ch, data)) }
 		inbox := func(u *user) (all []string) {
 			for _, m := range u.inbox() {
@@ -262,6 +268,79 @@ func TestSlowConsumerChoice(t *testing.T) {
 	})
 }
 
+// A client that polls and never acknowledges fills its queue with what it was
+// promised. No policy drops that: new messages go, or the session by disconnect
+// ([R-ACK-6], [R-DL-8] by WIRE 16).
+func TestSlowConsumerNeverAcknowledges(t *testing.T) {
+	for _, limit := range [][]string{{"maxQueue", "4"}, {"maxQueueBytes", "110"}} {
+		for _, policy := range bayeux.SlowConsumerNames() {
+			t.Run(policy+", "+limit[0], func(t *testing.T) {
+				bubble(t, option(append(limit, "slowConsumer", policy)...), func(t *testing.T, r *rig) {
+					s := r.stall("ack poll")
+					publish := func(from, to int) {
+						for i := from; i < to; i++ { // 27 bytes each
+							require.NoError(t, r.srv.Publish(t.Context(), "/s/a", i))
+						}
+					}
+					poll := func(ack int) (data string, batch any) {
+						reply := s.send(fmt.Sprintf(`[{"channel":"/meta/connect","clientId":"$","advice":{"timeout":0},"ext":{"ack":%d}}]`, ack))
+						ext, _ := reply.Messages[len(reply.Messages)-1]["ext"].(map[string]any)
+						return walkData(reply.Messages), ext["ack"]
+					}
+					for i := range 4 { // each is promised before the next comes
+						publish(i, i+1)
+						data, batch := poll(1)
+						require.Equal(t, strings.Join(strings.Fields("0 1 2 3")[:i+1], " "), data)
+						require.EqualValues(t, i+2, batch)
+						synctest.Wait()
+					}
+					publish(4, 7)
+					if policy == "disconnect" {
+						require.Empty(t, r.srv.Sessions())
+						require.Equal(t, []server.SlowCount{{Policy: policy, Limit: limit[0], Action: "ended", Count: 1}}, r.srv.Stats().Slow)
+						return
+					}
+					require.Equal(t, []server.SlowCount{{Policy: policy, Limit: limit[0], Action: "dropped", Count: 3}}, r.srv.Stats().Slow)
+					data, batch := poll(1)
+					require.Equal(t, "0 1 2 3", data)
+					require.EqualValues(t, 6, batch)
+					publish(7, 8) // still no room
+					data, batch = poll(6)
+					require.Empty(t, data)
+					require.EqualValues(t, 7, batch)
+					publish(8, 9)
+					data, batch = poll(7)
+					require.Equal(t, "8", data)
+					require.EqualValues(t, 8, batch)
+				})
+			})
+		}
+	}
+}
+
+// Publishers that overfill a queue at the same time end its session once, and
+// it counts once.
+func TestSlowConsumerEndsOnce(t *testing.T) {
+	bubble(t, option("maxQueue", "2"), func(t *testing.T, r *rig) {
+		for range 50 {
+			r.hello("").connect().subscribe("/a")
+		}
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				for i := range 4 {
+					require.NoError(t, r.srv.Publish(t.Context(), "/a", i))
+				}
+			})
+		}
+		all.Wait()
+		require.Empty(t, r.srv.Sessions())
+		require.Equal(t, []server.SlowCount{{Policy: "disconnect", Limit: "maxQueue", Action: "ended", Count: 50}}, r.srv.Stats().Slow)
+		require.EqualValues(t, 50, r.srv.Stats().Ended["slow_consumer"])
+		require.EqualValues(t, 50, r.srv.Stats().Limits["queue"])
+	})
+}
+
 // Messages that must not be lost push out those that may.
 func TestSlowConsumerMixed(t *testing.T) {
 	bubble(t, option("maxQueue", "3"), func(t *testing.T, r *rig) {
@@ -295,91 +374,6 @@ func TestSlowConsumerLazy(t *testing.T) {
 		got := <-held
 		soon(t, 1500*time.Millisecond, got.Took)
 		require.InDelta(t, 3, got.Messages[0]["data"], 0)
-	})
-}
-
-// A listener hears of a full queue before the policy acts, once until the queue
-// was half empty; it may choose for this session, or fail.
-func TestOnQueueMaxed(t *testing.T) {
-	bubble(t, option("maxQueue", "4"), func(t *testing.T, r *rig) {
-		var mu sync.Mutex
-		var heard []server.QueueMaxed
-		remove := r.srv.OnQueueMaxed(func(ctx context.Context, q server.QueueMaxed) {
-			_, bounded := ctx.Deadline()
-			require.True(t, bounded)
-			b, ok := q.Session.(bayeux.Backlog)
-			require.True(t, ok)
-			b.SetSlowConsumer(bayeux.SlowDropOldest)
-			mu.Lock()
-			defer mu.Unlock()
-			heard = append(heard, q)
-		})
-		broken := r.srv.OnQueueMaxed(func(context.Context, server.QueueMaxed) { panic("listener") })
-		defer broken()
-		u := r.hello("").connect().subscribe("/a")
-		fill := func(n int) {
-			for i := range n {
-				require.NoError(t, r.srv.Publish(t.Context(), "/a", i))
-			}
-		}
-		fill(10)
-		require.Len(t, heard, 1)
-		require.Equal(t, u.id, heard[0].Session.ID())
-		require.Equal(t, "maxQueue", heard[0].Limit)
-		require.EqualValues(t, 4, heard[0].Max)
-		require.Equal(t, "/a", heard[0].Channel)
-		require.Equal(t, bayeux.SlowDisconnect, heard[0].Policy)
-		require.Len(t, u.inbox(), 4)
-		synctest.Wait()
-		fill(10)
-		require.Len(t, heard, 2)
-		remove()
-		u.inbox()
-		synctest.Wait()
-		fill(10)
-		require.Len(t, heard, 2)
-		require.True(t, wireAlive(u))
-
-		ender := r.srv.OnQueueMaxed(func(ctx context.Context, q server.QueueMaxed) { _ = q.Session.Disconnect(ctx) })
-		defer ender()
-		v := r.hello("").connect().subscribe("/b")
-		for i := range 5 {
-			require.NoError(t, r.srv.Publish(t.Context(), "/b", i))
-		}
-		require.False(t, wireAlive(v))
-		require.EqualValues(t, 1, r.srv.Stats().Ended["server"])
-	})
-}
-
-// The log says which session, policy and limit, at most once a second, and no
-// payload.
-func TestSlowConsumerLog(t *testing.T) {
-	var out bytes.Buffer
-	bubble(t, func(c *server.Config) {
-		c.Logger = zerolog.New(&out)
-		c.Options["maxQueue"], c.Options["slowConsumer"] = "2", "drop-oldest"
-	}, func(t *testing.T, r *rig) {
-		u := r.hello("").connect().subscribe("/a")
-		burst := func() (lines []string) {
-			out.Reset()
-			for range 100 {
-				require.NoError(t, r.srv.Publish(t.Context(), "/a", "secret"))
-			}
-			require.NotContains(t, out.String(), "secret")
-			for line := range strings.Lines(out.String()) {
-				lines = append(lines, line)
-			}
-			return lines
-		}
-		lines := burst()
-		require.Len(t, lines, 1)
-		same(t, fmt.Sprintf(`{"level":"warn","reason":"slow_consumer","session":%q,"policy":"drop-oldest","limit":"maxQueue","max":2,"count":1,
-			"message":"queue limit reached; messages are dropped"}`, u.id), lines[0])
-		require.Empty(t, burst())
-		time.Sleep(time.Second)
-		lines = burst()
-		require.Len(t, lines, 1)
-		require.Contains(t, lines[0], `"count":198`)
 	})
 }
 
