@@ -97,5 +97,10 @@ func (c *Command) write(stdout io.Writer, text string) error {
 		_, err := io.WriteString(stdout, text)
 		return err
 	}
+	if from, err := os.Stat(c.File); err == nil {
+		if to, err := os.Stat(c.Output); err == nil && os.SameFile(from, to) {
+			return fmt.Errorf("%s is the file that is read; choose another for -o", c.Output)
+		}
+	}
 	return os.WriteFile(c.Output, []byte(text), 0o644) //nolint:gosec // a configuration without secrets, which the server's user reads
 }

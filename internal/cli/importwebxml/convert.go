@@ -138,7 +138,7 @@ func (c *config) servlet(d *descriptor, s *component, eight bool) {
 	if !given && !eight {
 		c.set(option{"timeout", "30000", "CometD's default before 8; Halley's is 20000"})
 	}
-	c.queue(s)
+	c.bounds(s)
 	for _, e := range s.runtime {
 		switch e {
 		case "async-supported", "load-on-startup":

@@ -272,6 +272,14 @@ func TestOutput(t *testing.T) {
 	require.NoError(t, err)
 	accepted(t, string(text))
 
+	source := filepath.Join(t.TempDir(), "web.xml")
+	require.NoError(t, os.WriteFile(source, []byte(webapp("")), 0o600))
+	_, _, err = run(t, Command{File: source, Output: source}, "")
+	require.ErrorContains(t, err, "is the file that is read")
+	text, err = os.ReadFile(source)
+	require.NoError(t, err)
+	require.Equal(t, webapp(""), string(text))
+
 	_, _, err = run(t, Command{File: "-", Strict: true}, webapp(""))
 	require.NoError(t, err, "notes are no losses")
 	out, _, err = run(t, Command{File: "-", Strict: true}, webapp("<frob/>"))

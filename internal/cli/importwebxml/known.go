@@ -123,7 +123,7 @@ func elementAdvice(e *element) (text string, needed bool) {
 	case "absolute-ordering", "ordering":
 		return e.name + ": fragments of the container are not looked at; import a web-fragment.xml that has CometD's servlet itself", true
 	}
-	return e.name + " is not known here; nothing of it was carried over", true
+	return e.name + " is not known here; nothing of it was carried over: look whether the endpoint needs it", true
 }
 
 func contextParam(e *element) (text string, needed bool) {

@@ -29,7 +29,7 @@ func (c *config) param(p param) {
 	why, idle := needless(bare)
 	switch {
 	case p.name == "":
-		c.warn(p.line, "an init-param without a name")
+		c.warn(p.line, "an init-param without a name was left out; look whether one is missing")
 		return
 	case bare == "services":
 		c.services(p)
@@ -87,7 +87,7 @@ func meant(name string) string {
 		differ += max(n, -n)
 	}
 	if differ > 2 {
-		return ""
+		return "; where the application's own code reads it, that needs a configuration of its own"
 	}
 	return ", so it did nothing; " + near + " may have been meant"
 }
@@ -126,7 +126,7 @@ func fit(info server.OptionInfo, value string) (fitted, comment, problem string)
 	case "ms", "count", "bytes", "status":
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
-			return "", "", "CometD wants a whole number there and would not have started"
+			return "", "", "CometD wants a whole number there and would not have started; set it by hand"
 		}
 		return strconv.FormatInt(n, 10), "", ""
 	}
@@ -168,7 +168,7 @@ func (c *config) services(p param) {
 	if len(names) == 0 {
 		return
 	}
-	c.warn(p.line, "services: %s: Java classes; write them in Go with server.Listen (docs/MIGRATION.md)", strings.Join(names[:min(len(names), 20)], ", "))
+	c.warn(p.line, "services: %s: Java classes; write them in Go with package bayeux/service (docs/MIGRATION.md)", strings.Join(names[:min(len(names), 20)], ", "))
 }
 
 // transports carries over the option transports: classes of CometD's, or an
@@ -232,14 +232,17 @@ func (c *config) socketMapping(d *descriptor, s *component) {
 	}
 }
 
-// queue tells what the bound of the queues does here.
-func (c *config) queue(s *component) {
+// bounds tells where Halley has bounds that CometD had not, or that did nothing.
+func (c *config) bounds(s *component) {
 	bounded := false
 	for _, o := range c.options {
 		if bareName(o.name) == "maxQueue" && !strings.HasPrefix(o.value, "-") && o.value != "0" {
 			bounded = true
 			c.remark(s.line, "%s: in CometD it does nothing without a QueueMaxedListener; here it acts, by slowConsumer: disconnect, drop-oldest, drop-newest or conflate", o.name)
 		}
+	}
+	if !slices.ContainsFunc(c.options, func(o option) bool { return bareName(o.name) == "maxMessageSize" }) {
+		c.remark(s.line, "maxMessageSize is not set: CometD takes HTTP bodies of any size, Halley up to 1000000 bytes; WebSocket messages are as there, up to 65536")
 	}
 	if !bounded && c.get("maxQueue") == "" {
 		c.remark(s.line, "maxQueue is not set: CometD's queues have no bound, Halley's have 10000 messages and 16 MiB; see slowConsumer")
