@@ -96,7 +96,7 @@ func TestExtensionOrder(t *testing.T) {
 }
 
 // How an extension ends a message: dropped, refused, handled, or with an error
-// that is no verdict ([R-SV-4], [R-PB-4], [R-MSG-3]).
+// that is no verdict ([R-SV-4], [R-PB-4], [R-MSG-3]). Case 150.
 func TestExtensionVerdicts(t *testing.T) {
 	refusal := &bayeux.Error{Code: 403, Args: "a,b", Text: "no", Ext: bayeux.Raw(`{"why":1}`), Advice: &bayeux.Advice{Reconnect: bayeux.ReconnectRetry}}
 	for name, c := range map[string]struct {

@@ -62,7 +62,7 @@ func (u *user) expect(connect, data string, n int) {
 	require.Equal(u.r.t, n, number)
 }
 
-// Only the boolean true turns it on ([R-ACK-1]).
+// Only the boolean true turns it on ([R-ACK-1]). Case 135.
 func TestAckIsAskedFor(t *testing.T) {
 	for ack, want := range map[string]bool{"true": true, `"true"`: false, "1": false, "{}": false, "false": false, "null": false} {
 		t.Run(ack, func(t *testing.T) {
@@ -95,6 +95,7 @@ func TestAckIsAskedFor(t *testing.T) {
 
 // Messages stay until they are acknowledged ([R-ACK-5]); a connect brings all
 // that is stored, in order, under a new number ([R-ACK-3], [R-ACK-6]).
+// Cases 136 and 138.
 func TestAckDialogue(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.reliable().subscribe("/a")
@@ -114,7 +115,7 @@ func TestAckDialogue(t *testing.T) {
 
 // Missing messages make the answer immediate, with full advice ([R-ACK-7]);
 // lazy ones do not, nor does a connect that says nothing ([R-ACK-9]) or no
-// number ([R-ACK-8]).
+// number ([R-ACK-8]). Cases 138 and 141.
 func TestAckMissing(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.reliable().subscribe("/a")
@@ -154,7 +155,7 @@ func TestAckMissing(t *testing.T) {
 }
 
 // The extension turns connect-only delivery on ([R-ACK-2]): other answers bring
-// no messages ([R-ACK-10]), the held connect does.
+// no messages ([R-ACK-10]), the held connect does. Case 140.
 func TestAckDeliversByConnect(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.reliable().subscribe("/a")
@@ -268,7 +269,7 @@ func (u *surfer) expect(connect, data string, n int) {
 
 // Over a WebSocket nothing is pushed ([R-ACK-2]); messages and their reply
 // leave in one WebSocket message, and after a loss of the socket all that is
-// stored comes again, in order ([R-ACK-11] by WIRE 16).
+// stored comes again, in order ([R-ACK-11] by WIRE 16). Case 142.
 func TestAckOnSocket(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.reliableSurf().subscribed("/a")

@@ -45,7 +45,7 @@ func TestDeliveryOpportunities(t *testing.T) {
 }
 
 // What a request causes leaves with its own answer and does not wake the held
-// connect ([R-DL-2], [R-DL-3], [R-CN-19]).
+// connect ([R-DL-2], [R-DL-3], [R-CN-19]). Case 102.
 func TestOwnMessages(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.hello("").connect().subscribe("/a")
@@ -61,7 +61,7 @@ func TestOwnMessages(t *testing.T) {
 
 // With metaConnectDeliverOnly messages leave with connects alone, and an own
 // message wakes the hold after the request ([R-DL-4]); a session may be set
-// so, and callback-polling always is ([R-JP-5]).
+// so, and callback-polling always is ([R-JP-5]). Case 88.
 func TestConnectOnlyDelivery(t *testing.T) {
 	for name, change := range map[string]func(*server.Config){
 		"option":  option("metaConnectDeliverOnly", "true"),
@@ -101,7 +101,7 @@ func (r *rig) jsonp(cookie, messages string) *testkit.Reply {
 
 // The sessions of callback-polling and long-polling do not know each other,
 // and the former deliver with connects alone ([R-JP-5]); the times come from
-// the transport's own prefix ([R-JP-7]).
+// the transport's own prefix ([R-JP-7]). Cases 105, 108 and 109.
 func TestCallbackPolling(t *testing.T) {
 	bubble(t, option("long-polling.jsonp.timeout", "1500", "callback-polling.interval", "70"), func(t *testing.T, r *rig) {
 		first := r.jsonp("", `[{"channel":"/meta/handshake"}]`)
@@ -128,6 +128,7 @@ func TestCallbackPolling(t *testing.T) {
 }
 
 // Messages on a lazy channel wait for company or for their time ([R-DL-5]).
+// Case 89.
 func TestLazyMessages(t *testing.T) {
 	lazy := func(t *testing.T, r *rig) *user {
 		require.NoError(t, r.srv.Configure("/lazy", server.ChannelOptions{Lazy: true, LazyTimeout: 1500 * time.Millisecond}))
@@ -325,7 +326,7 @@ func TestQueueSurvivesAbort(t *testing.T) {
 }
 
 // Replies that extensions drop are left out; what is left is an array still
-// ([R-OUT-1], [R-OUT-3]).
+// ([R-OUT-1], [R-OUT-3]). Case 150.
 func TestDroppedReplies(t *testing.T) {
 	drop := bayeux.Funcs{Out: func(_ context.Context, _ bayeux.Session, m *bayeux.Message) error {
 		if m.Channel == "/meta/connect" && m.ID != "c0" || m.Channel == "/gone" {

@@ -20,7 +20,7 @@ import (
 // Messages come with the handshake reply on every transport, with the ack
 // extension too, whose first connect then has the second number ([R-HS-18],
 // [R-ACK-1], case 13). What has come once does not come again, unless it is not
-// acknowledged.
+// acknowledged. Case 102: the reply to a handshake is first.
 func TestMessagesDuringHandshake(t *testing.T) {
 	greet := func(c *server.Config) {
 		c.Options["allowMessageDeliveryDuringHandshake"] = "true"

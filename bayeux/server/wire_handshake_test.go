@@ -82,6 +82,7 @@ func TestWireHandshakeTypes(t *testing.T) {
 }
 
 // [R-HS-7]: maxInterval by option, values of the transport that is used.
+// Case 10.
 func TestWireHandshakeAdvice(t *testing.T) {
 	change := option("handshakeReconnect", "true", "long-polling.timeout", "1000", "long-polling.interval", "50", "ws.timeout", "2000")
 	bubble(t, change, func(t *testing.T, r *rig) {

@@ -9,7 +9,7 @@ import (
 )
 
 // A socket's end does not end its session; the clock starts at the close, and
-// the queue stays ([R-WS-18], [R-EX-1]).
+// the queue stays ([R-WS-18], [R-EX-1]). Case 121.
 func TestSocketLost(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.surf("").connected().subscribed("/a")
@@ -97,7 +97,7 @@ func TestSocketDuplicateElsewhere(t *testing.T) {
 
 // From long-polling to a WebSocket and back: what is held on the old carrier
 // ends, with the duplicate's status or silently, and the new one gets full
-// advice ([R-WS-21], [R-CN-20], [R-AD-1], [R-ID-7]).
+// advice ([R-WS-21], [R-CN-20], [R-AD-1], [R-ID-7]). Case 125.
 func TestMoveToSocketAndBack(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.hello("").connect().subscribe("/a")

@@ -31,7 +31,7 @@ func TestOptionDefaults(t *testing.T) {
 }
 
 // What TestOptionsHaveEffects does not see: options that work together, and
-// what holds without any.
+// what holds without any. Cases 130 and 131.
 func TestOptionsAtWork(t *testing.T) {
 	for _, c := range []struct {
 		options []string
@@ -45,6 +45,12 @@ func TestOptionsAtWork(t *testing.T) {
 		{[]string{"multiSessionInterval", "0", "maxSessionsPerBrowser", "0"}, func(t *testing.T, r *rig) {
 			same(t, `[{"channel":"/meta/connect","id":"c1","successful":false,"advice":{"reconnect":"none","multiple-clients":true}}]`,
 				r.hello("").send(connectHold).Messages)
+		}},
+		{[]string{"maxMessageSize", "2048"}, func(t *testing.T, r *rig) { // case 101
+			u := r.hello("").connect()
+			require.Equal(t, 413, u.publish("/a", `"`+strings.Repeat("x", 3000)+`"`).Status)
+			require.Equal(t, 200, u.publish("/a", `"`+strings.Repeat("x", 1000)+`"`).Status)
+			same(t, `[{"channel":"/meta/connect","id":"c1","successful":true}]`, u.send(connectHold).Messages)
 		}},
 		{[]string{"maxSessions", "1"}, func(t *testing.T, r *rig) {
 			r.hello("")

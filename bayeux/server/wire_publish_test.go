@@ -24,7 +24,7 @@ func (u *user) inbox() []testkit.Msg {
 }
 
 // Every publish is answered ([R-PB-1]), or refused with a word for the reason
-// ([R-PB-3], [R-PB-8], [R-MSG-10], [R-MSG-13]).
+// ([R-PB-3], [R-PB-8], [R-MSG-10], [R-MSG-13]). Case 82.
 func TestPublishReplies(t *testing.T) {
 	const meta = "403:denied_by_security_policy:channel_create_denied"
 	for channel, want := range map[string]string{
@@ -86,11 +86,12 @@ func TestPublishRefused(t *testing.T) {
 }
 
 // What subscribers get of a message: all but id, clientId and what looks like
-// a reply ([R-PB-6] by WIRE 16), data or not ([R-PB-5]).
+// a reply ([R-PB-6] by WIRE 16), data or not ([R-PB-5]). Cases 80 and 81.
 func TestPublishedFields(t *testing.T) {
 	for name, c := range map[string]struct{ sent, want string }{
 		"plain":     {`"data":{"x":1}`, `"data":{"x":1}`},
 		"no data":   {`"foo":"bar"`, `"foo":"bar"`},
+		"nothing":   {`"advice":{}`, ""},
 		"null data": {`"data":null`, `"data":null`},
 		"others": {
 			`"data":1,"ext":{"k":[1.0]},"timestamp":"now","lazy":true,"foo":{"x":null}`,
@@ -103,13 +104,13 @@ func TestPublishedFields(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, r *rig) {
 				u, from := r.hello("").connect().subscribe("/a"), r.hello("")
 				from.send(`[{"channel":"/a","clientId":"$","id":"17",` + c.sent + `}]`)
-				same(t, `[{"channel":"/a",`+c.want+`}]`, u.inbox())
+				same(t, `[{"channel":"/a"`+join(c.want)+`}]`, u.inbox())
 			})
 		})
 	}
 }
 
-// Values pass byte for byte (WIRE 16), whatever they are.
+// Values pass byte for byte (WIRE 16), whatever they are. Case 92.
 func TestValuesPass(t *testing.T) {
 	const values = `{"b":1.50,"a":[1e400,12345678901234567890,"\u00e9\/"],"a":2}`
 	bubble(t, nil, func(t *testing.T, r *rig) {
@@ -142,7 +143,7 @@ func TestSpellingPasses(t *testing.T) {
 }
 
 // A message to a pattern reaches the subscribers of that pattern and of wider
-// ones ([R-PB-8]).
+// ones ([R-PB-8]). Case 94.
 func TestPublishToPattern(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		exact, wide, inside := r.hello("").connect().subscribe("/f/*"), r.hello("").connect().subscribe("/**"), r.hello("").connect().subscribe("/f/x")

@@ -38,6 +38,7 @@ func answered(verb, subscription, errText string) string {
 }
 
 // What a subscription may be, and what is said to what it may not be.
+// Cases 65, 66, 67, 69, 71 and 73.
 func TestSubscribeReplies(t *testing.T) {
 	const (
 		missing = "403::subscription_missing"
@@ -60,6 +61,8 @@ func TestSubscribeReplies(t *testing.T) {
 		{"[R-SB-2] last is bad", `["/ok","bad?"]`, invalid},
 		{"[R-SB-4] empty array", "[]", invalid},
 		{"[R-MSG-10] wildcard inside", `"/a/**/b"`, invalid},
+		{"[R-MSG-10] wildcard before a segment", `"/*/b"`, invalid},
+		{"[R-MSG-10] parameter and wildcard", `"/{v}/*"`, invalid},
 		{"[R-MSG-10] empty segment", `"//a"`, invalid},
 		{"[R-SB-6] service", `"/service/x"`, ""},
 		{"[R-SB-6] service wildcard", `"/service/**"`, ""},
@@ -82,7 +85,7 @@ func TestSubscribeReplies(t *testing.T) {
 	}
 }
 
-// Unsubscribing succeeds for channels that exist ([R-SB-12]).
+// Unsubscribing succeeds for channels that exist ([R-SB-12]). Cases 71 and 75.
 func TestUnsubscribeReplies(t *testing.T) {
 	for _, c := range []struct{ rule, subscription, want string }{
 		{"subscribed", `"/a"`, ""},
@@ -184,7 +187,7 @@ func TestSubscribeMeetsEnd(t *testing.T) {
 }
 
 // Subscribing twice is like once ([R-SB-5]), and so is matching twice
-// ([R-PB-9]).
+// ([R-PB-9]). Cases 77 and 78.
 func TestSubscribeIsIdempotent(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.hello("").connect()
@@ -200,6 +203,7 @@ func TestSubscribeIsIdempotent(t *testing.T) {
 }
 
 // Who receives what ([R-SB-10], [R-SB-11], [R-SB-7] last sentence, [R-SB-6]).
+// Cases 70 and 72.
 func TestSubscriptionsMatch(t *testing.T) {
 	published := []string{"/foo", "/foo/bar", "/foo/bar/boo", "/foobar", "/a/b", "/a/{v}", "/service/s"}
 	for pattern, want := range map[string][]string{

@@ -96,6 +96,7 @@ const (
 
 // The first connect is answered at once, the next is held ([R-WS-13]); pushes
 // neither end it ([R-WS-11]) nor need one ([R-WS-12]), and it ends at its time.
+// Case 110.
 func TestSocketHolds(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.surf("").connected().subscribed("/a")
@@ -129,7 +130,7 @@ func TestSocketPushStarts(t *testing.T) {
 }
 
 // Queued messages leave one a frame, then all replies of the incoming frame
-// leave in one, in their order ([R-WS-10]).
+// leave in one, in their order ([R-WS-10]). Cases 111 and 112.
 func TestSocketFrames(t *testing.T) {
 	const batch = `[{"channel":"/a","clientId":"$","data":1,"id":"1"},{"channel":"/a","clientId":"$","data":2,"id":"2"},{"channel":"/a","clientId":"$","data":3,"id":"3"}]`
 	const replies = `[{"channel":"/a","id":"1","successful":true},{"channel":"/a","id":"2","successful":true},{"channel":"/a","id":"3","successful":true}]`
@@ -154,7 +155,7 @@ func TestSocketFrames(t *testing.T) {
 }
 
 // The others in the array of a held connect are answered at once ([R-WS-14] by
-// WIRE 16), and a connect need not be alone to be held ([R-WS-13]).
+// WIRE 16), and a connect need not be alone to be held ([R-WS-13]). Case 132.
 func TestSocketHoldsAmongOthers(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.surf("").connected()
@@ -189,6 +190,7 @@ func TestSocketOrder(t *testing.T) {
 
 // What a client sends too large, unreadable or not as text, and what becomes
 // of its session: nothing ([R-WS-6], [R-WS-8], [R-WS-9], [R-HS-12]).
+// Cases 114, 115 and 116.
 func TestSocketBadInput(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
@@ -230,7 +232,7 @@ func TestSocketBadInput(t *testing.T) {
 }
 
 // The URL, the sub-protocol and the cookie of the upgrade ([R-WS-1], [R-WS-2],
-// [R-WS-5]), and what is not offered ([R-WS-4]).
+// [R-WS-5]), and what is not offered ([R-WS-4]). Cases 117, 118 and 131.
 func TestSocketUpgrade(t *testing.T) {
 	t.Run("urls", func(t *testing.T) {
 		bubble(t, nil, func(t *testing.T, r *rig) {
@@ -262,6 +264,11 @@ func TestSocketUpgrade(t *testing.T) {
 			answer := r.upgrade("bayeux")
 			require.Contains(t, answer, "101 ")
 			require.Contains(t, strings.ToLower(answer), "sec-websocket-protocol: bayeux\r\n")
+		})
+		bubble(t, nil, func(t *testing.T, r *rig) { // none configured: none echoed
+			answer := r.upgrade("bayeux")
+			require.Contains(t, answer, "101 ")
+			require.NotContains(t, strings.ToLower(answer), "sec-websocket-protocol")
 		})
 	})
 	t.Run("not offered", func(t *testing.T) {
@@ -297,7 +304,7 @@ func TestSocketConnectOnly(t *testing.T) {
 }
 
 // Lazy messages are pushed when their time has come; the connect stays held
-// ([R-WS-16]).
+// ([R-WS-16]). Case 89.
 func TestSocketLazy(t *testing.T) {
 	bubble(t, option("ws.maxLazyTimeout", "1500"), func(t *testing.T, r *rig) {
 		require.NoError(t, r.srv.Configure("/lazy", server.ChannelOptions{Lazy: true}))
@@ -318,7 +325,7 @@ func TestSocketLazy(t *testing.T) {
 }
 
 // A connection without frames is closed after twice the longest hold, at least
-// 30 s, or when the option says so ([R-WS-17]).
+// 30 s, or when the option says so ([R-WS-17]). Case 119.
 func TestSocketIdle(t *testing.T) {
 	for name, c := range map[string]struct {
 		options []string
@@ -345,7 +352,7 @@ func TestSocketIdle(t *testing.T) {
 }
 
 // A disconnect answers the held connect after its own reply; the socket stays
-// and may handshake again ([R-WS-22], [R-DC-4]).
+// and may handshake again ([R-WS-22], [R-DC-4]). Case 129.
 func TestSocketDisconnect(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.surf("").connected()

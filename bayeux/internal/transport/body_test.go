@@ -28,6 +28,7 @@ func askFor(t *testing.T, o Options, req string) (status int, page string, ids [
 	return r.StatusCode, page, ids
 }
 
+// Case 98.
 func TestContentTypes(t *testing.T) { // [R-LP-1]
 	for _, kind := range []string{
 		"", "application/json", "application/json;charset=UTF-8", `text/json; charset="utf-8"`, "text/plain",
@@ -80,6 +81,7 @@ func TestForms(t *testing.T) { // [R-LP-1], WIRE 16
 	require.Equal(t, 400, status)
 }
 
+// Case 93.
 func TestCharsets(t *testing.T) { // [R-LP-3]
 	for name, c := range map[string]struct {
 		kind, text string

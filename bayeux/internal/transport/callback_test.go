@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Cases 105 and 107.
 func TestCallbackPolling(t *testing.T) {
 	message := func(json string) string { return "message=" + url.QueryEscape(json) }
 	for name, c := range map[string]struct {

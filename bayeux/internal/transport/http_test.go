@@ -20,6 +20,7 @@ import (
 
 const connectJSON = `[{"channel":"/meta/connect","id":"7"}]`
 
+// Cases 97 and 99.
 func TestDispatch(t *testing.T) {
 	upgrade := []string{"Connection: keep-alive, Upgrade", "Upgrade: WebSocket", "Sec-WebSocket-Version: 13"}
 	query := "/cometd?jsonp=cb&message=" + "%5B%7B%22id%22:%227%22%7D%5D"

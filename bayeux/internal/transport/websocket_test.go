@@ -111,7 +111,7 @@ func TestWebSocketUpgradeWithoutHijack(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
 }
 
-// Checks R-WS-7 too: one message after another.
+// Checks R-WS-7 too: one message after another. Case 116: a ping is answered.
 func TestWebSocketMessages(t *testing.T) {
 	wsEach(t, WSOptions{}, "", func(e *wsEnv) {
 		e.port.onReceive(func(p *wsPort, batch []*bayeux.Message) error {
