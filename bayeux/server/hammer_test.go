@@ -88,7 +88,7 @@ func hammer(t *testing.T, perWorker int, change func(*Config)) {
 		if change != nil {
 			defer srv.OnQueueMaxed(func(_ context.Context, q QueueMaxed) {
 				if b, ok := q.Session.(bayeux.Backlog); ok && rand.IntN(4) == 0 {
-					b.SetSlowConsumer(bayeux.SlowConsumer(rand.IntN(int(bayeux.SlowPolicies)))) //nolint:gosec // a few
+					b.SetSlowConsumer(bayeux.SlowConsumer(rand.IntN(int(bayeux.SlowPolicies))))
 					b.SetMaxQueue(rand.IntN(6), 0)
 				}
 			})()

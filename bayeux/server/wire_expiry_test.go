@@ -58,7 +58,8 @@ func TestWireNoExpiryWhileHeld(t *testing.T) {
 }
 
 // [R-EX-2]: the clock stops when a connect has been received, also where its
-// processing takes longer than the session had left.
+// processing takes longer than the session had left: so the expiry in the
+// middle of a connect that case 134 is about does not come about.
 func TestWireNoExpiryWhileProcessed(t *testing.T) {
 	slow := bayeux.Funcs{In: func(_ context.Context, _ bayeux.Session, m *bayeux.Message) error {
 		if m.ID == "slow" {

@@ -190,7 +190,7 @@ func TestSocketNeedsHandshake(t *testing.T) {
 }
 
 // A session that expires while its socket is open: the socket stays, messages
-// get 402, and a handshake makes a new one ([R-EX-4]).
+// get 402, and a handshake makes a new one ([R-EX-4], case 127).
 func TestExpiryWithOpenSocket(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.surf("").connected()
