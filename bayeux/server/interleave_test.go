@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	histories    = 100_000 // in all
+	histories    = 100_000 // in all; with -short a quarter, for make check has three minutes
 	opsOfHistory = 6       // besides handshakes, first subscriptions and the end
 )
 
@@ -40,12 +40,16 @@ type history struct {
 // for certain ([R-DL-10], [R-EX-5], [R-WS-18], [R-WS-19], [R-WS-21], [R-CN-20]).
 func TestInterleavings(t *testing.T) {
 	const workers = 2
+	all := histories
+	if testing.Short() {
+		all /= 4
+	}
 	for worker := range workers {
 		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
 			c := &scheduler{now: time.Now()}
 			srv := stillServer(t, c)
-			for seed := worker; seed < histories; seed += workers {
+			for seed := worker; seed < all; seed += workers {
 				c.Rand = rand.New(rand.NewPCG(uint64(seed), 7))
 				(&history{scheduler: c, t: t, srv: srv, seed: uint64(seed)}).play()
 			}
