@@ -164,13 +164,15 @@ func judge(ctx context.Context, f faults.Fault, only string, sound *suite.Report
 		o.Cases = slices.DeleteFunc(failing(rep, f.Tolerated), func(name string) bool { return slices.Contains(before, name) })
 		return nil
 	}
-	err := look(patterns(only), f.Transports)
+	on := f.Transports
+	err := look(patterns(only), on)
 	if err == nil && len(o.Cases) == 0 {
 		// Some cases need a second transport beside the one where the fault acts.
-		err = look(patterns(only), nil)
+		on = nil
+		err = look(patterns(only), on)
 	}
 	if first := o.Cases; err == nil && len(first) > 0 {
-		err = look(distinct(first, confirmed), nil)
+		err = look(distinct(first, confirmed), on)
 		if len(o.Cases) > 0 && len(first) > confirmed {
 			o.Cases = first
 		}
