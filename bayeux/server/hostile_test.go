@@ -358,14 +358,14 @@ func TestOlderHTTPAndPipelining(t *testing.T) {
 func TestHostileCrowd(t *testing.T) {
 	bubble(t, func(c *server.Config) { c.Limits.Messages.Batch = 50 }, func(t *testing.T, r *rig) {
 		good := r.hello("").connect().subscribe("/a")
+		bodies := []string{
+			`[{"channel":"/meta/handshake"}]`, `[`, strings.Repeat("[", 1000), padded(2_000_000),
+			`[{"channel":"/meta/connect","clientId":"` + good.id + `"}]`,
+			"[" + strings.Repeat(`{"channel":"/a"},`, 60) + `{}]`, "\xff", "",
+		}
 		var crowd []<-chan *testkit.Reply
 		for i := range 300 {
-			body := []string{
-				`[{"channel":"/meta/handshake"}]`, `[`, strings.Repeat("[", 1000), padded(2_000_000),
-				`[{"channel":"/meta/connect","clientId":"` + good.id + `"}]`,
-				"[" + strings.Repeat(`{"channel":"/a"},`, 60) + `{}]`, "\xff", "",
-			}[i%8]
-			crowd = append(crowd, r.Go(testkit.Request{Body: body}))
+			crowd = append(crowd, r.Go(testkit.Request{Body: bodies[i%len(bodies)]}))
 		}
 		for i := range 20 {
 			require.NoError(t, r.srv.Publish(t.Context(), "/a", i))
