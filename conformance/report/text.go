@@ -26,7 +26,9 @@ func Text(w io.Writer, reports ...*suite.Report) error {
 func text(b *strings.Builder, r *suite.Report) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(b, format+"\n", args...) }
 	line("%s, profile %s, seed %d", r.Name, r.Profile, r.Seed)
-	facts(line, r.Facts)
+	if r.Mode != suite.ModeClient {
+		facts(line, r.Facts)
+	}
 	for _, v := range []suite.Verdict{suite.Fail, suite.Error, suite.NonStrict} {
 		list(line, r, v)
 	}

@@ -32,13 +32,13 @@ func (c *Client) unit(body []byte, of *Pending) error {
 func (c *Client) decode(body []byte) (all []*Message, bare bool, err error) {
 	var raws []json.RawMessage
 	if err := json.Unmarshal(body, &raws); err != nil {
-		if m, ok := c.t.parse(body); ok {
+		if m, ok := c.t.Parse(body); ok {
 			return []*Message{m}, true, nil
 		}
 		return nil, false, fmt.Errorf("the body is no array of messages: %s", short(body))
 	}
 	for _, raw := range raws {
-		m, ok := c.t.parse(raw)
+		m, ok := c.t.Parse(raw)
 		if !ok {
 			return all, false, fmt.Errorf("%s in the array is no message", short(raw))
 		}

@@ -156,7 +156,7 @@ func (c Case) carriers() On {
 // Check finds mistakes in the sections: ids that are malformed, in the wrong
 // section or not unique, and fields that are missing.
 func Check(sections []Section) error {
-	form := regexp.MustCompile(`^BX-([A-Z0-9]+)-[0-9]{2,3}$`)
+	form := regexp.MustCompile(`^BX-((?:C-)?[A-Z0-9]+)-[0-9]{2,3}$`)
 	seen := map[string]bool{}
 	for _, s := range sections {
 		for _, c := range s.Cases {

@@ -44,14 +44,14 @@ type Message struct {
 	At   time.Time       // when it had arrived
 	Unit int             // the how manieth response or frame of its client it came in, from 1
 
-	t      *T
+	t      *Record
 	fields map[string]json.RawMessage
 	asked  M // the request; nil for a delivery
 }
 
-// parse reads a message; ok is false if it is no object.
-func (t *T) parse(raw json.RawMessage) (*Message, bool) {
-	m := &Message{Raw: raw, At: time.Now(), t: t}
+// Parse reads a message; ok is false if it is no object.
+func (r *Record) Parse(raw json.RawMessage) (m *Message, ok bool) {
+	m = &Message{Raw: raw, At: time.Now(), t: r}
 	err := json.Unmarshal(raw, &m.fields)
 	return m, err == nil && m.fields != nil
 }

@@ -5,15 +5,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/halleypush/halley/conformance/wire"
 )
 
-func scrapT() *T { return &T{tape: wire.NewTape()} }
+func scrapT() *T { return &T{Record: NewRecord()} }
 
 func TestExpectations(t *testing.T) {
 	parse := func(tt *T) *Message {
-		m, ok := tt.parse(json.RawMessage(`{"channel":"/a","successful":false,"error":"403:x:denied","n":1e1,"s":["a"],` +
+		m, ok := tt.Parse(json.RawMessage(`{"channel":"/a","successful":false,"error":"403:x:denied","n":1e1,"s":["a"],` +
 			`"advice":{"timeout":5,"b":{"c":null}},"data":{"y":2, "x":1}}`))
 		require.True(t, ok)
 		return m
@@ -101,7 +99,7 @@ func TestReplies(t *testing.T) {
 		p := &Pending{c: c, asked: tt.asked, replies: make([]*Message, len(tt.asked)), ended: make(chan struct{})}
 		var came []*Message
 		for _, raw := range tt.came {
-			m, ok := c.t.parse(json.RawMessage(raw))
+			m, ok := c.t.Parse(json.RawMessage(raw))
 			require.True(t, ok)
 			came = append(came, m)
 			c.sort(m, p)

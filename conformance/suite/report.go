@@ -12,10 +12,14 @@ import (
 // is its schema.
 const ReportFormat = 1
 
+// ModeClient marks the report on a client.
+const ModeClient = "client"
+
 // Report is what a run found.
 type Report struct {
 	Format     int       `json:"format"`
 	Tool       string    `json:"tool"`
+	Mode       string    `json:"mode,omitempty"` // ModeClient if a client was tested, else empty
 	URL        string    `json:"url"`
 	Name       string    `json:"name"`
 	Fixture    string    `json:"fixture,omitempty"`
@@ -91,14 +95,16 @@ func (r *Report) Passed() bool {
 }
 
 // result sums the case up.
-func (t *T) result(began time.Time) *Result {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	out := outcome(t.notes)
+func (t *T) result(began time.Time) *Result { return t.sum(t.c, t.on, began) }
+
+// sum makes a result of a record.
+func (r *Record) sum(c Case, on On, began time.Time) *Result {
+	notes := r.Notes()
+	out := outcome(notes)
 	return &Result{
-		ID: t.c.ID, Title: t.c.Title, Spec: t.c.Spec, Rules: t.c.Rules, Level: t.c.Level, Instead: t.c.Instead,
-		Transport: t.on.String(), Outcome: out, Verdict: out, Notes: append([]Note(nil), t.notes...),
-		DurationMs: ms(time.Since(began)), Transcript: transcript(t.tape),
+		ID: c.ID, Title: c.Title, Spec: c.Spec, Rules: c.Rules, Level: c.Level, Instead: c.Instead,
+		Transport: on.String(), Outcome: out, Verdict: out, Notes: notes,
+		DurationMs: ms(time.Since(began)), Transcript: transcript(r.tape),
 	}
 }
 

@@ -183,7 +183,7 @@ func (r *Runner) caseLimit() time.Duration {
 }
 
 func (r *Runner) newT(ctx context.Context, c Case, on On) *T {
-	return &T{ctx: ctx, run: r, c: c, on: on, tape: wire.NewTape()}
+	return &T{Record: NewRecord(), ctx: ctx, run: r, c: c, on: on}
 }
 
 // token returns n random lower-case letters and digits.

@@ -2,11 +2,7 @@ package suite
 
 import (
 	"context"
-	"fmt"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,14 +13,14 @@ import (
 // goroutine, except those that end the case (Fatalf, Skipf, Brokenf and all
 // that wait for an answer), which belong in the goroutine of Run.
 type T struct {
-	ctx  context.Context //nolint:containedctx // as in testing.T: it is the context of the case
-	run  *Runner
-	c    Case
-	on   On
-	tape *wire.Tape
+	Record
+
+	ctx context.Context //nolint:containedctx // as in testing.T: it is the context of the case
+	run *Runner
+	c   Case
+	on  On
 
 	mu       sync.Mutex
-	notes    []Note
 	clients  []*Client
 	closers  []func()
 	channels map[string]string
@@ -39,65 +35,6 @@ func (t *T) On() On { return t.on }
 
 // Target returns the server, for wire-level requests.
 func (t *T) Target() wire.Target { return t.run.target }
-
-// Tape returns the transcript of the case.
-func (t *T) Tape() *wire.Tape { return t.tape }
-
-// Notef puts a remark on the transcript.
-func (t *T) Notef(format string, args ...any) { t.tape.Note(format, args...) }
-
-func (t *T) note(kind NoteKind, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	t.tape.Note("%s: %s", kind, text)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.notes = append(t.notes, Note{kind, text, ms(t.tape.Since())})
-}
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// Failf notes a failure; the case goes on.
-func (t *T) Failf(format string, args ...any) { t.note(NoteFail, format, args...) }
-
-// Fatalf notes a failure and ends the case.
-func (t *T) Fatalf(format string, args ...any) {
-	t.note(NoteFail, format, args...)
-	runtime.Goexit()
-}
-
-// Check notes a failure unless ok, and returns ok.
-func (t *T) Check(ok bool, format string, args ...any) bool {
-	if !ok {
-		t.Failf(format, args...)
-	}
-	return ok
-}
-
-// Require ends the case with a failure unless ok.
-func (t *T) Require(ok bool, format string, args ...any) {
-	if !ok {
-		t.Fatalf(format, args...)
-	}
-}
-
-// NonStrictf notes that the server does what is needed, but not as it should.
-func (t *T) NonStrictf(format string, args ...any) { t.note(NoteNonStrict, format, args...) }
-
-// Infof notes something worth telling.
-func (t *T) Infof(format string, args ...any) { t.note(NoteInfo, format, args...) }
-
-// Skipf ends the case as skipped: what it needs is not there.
-func (t *T) Skipf(format string, args ...any) {
-	t.note(NoteSkip, format, args...)
-	runtime.Goexit()
-}
-
-// Brokenf ends the case with an error: the suite or the network broke, and
-// nothing is known of the server.
-func (t *T) Brokenf(format string, args ...any) {
-	t.note(NoteError, format, args...)
-	runtime.Goexit()
-}
 
 // Cleanup registers what is to be done when the case has ended, in reverse.
 func (t *T) Cleanup(f func()) {
@@ -201,28 +138,15 @@ func (t *T) execute(limit time.Duration) {
 	ctx, cancel := context.WithTimeout(t.ctx, limit)
 	defer cancel()
 	t.ctx = ctx
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if r := recover(); r != nil {
-				t.note(NoteError, "the case panicked: %v\n%s", r, trim(string(debug.Stack())))
-			}
-		}()
+	t.Protect(func() {
 		t.Need(t.c.Needs...)
 		t.c.Run(t)
 		if !t.lenient {
 			t.strays()
 		}
-	}()
-	<-done
+	})
 	t.tape.Stop()
 	t.cleanUp()
-}
-
-func trim(stack string) string {
-	lines := strings.Split(stack, "\n")
-	return strings.Join(lines[:min(len(lines), 24)], "\n")
 }
 
 // strays fails the case for replies that nobody asked for, unless it looked

@@ -54,6 +54,7 @@ type Conn struct {
 	tape   *Tape
 	r      *bufio.Reader
 	silent bool // frames are recorded instead of bytes
+	peer   string
 	once   sync.Once
 }
 
@@ -74,8 +75,8 @@ func (t Target) Dial(ctx context.Context, tape *Tape) (*Conn, error) {
 	if err != nil {
 		return nil, &DialError{address, err}
 	}
-	c := &Conn{Conn: nc, id: tape.next(), tape: tape}
-	c.r = bufio.NewReaderSize(recordingReader{c}, 16<<10)
+	c := &Conn{Conn: nc, id: tape.next(), tape: tape, peer: "the server"}
+	c.r = newRecordingReader(c)
 	tape.add(Event{Conn: c.id, Kind: Opened, What: address}, nil)
 	return c, nil
 }
@@ -83,6 +84,10 @@ func (t Target) Dial(ctx context.Context, tape *Tape) (*Conn, error) {
 func (t Target) tls(protocols ...string) *tls.Config {
 	//nolint:gosec // --insecure asks for it: test servers have certificates of their own
 	return &tls.Config{ServerName: t.URL.Hostname(), InsecureSkipVerify: t.Insecure, NextProtos: protocols}
+}
+
+func newRecordingReader(c *Conn) *bufio.Reader {
+	return bufio.NewReaderSize(recordingReader{c}, 16<<10)
 }
 
 // recordingReader reads from the connection and records.
@@ -94,7 +99,7 @@ func (r recordingReader) Read(p []byte) (int, error) {
 		r.c.tape.add(Event{Conn: r.c.id, Kind: Received}, p[:n])
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) && !timeout(err) {
-		r.c.tape.add(Event{Conn: r.c.id, Kind: Closed, What: "by the server: " + err.Error()}, nil)
+		r.c.tape.add(Event{Conn: r.c.id, Kind: Closed, What: "by " + r.c.peer + ": " + err.Error()}, nil)
 	}
 	return n, err
 }
@@ -107,7 +112,7 @@ func timeout(err error) bool {
 // ID returns the number of the connection on its tape.
 func (c *Conn) ID() int { return c.id }
 
-// Read reads bytes that the server sent.
+// Read reads bytes that the other side sent.
 func (c *Conn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
 // Write sends bytes.

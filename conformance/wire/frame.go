@@ -104,9 +104,9 @@ func (f Frame) describe() string {
 	return strings.Join(words, ", ")
 }
 
-// readFrame reads a frame of a server. Unmasked tells what the server did.
-func readFrame(r io.Reader) (Frame, error) {
-	var head [14]byte
+// readFrame reads a frame of a server, or of a client, which must mask it.
+func readFrame(r io.Reader, fromClient bool) (Frame, error) {
+	var head [10]byte
 	if _, err := io.ReadFull(r, head[:2]); err != nil {
 		return Frame{}, err
 	}
@@ -127,10 +127,20 @@ func readFrame(r io.Reader) (Frame, error) {
 	if length > maxFrame {
 		return Frame{}, fmt.Errorf("a frame of %d bytes is over the limit of %d", length, maxFrame)
 	}
+	if f.Unmasked == fromClient {
+		return Frame{}, errors.New("a frame is masked by the server, or not masked by the client")
+	}
 	if !f.Unmasked {
-		return Frame{}, errors.New("the server sent a masked frame")
+		if _, err := io.ReadFull(r, f.Key[:]); err != nil {
+			return Frame{}, err
+		}
 	}
 	f.Payload = make([]byte, length)
 	_, err := io.ReadFull(r, f.Payload)
+	if !f.Unmasked {
+		for i := range f.Payload {
+			f.Payload[i] ^= f.Key[i%4]
+		}
+	}
 	return f, err
 }

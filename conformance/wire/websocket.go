@@ -33,7 +33,7 @@ func (e *CloseError) Error() string {
 // Unwrap returns why there was no close frame.
 func (e *CloseError) Unwrap() error { return e.Err }
 
-// WebSocket is a client's end of a WebSocket. One goroutine may read while
+// WebSocket is an end of a WebSocket, mostly the client's. One goroutine may read while
 // others write.
 type WebSocket struct {
 	*Conn
@@ -41,7 +41,9 @@ type WebSocket struct {
 	Protocol string    // the sub-protocol that the server chose
 	Deflate  bool      // permessage-deflate was agreed
 
-	mu      sync.Mutex // guards writes
+	server  bool       // this is the server's end
+	mu      sync.Mutex // guards writes and closing
+	closing bool       // a close frame was sent
 	inflate *inflater
 	partial []byte
 	op      Opcode
@@ -122,15 +124,18 @@ func acceptKey(key string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// WriteFrame sends a frame as it stands, except that a zero masking key is
-// replaced by a random one.
+// WriteFrame sends a frame as it stands, except that a client's zero masking
+// key is replaced by a random one, and a server masks nothing.
 func (w *WebSocket) WriteFrame(f Frame) error {
-	if f.Key == [4]byte{} {
+	if w.server {
+		f.Unmasked = true
+	} else if f.Key == [4]byte{} {
 		_, _ = rand.Read(f.Key[:])
 	}
 	w.tape.add(Event{Conn: w.id, Kind: Sent, What: f.describe()}, f.Payload)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closing = w.closing || f.Op == CloseFrame
 	_, err := w.Conn.Conn.Write(f.Bytes())
 	return err
 }
@@ -176,7 +181,7 @@ func (w *WebSocket) WriteClose(code int, reason string) error {
 // is a *CloseError with code 1006.
 func (w *WebSocket) ReadFrame(ctx context.Context) (Frame, error) {
 	defer w.watch(ctx)()
-	f, err := readFrame(w.r)
+	f, err := readFrame(w.r, w.server)
 	if err != nil {
 		if ctx.Err() != nil {
 			return f, ctx.Err()
@@ -226,7 +231,12 @@ func (w *WebSocket) closed(f Frame) error {
 	if len(f.Payload) >= 2 {
 		e.Code, e.Reason = int(binary.BigEndian.Uint16(f.Payload)), string(f.Payload[2:])
 	}
-	_ = w.WriteFrame(Frame{Op: CloseFrame, Payload: f.Payload})
+	w.mu.Lock()
+	answered := w.closing
+	w.mu.Unlock()
+	if !answered {
+		_ = w.WriteFrame(Frame{Op: CloseFrame, Payload: f.Payload})
+	}
 	return e
 }
 
