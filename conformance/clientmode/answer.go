@@ -192,6 +192,11 @@ func Body(text string, header ...[2]string) Fault {
 	}
 }
 
+// Reform sends the body as a function writes it anew.
+func Reform(f func(body []byte) []byte) Fault {
+	return func(l *Line, body []byte) { l.usual(f(body)) }
+}
+
 // Header adds headers to the response.
 func Header(header ...[2]string) Fault {
 	return func(l *Line, body []byte) {

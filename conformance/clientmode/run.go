@@ -2,6 +2,7 @@ package clientmode
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -33,7 +34,7 @@ type Options struct {
 // Times that clients are told to use, and that cases go by.
 const (
 	NetworkDelay = 3 * time.Second
-	backoff      = 100 * time.Millisecond
+	Backoff      = 100 * time.Millisecond
 	maxBackoff   = time.Second
 	caseLimit    = 2 * time.Minute
 )
@@ -46,6 +47,7 @@ type runner struct {
 
 	mu           sync.Mutex
 	done, failed int
+	ran, came    int // clients that were started, and those that sent something
 }
 
 // task is a case on one transport.
@@ -56,8 +58,8 @@ type task struct {
 }
 
 // Run runs the cases that the options choose, side by side, and reports. What
-// the client does wrong is in the report; errors are a *suite.UsageError, an
-// *suite.UnreachableError if the client cannot be started, or the end of ctx.
+// the client does wrong is in the report; errors are a *suite.UsageError, a
+// *StartError if the client came to no case, or the end of ctx.
 func Run(ctx context.Context, sections []Section, o Options) (*suite.Report, error) {
 	o, shared, err := o.defaults()
 	if err != nil {
@@ -90,6 +92,9 @@ func Run(ctx context.Context, sections []Section, o Options) (*suite.Report, err
 	wg.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
+	}
+	if r.ran > 0 && r.came == 0 {
+		return nil, &StartError{o.Name, errors.New("it was started, but came to no case")}
 	}
 	return judge.Report(began, results), nil
 }
@@ -169,6 +174,10 @@ func (r *runner) run(ctx context.Context, k task) *suite.Result {
 
 func (r *runner) play(ctx context.Context, t *T, k task) {
 	t.Need(k.c.Needs...)
+	if k.c.Ack {
+		t.Need(NeedAck)
+	}
+	t.Need(suite.Need(k.on.String()))
 	token := strconv.FormatUint(rand.Uint64(), 36) //nolint:gosec // keeps cookies apart, guards nothing
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -188,7 +197,7 @@ func (r *runner) play(ctx context.Context, t *T, k task) {
 	t.start = sync.OnceFunc(func() {
 		stop, err := r.o.Client.Start(ctx, Job{
 			Client: token, URL: "http://" + net.JoinHostPort(r.o.Host, port) + t.srv.path + "/cometd", Transport: k.on.String(), Ack: k.c.Ack,
-			NetworkDelay: t.scaled(NetworkDelay), Backoff: backoff, MaxBackoff: maxBackoff,
+			NetworkDelay: t.scaled(NetworkDelay), Backoff: Backoff, MaxBackoff: maxBackoff,
 		}, t.srv.tell)
 		if err != nil {
 			t.Brokenf("the client cannot be started: %v", err)
@@ -199,6 +208,7 @@ func (r *runner) play(ctx context.Context, t *T, k task) {
 		if t.stop != nil {
 			t.stop()
 		}
+		r.count(t)
 	}()
 	k.c.Play(t)
 	if t.stop == nil {
@@ -206,6 +216,16 @@ func (r *runner) play(ctx context.Context, t *T, k task) {
 	}
 	if n := len(t.All("")); n >= maxSeen {
 		t.Failf("the client sent more than %d messages", n)
+	}
+}
+
+func (r *runner) count(t *T) {
+	came := t.requests() > 0
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ran++
+	if came {
+		r.came++
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 const (
 	maxBody  = 4 << 20
 	maxSeen  = 20_000 // messages; a client that sends more is stopped
-	cookie   = "BAYEUX_BROWSER"
+	Cookie   = "BAYEUX_BROWSER" // name of the cookie that a session is bound to
 	tooQuick = 200 // requests and connections in a window: no case needs so many
 )
 
@@ -39,6 +39,7 @@ type server struct {
 	listener net.Listener
 	path     string
 	work     sync.WaitGroup
+	pongs    chan []byte
 
 	mu       sync.Mutex
 	changed  chan struct{}
@@ -56,6 +57,7 @@ type server struct {
 	types    []string
 	closes   []int // codes of the sockets' ends, as the client gave them
 	events   []Event
+	doubled  int // connects that came while one of their session was held
 }
 
 // serve starts a server; close ends it.
@@ -65,7 +67,7 @@ func serve(ctx context.Context, rec *suite.Record, on suite.On, host, token stri
 		return nil, err
 	}
 	s := &server{
-		rec: rec, on: on, ctx: ctx, listener: listener, path: "/" + token, changed: make(chan struct{}),
+		rec: rec, on: on, ctx: ctx, listener: listener, path: "/" + token, changed: make(chan struct{}), pongs: make(chan []byte, 1),
 		conns: map[*wire.Conn]bool{}, nth: map[string]int{}, sessions: map[string]*session{},
 		advice: M{"reconnect": "retry", "interval": 0, "timeout": 20_000}, types: []string{"websocket", "long-polling"},
 	}
@@ -170,8 +172,8 @@ func (s *server) serveHTTP(l *Line, req *http.Request, body []byte, unit int) {
 		Status(http.StatusBadRequest)(l, nil)
 		return
 	}
-	if _, err := req.Cookie(cookie); err != nil && batch[0].Channel() == Handshake {
-		l.header = append(l.header, [2]string{"Set-Cookie", cookie + "=" + s.path[1:] + "; Path=" + s.path + "; HttpOnly"})
+	if _, err := req.Cookie(Cookie); err != nil && batch[0].Channel() == Handshake {
+		l.header = append(l.header, [2]string{"Set-Cookie", Cookie + "=" + s.path[1:] + "; Path=" + s.path + "; HttpOnly"})
 	}
 	var out []M
 	var fault Fault
@@ -292,6 +294,7 @@ func (s *server) serveUpgrade(c *wire.Conn, req *http.Request) {
 		s.rec.Failf("%v", err)
 		return
 	}
+	ws.Pongs = s.pongs
 	l.ws = ws
 	if how.Then != nil {
 		how.Then(l, []byte("[]"))

@@ -173,7 +173,7 @@ func (s *server) holdLocked(m *In, l *Line, ses *session) *hold {
 	if l.ws == nil {
 		older.Fault = Status(http.StatusInternalServerError)
 	}
-	s.endLocked(ses, older)
+	s.doubled += s.endLocked(ses, older)
 	h := &hold{in: m, ses: ses, line: l, end: make(chan *Answer, 1)}
 	s.holds = append(s.holds, h)
 	return h

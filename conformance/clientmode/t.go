@@ -84,10 +84,27 @@ func (t *T) Offer(types ...string) { t.srv.update(func() { t.srv.types = types }
 // passes over all that came so far.
 func (t *T) Ready() {
 	t.Start()
-	ok := t.srv.until(t.Patience(), func() bool { return t.readyLocked() })
+	ok := t.srv.until(t.Patience(), t.readyLocked)
 	t.Require(ok, "the client does not come to subscriptions to %s and %s and a connect that can be held", Control, Data)
 	t.Skip()
 }
+
+// Settled waits until the client is as after Ready, again.
+func (t *T) Settled() {
+	ok := t.srv.until(t.Patience(), t.readyLocked)
+	t.Require(ok, "the client does not come back to subscriptions to %s and %s and a connect that can be held", Control, Data)
+}
+
+// Doubled returns how many connects came while another of their session was
+// held.
+func (t *T) Doubled() int {
+	t.srv.mu.Lock()
+	defer t.srv.mu.Unlock()
+	return t.srv.doubled
+}
+
+// Pause lets time pass, scaled.
+func (t *T) Pause(d time.Duration) { pause(t.srv.ctx, t.scaled(d)) }
 
 func (t *T) readyLocked() bool {
 	for _, h := range t.srv.holds {
@@ -188,18 +205,21 @@ func (t *T) Send(messages ...M) {
 	}
 }
 
-// SendBy sends messages by a fault, on long-polling with the connect's reply.
+// SendBy sends messages by a fault: pushed, or with the connect's reply.
 func (t *T) SendBy(fault Fault, messages ...M) {
-	if t.Release(Answer{Before: messages, Fault: fault, Silent: t.sockets()}) == 0 {
+	t.srv.mu.Lock()
+	var l *Line
+	if len(t.srv.holds) > 0 && t.srv.holds[0].line.ws != nil {
+		l = t.srv.holds[0].line
+	}
+	t.srv.mu.Unlock()
+	if l != nil {
+		l.send(fault, messages)
+		return
+	}
+	if t.Release(Answer{Before: messages, Fault: fault}) == 0 {
 		t.Brokenf("no connect is held")
 	}
-}
-
-// sockets tells whether the held connect is on a WebSocket.
-func (t *T) sockets() bool {
-	t.srv.mu.Lock()
-	defer t.srv.mu.Unlock()
-	return len(t.srv.holds) > 0 && t.srv.holds[0].line.ws != nil
 }
 
 // Do tells the application to do something.
@@ -223,10 +243,13 @@ func (t *T) Held() {
 }
 
 // Forget loses all sessions; held connects are told.
-func (t *T) Forget() {
+func (t *T) Forget() { t.ForgetBy(Answer{With: Unknown()}) }
+
+// ForgetBy loses all sessions; held connects are answered so.
+func (t *T) ForgetBy(a Answer) {
 	t.srv.update(func() {
 		t.srv.sessions = map[string]*session{}
-		t.srv.endLocked(nil, &Answer{With: Unknown()})
+		t.srv.endLocked(nil, &a)
 	})
 }
 
@@ -250,6 +273,22 @@ func (t *T) Frame(f wire.Frame) {
 		return
 	}
 	l.failed(l.ws.WriteFrame(f))
+}
+
+// Ping sends a ping and tells whether its pong came.
+func (t *T) Ping() bool {
+	text := []byte("are you there?")
+	t.Frame(wire.Frame{Op: wire.Ping, Payload: text})
+	timer := time.NewTimer(t.Patience())
+	defer timer.Stop()
+	select {
+	case got := <-t.srv.pongs:
+		return bytes.Equal(got, text)
+	case <-timer.C:
+		return false
+	case <-t.srv.ctx.Done():
+		return false
+	}
 }
 
 // Closed waits for the end of a WebSocket and returns its close code; 1006 if
@@ -281,6 +320,19 @@ func (t *T) Event(kind EventKind) Event {
 	})
 	t.Require(ok, "the application is not told: no event %q within %v", kind, t.Patience())
 	return e
+}
+
+// Told returns how many events of a kind were told, but for those that Event
+// took.
+func (t *T) Told(kind EventKind) (n int) {
+	t.srv.mu.Lock()
+	defer t.srv.mu.Unlock()
+	for _, e := range t.srv.events {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
 }
 
 // Forgo drops the events of a kind that were told so far.
@@ -339,3 +391,6 @@ func brief(all []string) string {
 	}
 	return text
 }
+
+// Path returns where the server's addresses begin, which cookies are for.
+func (t *T) Path() string { return t.srv.path }

@@ -41,6 +41,8 @@ type WebSocket struct {
 	Protocol string    // the sub-protocol that the server chose
 	Deflate  bool      // permessage-deflate was agreed
 
+	Pongs chan []byte // takes what pongs bring, if it has room; nil for nowhere
+
 	server  bool       // this is the server's end
 	mu      sync.Mutex // guards writes and closing
 	closing bool       // a close frame was sent
@@ -204,6 +206,12 @@ func (w *WebSocket) ReadMessage(ctx context.Context) (Opcode, []byte, error) {
 		switch f.Op {
 		case Ping:
 			_ = w.WriteFrame(Frame{Op: Pong, Payload: f.Payload})
+			continue
+		case Pong:
+			select {
+			case w.Pongs <- f.Payload:
+			default:
+			}
 			continue
 		case CloseFrame:
 			return 0, nil, w.closed(f)

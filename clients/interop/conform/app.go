@@ -39,7 +39,7 @@ type app struct {
 	tell   func(event)
 	work   sync.WaitGroup
 
-	mu   sync.Mutex
+	mu   sync.Mutex // held over a call, so that subscriptions change one after the other
 	subs map[string]*bayeuxclient.Subscription
 }
 
@@ -73,6 +73,8 @@ func (a *app) begin() {
 	if a.client.Start(a.ctx) != nil {
 		return // the state tells it
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, channel := range []string{"/bx/control", "/bx/data"} {
 		a.subscribe(channel)
 	}
@@ -100,15 +102,13 @@ func text(err error) string {
 	return err.Error()
 }
 
-// subscribe tries until the server has agreed or refused.
+// subscribe tries until the server has agreed or refused. The caller holds mu.
 func (a *app) subscribe(channel string) {
 	for {
 		sub, err := a.client.Subscribe(a.ctx, channel, a.message)
 		a.tell(event{Kind: "subscribed", Channel: channel, OK: err == nil, Error: text(err)})
 		if err == nil {
-			a.mu.Lock()
 			a.subs[channel] = sub
-			a.mu.Unlock()
 			return
 		}
 		if _, refused := errors.AsType[*bayeux.Error](err); refused {
@@ -142,12 +142,13 @@ func (a *app) message(m *bayeux.Message) {
 			err := a.client.Publish(a.ctx, c.Channel, bayeux.Raw(c.Data))
 			a.tell(event{Kind: "published", Channel: c.Channel, Data: c.Data, OK: err == nil, Error: text(err)})
 		case "subscribe":
+			a.mu.Lock()
+			defer a.mu.Unlock()
 			a.subscribe(c.Channel)
 		case "unsubscribe":
 			a.mu.Lock()
-			sub := a.subs[c.Channel]
-			a.mu.Unlock()
-			if sub != nil {
+			defer a.mu.Unlock()
+			if sub := a.subs[c.Channel]; sub != nil {
 				_ = sub.Unsubscribe(a.ctx)
 			}
 		case "disconnect":
