@@ -61,18 +61,10 @@ type task struct {
 // the client does wrong is in the report; errors are a *suite.UsageError, a
 // *StartError if the client came to no case, or the end of ctx.
 func Run(ctx context.Context, sections []Section, o Options) (*suite.Report, error) {
-	o, shared, err := o.defaults()
-	if err != nil {
-		return nil, err
+	if o.Client.Start == nil {
+		return nil, &suite.UsageError{Reason: "there is no client to test"}
 	}
-	if err := Check(sections); err != nil {
-		return nil, err
-	}
-	judge, err := suite.NewJudge(shared)
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := shared.Select(Describe(sections))
+	o, judge, chosen, err := o.prepare(sections)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +91,30 @@ func Run(ctx context.Context, sections []Section, o Options) (*suite.Report, err
 	return judge.Report(began, results), nil
 }
 
+// Check tells what is wrong with the options, as Run does, before there is a
+// Client. The error is a *suite.UsageError.
+func (o Options) Check(sections []Section) error {
+	_, _, _, err := o.prepare(sections)
+	return err
+}
+
+// prepare returns the options with their defaults, and what they choose.
+func (o Options) prepare(sections []Section) (Options, *suite.Judge, []suite.Section, error) {
+	o, shared, err := o.defaults()
+	if err != nil {
+		return o, nil, nil, err
+	}
+	if err := Check(sections); err != nil {
+		return o, nil, nil, err
+	}
+	judge, err := suite.NewJudge(shared)
+	if err != nil {
+		return o, nil, nil, err
+	}
+	chosen, err := shared.Select(Describe(sections))
+	return o, judge, chosen, err
+}
+
 func (o Options) defaults() (Options, suite.Options, error) {
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1"
@@ -122,9 +138,6 @@ func (o Options) defaults() (Options, suite.Options, error) {
 	}
 	if o.TimeoutScale <= 0 {
 		o.TimeoutScale = 1
-	}
-	if o.Client.Start == nil {
-		return o, suite.Options{}, &suite.UsageError{Reason: "there is no client to test"}
 	}
 	shared := suite.Options{
 		URL: "http://" + o.Host + "/", Name: o.Name, Only: o.Only, Sections: o.Sections, Profile: o.Profile, Strict: o.Strict, Known: o.Known,

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync"
 )
 
@@ -26,8 +27,20 @@ func main() {
 	}
 }
 
+// version is that of the module, or of the commit, which the build knows.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return ""
+}
+
 // serve starts and stops applications until the input ends.
 func serve(in io.Reader, out io.Writer) error {
+	about := map[string]any{"kind": "about", "client": "Halley (Go)", "version": version(), "cannot": map[string]string{}}
+	if err := json.NewEncoder(out).Encode(about); err != nil {
+		return err
+	}
 	var mu sync.Mutex
 	tell := func(client string, e event) {
 		mu.Lock()

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/halleypush/halley/conformance"
+	"github.com/halleypush/halley/conformance/clientcases"
+	"github.com/halleypush/halley/conformance/clientmode"
 	"github.com/halleypush/halley/conformance/report"
 	"github.com/halleypush/halley/conformance/suite"
 )
@@ -48,7 +50,12 @@ func (e *ExitError) Unwrap() error { return e.Err }
 
 // Command is the command line of `halley conform`.
 type Command struct {
-	URL string `arg:"" optional:"" name:"url" help:"Address of the server, such as http://localhost:8080/cometd."`
+	URL  string   `arg:"" optional:"" name:"url" help:"Address of the server, such as http://localhost:8080/cometd. With --client: the driver."`
+	Args []string `arg:"" optional:"" name:"argument" help:"With --client: arguments of the driver."`
+
+	Client bool   `help:"Test a client: the command line that follows -- starts its driver."`
+	Shared bool   `help:"With --client: start the driver once for all cases."`
+	Host   string `help:"With --client: the name of this machine in addresses that the client gets, such as localhost."`
 
 	List    bool     `help:"List the cases instead of running them."`
 	Only    []string `placeholder:"GLOB" help:"Run only cases whose id matches, such as BX-HS-*."`
@@ -83,18 +90,25 @@ func (Command) Help() string {
 	return `Runs the conformance suite against a Bayeux server, whoever made it. Cases run side by side, on each transport that the ` +
 		`server has. How long it holds connects and keeps silent sessions is learned first.
 
-Exit codes: 0 the server passes, 1 it fails, 2 it cannot be reached, 3 called wrongly.
+With --client a client is tested, by a server that does one thing after another to it. A driver puts the client under the command ` +
+		`of the suite: docs/CONFORMANCE_CLIENTS.md describes its few lines of JSON.
+
+Exit codes: 0 the server (or client) passes, 1 it fails, 2 it cannot be reached (or no client came), 3 called wrongly.
 
   halley conform http://localhost:8080/cometd
   halley conform --profile cometd --json report.json http://localhost:8080/cometd
   halley conform --list --section handshake
-  halley conform --html matrix.html --compare one.json,two.json`
+  halley conform --html matrix.html --compare one.json,two.json
+  halley conform --client --shared -- node driver.mjs`
 }
 
 // Run runs the suite. It returns an *ExitError unless the server passes.
 func (c *Command) Run(ctx context.Context, env Env) error {
 	if c.List {
 		return c.list(env.Stdout)
+	}
+	if err := c.fits(); err != nil {
+		return &ExitError{ExitUsage, err}
 	}
 	others, err := c.compared()
 	if err != nil {
@@ -103,17 +117,18 @@ func (c *Command) Run(ctx context.Context, env Env) error {
 	if c.URL == "" && len(others) > 0 {
 		return c.write(env.Stdout, others...)
 	}
-	opts, err := c.options()
-	if err != nil {
-		return &ExitError{ExitUsage, err}
-	}
 	ctx, stop := interrupted(ctx, env.Signals)
 	defer stop()
+	var shown func(suite.Progress)
 	if env.Terminal && !c.Quiet {
-		opts.Progress = progress(env.Stderr)
+		shown = progress(env.Stderr)
 	}
-	rep, err := conformance.Run(ctx, opts)
-	if opts.Progress != nil {
+	test := c.server
+	if c.Client {
+		test = c.client
+	}
+	rep, err := test(ctx, env, shown)
+	if shown != nil {
 		_, _ = fmt.Fprint(env.Stderr, "\r\x1b[K")
 	}
 	if err != nil {
@@ -128,7 +143,23 @@ func (c *Command) Run(ctx context.Context, env Env) error {
 	return nil
 }
 
+// server runs the suite against a server.
+func (c *Command) server(ctx context.Context, _ Env, shown func(suite.Progress)) (*conformance.Report, error) {
+	opts, err := c.options()
+	if err != nil {
+		return nil, &ExitError{ExitUsage, err}
+	}
+	opts.Progress = shown
+	return conformance.Run(ctx, opts)
+}
+
 func exit(err error) error {
+	if e, ok := errors.AsType[*ExitError](err); ok {
+		return e
+	}
+	if _, ok := errors.AsType[*clientmode.StartError](err); ok {
+		return &ExitError{ExitUnreachable, err}
+	}
 	if _, ok := errors.AsType[*conformance.UnreachableError](err); ok {
 		return &ExitError{ExitUnreachable, err}
 	}
@@ -159,14 +190,18 @@ func progress(w io.Writer) func(suite.Progress) {
 }
 
 func (c *Command) list(w io.Writer) error {
-	sections, err := suite.Options{Only: c.Only, Sections: c.Section}.Select(conformance.All())
+	all := conformance.All()
+	if c.Client {
+		all = clientmode.Describe(clientcases.Sections())
+	}
+	sections, err := suite.Options{Only: c.Only, Sections: c.Section}.Select(all)
 	if err != nil {
 		return &ExitError{ExitUsage, err}
 	}
 	for _, s := range sections {
 		_, _ = fmt.Fprintf(w, "%s (%s, %d cases)\n", s.Title, s.Name, len(s.Cases))
 		for _, k := range s.Cases {
-			_, _ = fmt.Fprintf(w, "  %-9s %-6s %s\n", k.ID, k.Level, k.Title)
+			_, _ = fmt.Fprintf(w, "  %-10s %-6s %s\n", k.ID, k.Level, k.Title)
 		}
 	}
 	return nil
@@ -196,32 +231,35 @@ func (c *Command) options() (conformance.Options, error) {
 		}
 		o.Cookies = append(o.Cookies, [2]string{name, value})
 	}
-	return o, c.files(&o)
-}
-
-// files reads the fixture and the known failures.
-func (c *Command) files(o *conformance.Options) error {
 	if c.Fixture != "" {
 		text, err := os.ReadFile(c.Fixture)
 		if err != nil {
-			return err
+			return o, err
 		}
 		if o.Fixture, err = suite.ParseFixture(text); err != nil {
-			return fmt.Errorf("%s: %w", c.Fixture, err)
+			return o, fmt.Errorf("%s: %w", c.Fixture, err)
 		}
 	}
+	var err error
+	o.Known, err = c.known()
+	return o, err
+}
+
+// known reads the known failures.
+func (c *Command) known() ([]suite.Known, error) {
 	if c.Known == "" {
-		return nil
+		return nil, nil
 	}
 	f, err := os.Open(c.Known)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	if o.Known, err = suite.ParseKnown(f); err != nil {
-		return fmt.Errorf("%s: %w", c.Known, err)
+	known, err := suite.ParseKnown(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Known, err)
 	}
-	return nil
+	return known, nil
 }
 
 // compared reads the reports of other servers.
