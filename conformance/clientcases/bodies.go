@@ -25,6 +25,7 @@ func bodies() []Case {
 	// broken delivers a message in a way that nobody can read.
 	broken := func(fault clientmode.Fault) func(*T) {
 		return func(t *T) {
+			t.Advise(soon())
 			t.Ready()
 			t.Release(Answer{Before: []M{clientmode.Message(text)}, Fault: fault})
 			works(t)
@@ -43,6 +44,7 @@ func bodies() []Case {
 		one("BO-05", "a page of HTML with status 200 is survived", should, lp, "Transports", rules("R-HT-10"), broken(page)),
 		one("BO-06", "an empty body with status 200 is survived", should, lp, "Transports", nil, broken(clientmode.Body(""))),
 		one("BO-07", "an array without the connect's reply is survived", should, lp, "Connect Response", nil, func(t *T) {
+			t.Advise(soon())
 			t.Ready()
 			t.Release(Answer{Silent: true})
 			t.Next(clientmode.Connect)
@@ -55,7 +57,30 @@ func bodies() []Case {
 		}))),
 		one("BO-09", "escaped characters are characters", must, 0, "Transports", nil, by(clientmode.Reform(escaped))),
 		one("BO-10", "values of all kinds arrive as they are", must, 0, "Data", rules("R-MSG-15"), func(t *T) {
-			data := []any{M{"a": []any{1, -2.5, true, false, nil, "", M{}, []any{}}}, "\u2028</script>\u0000\"\\", 0, false, "", []any{}, M{"": ""}}
+			data := []any{M{"a": []any{true, false, nil, "", "x", M{"b": nil}}}, "", true, []any{"y"}}
+			t.Ready()
+			t.Deliver(data...)
+			t.Gets(data...)
+		}),
+		one("BO-21", "numbers arrive as they are", must, 0, "Data", rules("R-MSG-15"), func(t *T) {
+			data := []any{0, -1, 2.5, -2.25, 9007199254740991, []any{1, -2.5, 3}, M{"n": -0.125}}
+			t.Ready()
+			t.Deliver(data...)
+			t.Gets(data...)
+		}),
+		one("BO-22", "empty arrays and objects arrive, and data that is false", must, 0, "Data", rules("R-MSG-15"), func(t *T) {
+			data := []any{M{"a": []any{M{}, []any{}}}, false, []any{}, M{}}
+			t.Ready()
+			t.Deliver(data...)
+			t.Gets(data...)
+		}),
+		one("BO-19", "an empty name of a field is one", should, 0, "Data", rules("R-MSG-15"), func(t *T) {
+			t.Ready()
+			t.Deliver(M{"": ""}, M{"a": M{"": 1}})
+			t.Gets(M{"": ""}, M{"a": M{"": 1}})
+		}),
+		one("BO-20", "control characters, quotes and line separators arrive", must, 0, "Data", rules("R-MSG-15"), func(t *T) {
+			data := []any{"\u2028</script>", "\t\r\n\b\f", "\"\\/", "\u0001"}
 			t.Ready()
 			t.Deliver(data...)
 			t.Gets(data...)
@@ -113,6 +138,7 @@ func bodies() []Case {
 			works(t)
 		}),
 		one("BO-18", "a reply to a publish is cut off: no success", must, 0, "Publish Response", rules("R-HT-10"), func(t *T) {
+			t.Advise(soon())
 			t.Ready()
 			t.First(1, clientmode.Elsewhere, Answer{Fault: clientmode.Cut()})
 			t.Publish("x")

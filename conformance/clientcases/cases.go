@@ -84,6 +84,13 @@ func waits(t *T, from time.Time, m *In, interval time.Duration) {
 // ms is a duration as Bayeux writes it.
 func ms(d time.Duration) int64 { return d.Milliseconds() }
 
+// soon is advice for cases in which a client may have to wait for its own
+// time-outs: some measure all of them by that of a hold.
+func soon() M {
+	const hold = 5 * time.Second
+	return M{"timeout": ms(hold)}
+}
+
 // status answers by an HTTP status; on a WebSocket it is closed.
 func status(code int) *Answer { return &Answer{Fault: clientmode.Status(code)} }
 

@@ -88,6 +88,7 @@ func losses() []Case {
 			works(t)
 		}),
 		one("LO-17", "a publish whose response is lost is not called a success", must, 0, "Publish Response", rules("R-HT-10"), func(t *T) {
+			t.Advise(soon())
 			t.Ready()
 			t.First(1, clientmode.Elsewhere, Answer{Fault: clientmode.Reset()})
 			t.Publish("x")
@@ -95,7 +96,7 @@ func losses() []Case {
 			t.Check(!e.OK || len(t.All(clientmode.Elsewhere)) > 1, "the application is told of a success that nobody told the client of")
 		}, clientmode.NeedPublished),
 		one("LO-18", "a publish that is not answered is told to the application in the end", should, 0, "Publish Response", nil, func(t *T) {
-			t.Advise(M{"timeout": 5000}) // some clients measure all time-outs by it
+			t.Advise(soon())
 			t.Ready()
 			t.First(1, clientmode.Elsewhere, Answer{Wait: time.Minute})
 			t.Publish("x")

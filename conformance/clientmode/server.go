@@ -290,9 +290,11 @@ func (s *server) serveUpgrade(c *wire.Conn, req *http.Request) {
 		return
 	}
 	ws, err := c.AcceptWebSocket(req)
-	if err != nil {
+	if errors.Is(err, wire.ErrNoKey) {
 		s.rec.Failf("%v", err)
-		return
+	}
+	if err != nil {
+		return // it may be gone already
 	}
 	ws.Pongs = s.pongs
 	l.ws = ws

@@ -35,6 +35,9 @@ func (c *Conn) ReadRequest(limit int64) (req *http.Request, body []byte, err err
 	return req, body, nil
 }
 
+// ErrNoKey says that an upgrade lacks what it must have.
+var ErrNoKey = errors.New("the upgrade has no Sec-WebSocket-Key")
+
 // IsUpgrade tells whether a request asks for a WebSocket.
 func IsUpgrade(req *http.Request) bool {
 	return req.Method == http.MethodGet && strings.EqualFold(req.Header.Get("Upgrade"), "websocket")
@@ -45,7 +48,7 @@ func IsUpgrade(req *http.Request) bool {
 func (c *Conn) AcceptWebSocket(req *http.Request) (*WebSocket, error) {
 	key := req.Header.Get("Sec-WebSocket-Key")
 	if key == "" {
-		return nil, errors.New("the upgrade has no Sec-WebSocket-Key")
+		return nil, ErrNoKey
 	}
 	head := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptKey(key) + "\r\n\r\n"
 	if _, err := io.WriteString(c, head); err != nil {

@@ -1,9 +1,11 @@
 // Puts the published JavaScript clients under the command of `halley conform --client`; docs/CONFORMANCE_CLIENTS.md
 // describes the language of such drivers.
 //
-//   halley conform --client --shared -- node conform.mjs cometd9
+//   halley conform --client -- node conform.mjs cometd9
+//   halley conform --client --shared -- node conform.mjs faye
 //
-// The argument is the package: cometd3 to cometd9, or faye.
+// The argument is the package: cometd3 to cometd9, or faye. All CometD clients of a process share their cookies, so each
+// case has a process of its own.
 
 import {readFileSync} from "node:fs";
 import {createRequire} from "node:module";
@@ -119,7 +121,20 @@ function fayeApp(faye, job, say) {
         const subscription = client.subscribe(channel).withChannel(receive);
         subscriptions.set(channel, subscription);
         follow(subscription, "subscribed", {channel});
+        subscription.then(null, () => failed.add(channel));
     }
+    // A subscription that waits for a handshake fails with it: the application tries again once there is a session.
+    const failed = new Set();
+    client.addExtension({
+        incoming(message, next) {
+            next(message);
+            if (message.channel === "/meta/handshake" && message.successful) {
+                const again = [...failed];
+                failed.clear();
+                again.forEach(subscribe);
+            }
+        },
+    });
     function receive(at, message) {
         if (at !== CONTROL) {
             say({kind: "message", channel: at, data: message});

@@ -28,9 +28,9 @@ class App:
 
     def __init__(self, job):
         self.name = job["client"]
-        kinds = list(ConnectionType) if job["transport"] == "any" else ConnectionType(job["transport"])
-        # The client's watch on its connection calls asyncio as Python 3.9 had it, so it is off.
-        self.client = Client(job["url"], kinds, connection_timeout=0)
+        self.url = job["url"]
+        self.kinds = list(ConnectionType) if job["transport"] == "any" else ConnectionType(job["transport"])
+        self.client = None
         self.pause = job["backoff"] / 1000
         self.work = set()
         self.spawn(self.run())
@@ -56,6 +56,9 @@ class App:
     async def run(self):
         """Shakes hands, subscribes, and goes on after errors for as long as the client is open."""
         while True:
+            # One that failed to open cannot be opened again. The client's watch on its connection calls asyncio as
+            # Python 3.9 had it, so it is off.
+            self.client = Client(self.url, self.kinds, connection_timeout=0)
             try:
                 await self.client.open()
                 break
@@ -79,6 +82,8 @@ class App:
 
     def take(self, message):
         """Takes a message of a subscription."""
+        if message["channel"] not in self.client.subscriptions:
+            return
         if message["channel"] != CONTROL:
             self.say(kind="message", channel=message["channel"], data=message.get("data"))
             return
@@ -98,7 +103,8 @@ class App:
         for task in list(self.work):
             task.cancel()
         try:
-            await asyncio.wait_for(self.client.close(), 1)
+            if self.client:
+                await asyncio.wait_for(self.client.close(), 1)
         except Exception:  # pylint: disable=broad-except
             pass  # its server is gone
 
@@ -110,7 +116,10 @@ async def main():
         "kind": "about",
         "client": "aiocometd-ng",
         "version": importlib.metadata.version("aiocometd-ng"),
-        "cannot": {"ack": "ships no acknowledgement extension"},
+        "cannot": {
+            "ack": "ships no acknowledgement extension",
+            "down": "its watch on the connection does not run on this Python",
+        },
     })
     apps = {}
     lines = asyncio.StreamReader()
