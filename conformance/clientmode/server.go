@@ -172,7 +172,7 @@ func (s *server) serveHTTP(l *Line, req *http.Request, body []byte, unit int) {
 		Status(http.StatusBadRequest)(l, nil)
 		return
 	}
-	if _, err := req.Cookie(Cookie); err != nil && batch[0].Channel() == Handshake {
+	if batch[0].Channel() == Handshake && batch[0].Cookie(Cookie) == "" {
 		l.header = append(l.header, [2]string{"Set-Cookie", Cookie + "=" + s.path[1:] + "; Path=" + s.path + "; HttpOnly"})
 	}
 	var out []M

@@ -1,0 +1,86 @@
+package clientcases
+
+import (
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/halleypush/halley/conformance/clientmode"
+	"github.com/halleypush/halley/conformance/suite"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func run(t *testing.T, f flaw, scale float64, only ...string) (*suite.Report, error) {
+	return clientmode.Run(t.Context(), Sections(), clientmode.Options{
+		Client: client(f), Name: "plain", Profile: "cometd", Transports: []string{"long-polling"}, Jobs: 200, Only: only, TimeoutScale: scale,
+	})
+}
+
+// TestPlain runs all cases on a client without a flaw: they ask for nothing
+// that a client of 300 lines cannot do.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	rep, err := run(t, "", 1)
+	require.NoError(t, err)
+	require.Greater(t, rep.Summary.Cases, 80)
+	for _, res := range rep.Results {
+		if res.Outcome != suite.Pass && res.Level != suite.INFO {
+			t.Errorf("%s: %s: %s: %v", res.ID, res.Outcome, res.Title, res.Notes)
+		}
+	}
+}
+
+// TestFlaws runs, for each of many faults of a client, the cases that must
+// see it.
+func TestFlaws(t *testing.T) {
+	t.Parallel()
+	const quick = 0.4 // most of them end by waiting in vain
+	var work sync.WaitGroup // not subtests, of which few would run side by side
+	for f, cases := range map[flaw]string{
+		"no version":                         "BA-01",
+		"no connectionType":                  "BA-04",
+		"publishes without its clientId":     "BA-03",
+		"two connects":                       "BA-05",
+		"one id for all":                     "BA-06",
+		"leaves without a word":              "BA-08",
+		"ignores none":                       "AD-01 AD-02 AD-04",
+		"asks again after none":              "AD-03",
+		"ignores handshake":                  "AD-05 SE-01 SE-12",
+		"ignores the interval":               "AD-07 AD-08 AD-11 AD-12",
+		"forgets the interval":               "AD-08",
+		"waits too short":                    "AD-15",
+		"keeps its clientId":                 "SE-01 SE-02",
+		"gives up at 402":                    "SE-01 SE-06",
+		"subscribes once":                    "SE-01 SE-08 AD-05",
+		"delivers twice after a new session": "SE-08",
+		"renews what was given up":           "SE-07",
+		"calls every publish a success":      "BA-10 SE-05 LO-17 BO-18",
+		"no cookies":                         "SE-09 SE-10 SE-11",
+		"gives up at a failure":              "LO-01 LO-02 LO-03 LO-13 LO-14",
+		"no pause after a failure":           "LO-11 LO-12",
+		"takes messages in reverse":          "OR-01",
+		"reads no further than the reply":    "OR-02",
+		"acknowledges nothing":               "AK-02 AK-03",
+	} {
+		var ids []string
+		for id := range strings.FieldsSeq(cases) {
+			ids = append(ids, "BX-C-"+id)
+		}
+		work.Go(func() {
+			rep, err := run(t, f, quick, ids...)
+			if !assert.NoError(t, err, f) {
+				return
+			}
+			assert.Equal(t, len(ids), rep.Summary.Cases, f)
+			for _, res := range rep.Results {
+				assert.Equal(t, suite.Fail, res.Outcome, "%s does not see that the client %s", res.ID, f)
+			}
+		})
+	}
+	work.Wait()
+}
