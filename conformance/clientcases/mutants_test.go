@@ -39,39 +39,44 @@ func TestPlain(t *testing.T) {
 // see it.
 func TestFlaws(t *testing.T) {
 	t.Parallel()
-	const quick = 0.4 // most of them end by waiting in vain
+	const quick = 0.4       // most of them end by waiting in vain
 	var work sync.WaitGroup // not subtests, of which few would run side by side
-	for f, cases := range map[flaw]string{
-		"no version":                         "BA-01",
-		"no connectionType":                  "BA-04",
-		"publishes without its clientId":     "BA-03",
-		"two connects":                       "BA-05",
-		"one id for all":                     "BA-06",
-		"leaves without a word":              "BA-08",
-		"ignores none":                       "AD-01 AD-02 AD-04",
-		"asks again after none":              "AD-03",
-		"ignores handshake":                  "AD-05 SE-01 SE-12",
-		"ignores the interval":               "AD-07 AD-08 AD-11 AD-12",
-		"forgets the interval":               "AD-08",
-		"waits too short":                    "AD-15",
-		"keeps its clientId":                 "SE-01 SE-02",
-		"gives up at 402":                    "SE-01 SE-06",
-		"subscribes once":                    "SE-01 SE-08 AD-05",
-		"delivers twice after a new session": "SE-08",
-		"renews what was given up":           "SE-07",
-		"calls every publish a success":      "BA-10 SE-05 LO-17 BO-18",
-		"no cookies":                         "SE-09 SE-10 SE-11",
-		"gives up at a failure":              "LO-01 LO-02 LO-03 LO-13 LO-14",
-		"no pause after a failure":           "LO-11 LO-12",
-		"takes messages in reverse":          "OR-01",
-		"reads no further than the reply":    "OR-02",
-		"acknowledges nothing":               "AK-02 AK-03",
-	} {
+	flaws := []struct {
+		f     flaw
+		cases string
+	}{
+		{"two connects", "BA-05"},
+		{"no pause after a failure", "LO-11 LO-12"},
+		{"no version", "BA-01"},
+		{"no connectionType", "BA-04"},
+		{"publishes without its clientId", "BA-03"},
+		{"one id for all", "BA-06"},
+		{"leaves without a word", "BA-08"},
+		{"ignores none", "AD-01 AD-02 AD-04"},
+		{"asks again after none", "AD-03"},
+		{"ignores handshake", "AD-05 SE-01 SE-12"},
+		{"ignores the interval", "AD-07 AD-08 AD-11 AD-12"},
+		{"forgets the interval", "AD-08"},
+		{"waits too short", "AD-15"},
+		{"keeps its clientId", "SE-01 SE-02"},
+		{"gives up at 402", "SE-01 SE-06"},
+		{"subscribes once", "SE-01 SE-08 AD-05"},
+		{"delivers twice after a new session", "SE-08"},
+		{"renews what was given up", "SE-07"},
+		{"calls every publish a success", "BA-10 SE-05 LO-17 BO-18"},
+		{"no cookies", "SE-09 SE-10 SE-11"},
+		{"gives up at a failure", "LO-01 LO-02 LO-03 LO-13 LO-14"},
+		{"takes messages in reverse", "OR-01"},
+		{"reads no further than the reply", "OR-02"},
+		{"acknowledges nothing", "AK-02 AK-03"},
+	}
+	for _, flaw := range flaws {
+		f, cases := flaw.f, flaw.cases
 		var ids []string
 		for id := range strings.FieldsSeq(cases) {
 			ids = append(ids, "BX-C-"+id)
 		}
-		work.Go(func() {
+		see := func() {
 			rep, err := run(t, f, quick, ids...)
 			if !assert.NoError(t, err, f) {
 				return
@@ -80,7 +85,12 @@ func TestFlaws(t *testing.T) {
 			for _, res := range rep.Results {
 				assert.Equal(t, suite.Fail, res.Outcome, "%s does not see that the client %s", res.ID, f)
 			}
-		})
+		}
+		if f == "two connects" || f == "no pause after a failure" {
+			see() // alone, for these keep the machine busy
+			continue
+		}
+		work.Go(see)
 	}
 	work.Wait()
 }

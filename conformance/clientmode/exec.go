@@ -42,7 +42,9 @@ type StartError struct {
 	Err    error
 }
 
-func (e *StartError) Error() string { return fmt.Sprintf("no Bayeux client from %s: %v", e.Client, e.Err) }
+func (e *StartError) Error() string {
+	return fmt.Sprintf("no Bayeux client from %s: %v", e.Client, e.Err)
+}
 
 // Unwrap returns the cause.
 func (e *StartError) Unwrap() error { return e.Err }

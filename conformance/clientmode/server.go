@@ -17,9 +17,9 @@ import (
 // Bounds of what a client can make the server keep.
 const (
 	maxBody  = 4 << 20
-	maxSeen  = 20_000 // messages; a client that sends more is stopped
+	maxSeen  = 20_000           // messages; a client that sends more is stopped
 	Cookie   = "BAYEUX_BROWSER" // name of the cookie that a session is bound to
-	tooQuick = 200 // requests and connections in a window: no case needs so many
+	tooQuick = 200              // requests and connections in a window: no case needs so many
 )
 
 // Upgrade is what becomes of a WebSocket upgrade; the zero value accepts it.
