@@ -42,6 +42,7 @@ func basics() []Case {
 				t.Settled()
 			}
 			t.Gets("one", "two", "three")
+			t.Pause(t.Window() / 4)
 			t.Check(t.Doubled() == 0, "%d connects came while another was held", t.Doubled())
 		}),
 		one("BA-06", "ids of messages are not used twice in a session", should, 0, "id", rules("R-MSG-4"), func(t *T) {

@@ -154,7 +154,7 @@ func escaped(body []byte) []byte {
 	var out []byte
 	for _, r := range string(body) {
 		if r < 0x80 {
-			out = append(out, byte(r))
+			out = append(out, byte(r)) //nolint:gosec // it is below 0x80
 			continue
 		}
 		for _, unit := range utf16.Encode([]rune{r}) {

@@ -46,7 +46,8 @@ func losses() []Case {
 			t.Start()
 			t.Held()
 			t.Release(Answer{})
-			for t.Next(clientmode.Connect).Nth < 4 {
+			for m := t.Next(clientmode.Connect); m.Nth < 4; m = t.Next(clientmode.Connect) {
+				t.Notef("connect %d is not the one", m.Nth)
 			}
 			works(t)
 		}),

@@ -10,7 +10,7 @@ func order() []Case {
 	return []Case{
 		one("OR-01", "messages of one body come in their order", must, 0, "Delivery", rules("R-OUT-2"), func(t *T) {
 			const n = 100
-			var all []any
+			all := make([]any, 0, n)
 			for i := range n {
 				all = append(all, i)
 			}
@@ -99,9 +99,10 @@ func order() []Case {
 			t.Gets("echo")
 		}),
 		one("OR-12", "messages that arrive one by one keep their order", must, 0, "Delivery", rules("R-OUT-2"), func(t *T) {
-			var all []any
+			const n = 20
+			all := make([]any, 0, n)
 			t.Ready()
-			for i := range 20 {
+			for i := range n {
 				all = append(all, i)
 				t.Deliver(i)
 			}

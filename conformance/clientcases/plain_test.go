@@ -46,7 +46,7 @@ var errOver = errors.New("the client is to stay away")
 
 // client returns a client with a flaw, for the runner.
 func client(f flaw) clientmode.Client {
-	return clientmode.Client{Start: func(_ context.Context, job clientmode.Job, tell func(clientmode.Event)) (func(), error) {
+	return clientmode.Client{Start: func(ctx context.Context, job clientmode.Job, tell func(clientmode.Event)) (func(), error) {
 		jar, err := cookiejar.New(nil)
 		if err != nil {
 			return nil, err
@@ -56,7 +56,7 @@ func client(f flaw) clientmode.Client {
 		if f == "no cookies" {
 			p.http.Jar = nil
 		}
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		var work sync.WaitGroup
 		work.Go(func() { p.run(ctx, &work) })
 		return func() {

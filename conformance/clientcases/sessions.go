@@ -80,9 +80,7 @@ func sessions() []Case {
 			t.Forget()
 			t.Next(clientmode.Handshake)
 			t.Settled()
-			for _, m := range t.All(clientmode.Subscribe) {
-				t.Check(m.ClientID() != newest(t) || !names(m, "/bx/more"), "renewed: %s", m.Raw)
-			}
+			notRenewed(t, "/bx/more")
 		}),
 		one("SE-08", "after many lost sessions each message still comes once", must, 0, "Subscribe Request", rules("R-ERR-1"), func(t *T) {
 			t.Ready()
@@ -131,9 +129,17 @@ func sessions() []Case {
 	}
 }
 
+// notRenewed expects that the present session has no subscription to a channel.
+func notRenewed(t *T, channel string) {
+	for _, m := range t.All(clientmode.Subscribe) {
+		t.Check(m.ClientID() != newest(t) || !names(m, channel), "renewed: %s", m.Raw)
+	}
+}
+
 // subscribes waits for a subscription to a channel.
 func subscribes(t *T, channel string) {
-	for !names(t.Next(clientmode.Subscribe), channel) {
+	for m := t.Next(clientmode.Subscribe); !names(m, channel); m = t.Next(clientmode.Subscribe) {
+		t.Notef("that was not %s", channel)
 	}
 }
 

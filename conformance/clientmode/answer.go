@@ -95,7 +95,7 @@ func (l *Line) raw(b []byte) error {
 // frameHead begins a text frame of the server.
 func frameHead(size int) []byte {
 	if size < 126 {
-		return []byte{0x81, byte(size)}
+		return []byte{0x81, byte(size)} //nolint:gosec // it is below 126
 	}
 	return binary.BigEndian.AppendUint16([]byte{0x81, 126}, uint16(size)) //nolint:gosec // bodies of cases are short
 }

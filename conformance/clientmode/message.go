@@ -2,6 +2,7 @@ package clientmode
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -61,9 +62,7 @@ func split(body []byte) ([]json.RawMessage, error) {
 // merge returns a copy of a message with changes.
 func merge(m, changes M) M {
 	out := M{}
-	for k, v := range m {
-		out[k] = v
-	}
+	maps.Copy(out, m)
 	for k, v := range changes {
 		if v == suite.Absent {
 			delete(out, k)

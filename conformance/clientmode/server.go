@@ -286,7 +286,7 @@ func (s *server) serveUpgrade(c *wire.Conn, req *http.Request) {
 		Reset()(l, nil)
 		return
 	case how.BlackHole:
-		_ = c.Wait(s.ctx)
+		_ = c.Wait(l.ctx)
 		return
 	}
 	ws, err := c.AcceptWebSocket(req)
@@ -304,16 +304,14 @@ func (s *server) serveUpgrade(c *wire.Conn, req *http.Request) {
 			return
 		}
 	}
-	s.readSocket(l, req.Header)
+	s.readSocket(l.ctx, l, req.Header)
 }
 
 // closingTime is how long a client may take to answer a close frame.
 const closingTime = 5 * time.Second
 
 // readSocket reads frames until the socket ends.
-func (s *server) readSocket(l *Line, header http.Header) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	defer cancel()
+func (s *server) readSocket(ctx context.Context, l *Line, header http.Header) {
 	defer s.lost(l)
 	for {
 		op, text, err := l.ws.ReadMessage(ctx)

@@ -43,7 +43,7 @@ func (s *server) answer(m *In, l *Line) *Answer {
 	case <-s.ctx.Done():
 	}
 	cancel()
-	<-gone
+	_ = <-gone
 	switch {
 	case a != nil:
 		return a

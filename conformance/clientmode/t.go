@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -119,9 +120,7 @@ func (t *T) readyLocked() bool {
 func (t *T) Skip() {
 	t.srv.mu.Lock()
 	defer t.srv.mu.Unlock()
-	for channel, n := range t.srv.nth {
-		t.read[channel] = n
-	}
+	maps.Copy(t.read, t.srv.nth)
 }
 
 // Next waits for the next message of a channel; the case fails and ends
@@ -189,7 +188,7 @@ func Message(data any) M { return M{"channel": Data, "data": data} }
 
 // Deliver sends messages with data to the application, in one body.
 func (t *T) Deliver(data ...any) {
-	var messages []M
+	messages := make([]M, 0, len(data))
 	for _, d := range data {
 		messages = append(messages, Message(d))
 	}

@@ -124,7 +124,7 @@ func (a *app) subscribe(channel string) {
 
 func (a *app) message(m *bayeux.Message) {
 	if m.Channel != "/bx/control" {
-		a.tell(event{Kind: "message", Channel: m.Channel, Data: json.RawMessage(m.Data)})
+		a.tell(event{Kind: "message", Channel: m.Channel, Data: m.Data})
 		return
 	}
 	var c struct {
@@ -139,7 +139,7 @@ func (a *app) message(m *bayeux.Message) {
 	a.work.Go(func() {
 		switch c.Do {
 		case "publish":
-			err := a.client.Publish(a.ctx, c.Channel, bayeux.Raw(c.Data))
+			err := a.client.Publish(a.ctx, c.Channel, c.Data)
 			a.tell(event{Kind: "published", Channel: c.Channel, Data: c.Data, OK: err == nil, Error: text(err)})
 		case "subscribe":
 			a.mu.Lock()
