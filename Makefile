@@ -128,6 +128,9 @@ conformance-repeat: build peers-deps ## 20 runs against Halley and CometD beside
 conformance-mutants: ## would the suite notice? it meets 440 servers with one fault each; writes docs/MUTATION.md; about an hour
 	$(GO) run ./internal/mutants -out build/mutants.json -doc docs/MUTATION.md
 
+conformance-clients: deps ## the client mode against published clients and ours; writes docs/CONFORMANCE_CLIENTS.md
+	$(GO) run ./internal/clientmatrix -out build/conformance-clients -doc docs/CONFORMANCE_CLIENTS.md
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$f"); do \
@@ -171,4 +174,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-mutants conformance-repeat deps peers-deps peers-test fuzz bench load slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peers-test fuzz bench load slow docs release release-check lint fmt tools clean

@@ -52,7 +52,7 @@ func advice() []Case {
 			t.Ready()
 			from := time.Now()
 			t.Release(Answer{With: M{"advice": M{"reconnect": "retry", "interval": ms(interval)}}})
-			waits(t, from, t.Next(clientmode.Connect), interval)
+			waits(t, from, t.Next(clientmode.Connect))
 		}),
 		one("AD-08", "an advised interval stays in force while no other is advised", must, 0, "interval advice", rules("R-AD-2", "R-AD-7"), func(t *T) {
 			t.Ready()
@@ -61,7 +61,7 @@ func advice() []Case {
 			t.Held()
 			from := time.Now()
 			t.Release(Answer{})
-			waits(t, from, t.Next(clientmode.Connect), interval)
+			waits(t, from, t.Next(clientmode.Connect))
 		}),
 		one("AD-09", "advice that names the interval alone leaves the rest as it was", should, 0, "Advice", rules("R-AD-7"), func(t *T) {
 			t.Ready()
@@ -87,13 +87,13 @@ func advice() []Case {
 			t.Ready()
 			from := time.Now()
 			t.ForgetBy(Answer{With: M{"successful": false, "error": "402::session_unknown", "advice": M{"reconnect": "handshake", "interval": ms(interval)}}})
-			waits(t, from, t.Next(clientmode.Handshake), interval)
+			waits(t, from, t.Next(clientmode.Handshake))
 		}),
 		one("AD-12", "with multiple-clients the client polls at the interval", cometd, lp, "multiple-clients advice", rules("R-MC-2"), func(t *T) {
 			t.Ready()
 			from := time.Now()
 			t.Release(Answer{With: M{"advice": M{"reconnect": "retry", "multiple-clients": true, "interval": ms(interval)}}})
-			waits(t, from, t.Next(clientmode.Connect), interval)
+			waits(t, from, t.Next(clientmode.Connect))
 			works(t)
 		}),
 		one("AD-13", "a server without advice is enough", must, 0, "Advice", rules("R-AD-2"), func(t *T) {

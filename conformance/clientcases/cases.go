@@ -73,8 +73,9 @@ func works(t *T, before ...any) {
 	t.Gets(append(before, "after")...)
 }
 
-// waits measures from a moment to a message; timers may be a little early.
-func waits(t *T, from time.Time, m *In, interval time.Duration) {
+// waits expects that a message kept the interval, counted from a moment;
+// timers may be a little early.
+func waits(t *T, from time.Time, m *In) {
 	const slack = 20 * time.Millisecond
 	if gap := m.At.Sub(from); gap < interval-slack {
 		t.Failf("%s came after %v, before the interval of %v was over", m.Channel(), gap.Round(time.Millisecond), interval)

@@ -143,7 +143,8 @@ func ext(m M) any {
 }
 
 func (p *plain) subscribe(ctx context.Context, work *sync.WaitGroup, channel, name string) {
-	_, _ = p.send(ctx, work, p.job.NetworkDelay, p.ours(M{"channel": channel, "subscription": name}))
+	reply, err := p.send(ctx, work, p.job.NetworkDelay, p.ours(M{"channel": channel, "subscription": name}))
+	p.tell(clientmode.Event{Kind: clientmode.EventSubscribed, Channel: name, OK: err == nil && reply["successful"] == true})
 }
 
 func (p *plain) ours(m M) M {

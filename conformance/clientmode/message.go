@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"strings"
 
 	"github.com/halleypush/halley/conformance/suite"
 )
@@ -46,8 +45,6 @@ func (m *In) now() bool {
 	n, ok := m.Number("advice.timeout")
 	return ok && n == 0
 }
-
-func meta(channel string) bool { return strings.HasPrefix(channel, "/meta/") }
 
 // split reads a body: an array of messages, or one.
 func split(body []byte) ([]json.RawMessage, error) {

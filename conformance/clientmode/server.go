@@ -286,7 +286,7 @@ func (s *server) serveUpgrade(c *wire.Conn, req *http.Request) {
 		Reset()(l, nil)
 		return
 	case how.BlackHole:
-		_ = c.Wait(l.ctx)
+		_ = c.Wait(s.ctx) //nolint:contextcheck // it ends with the case, not with the request
 		return
 	}
 	ws, err := c.AcceptWebSocket(req)
@@ -304,7 +304,7 @@ func (s *server) serveUpgrade(c *wire.Conn, req *http.Request) {
 			return
 		}
 	}
-	s.readSocket(l.ctx, l, req.Header)
+	s.readSocket(s.ctx, l, req.Header) //nolint:contextcheck // it ends with the case, not with the request
 }
 
 // closingTime is how long a client may take to answer a close frame.

@@ -33,21 +33,21 @@ func (s *server) answer(m *In, l *Line) *Answer {
 	// A client that hangs up must not leave a connect behind that messages are
 	// given to.
 	ctx, cancel := context.WithCancel(s.ctx)
-	gone := make(chan error, 1)
-	s.work.Go(func() { gone <- l.conn.Wait(ctx) })
-	var err error
+	gone := make(chan bool, 1)
+	s.work.Go(func() { gone <- l.conn.Wait(ctx) != nil })
+	lost := false
 	select {
 	case a = <-h.end:
-	case err = <-gone:
-		gone <- nil
+	case lost = <-gone:
+		gone <- lost
 	case <-s.ctx.Done():
 	}
 	cancel()
-	_ = <-gone
+	<-gone
 	switch {
 	case a != nil:
 		return a
-	case err != nil:
+	case lost:
 		s.update(func() { s.dropLocked(h) })
 		l.over.Store(true)
 		return &Answer{Silent: true}

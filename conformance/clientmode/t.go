@@ -87,7 +87,14 @@ func (t *T) Ready() {
 	t.Start()
 	ok := t.srv.until(t.Patience(), t.readyLocked)
 	t.Require(ok, "the client does not come to subscriptions to %s and %s and a connect that can be held", Control, Data)
+	// The replies may still be on their way. Applications that do not tell what
+	// became of their subscriptions get some time.
+	t.srv.until(t.scaled(time.Second), func() bool { return t.srv.subscribedLocked(Control) && t.srv.subscribedLocked(Data) })
 	t.Skip()
+}
+
+func (s *server) subscribedLocked(channel string) bool {
+	return slices.ContainsFunc(s.events, func(e Event) bool { return e.Kind == EventSubscribed && e.Channel == channel && e.OK })
 }
 
 // Settled waits until the client is as after Ready, again.
