@@ -68,7 +68,7 @@ func bodies() []Case {
 			t.Deliver(data...)
 			t.Gets(data...)
 		}),
-		one("BO-22", "empty arrays and objects arrive, and data that is false", must, 0, "Data", rules("R-MSG-15"), func(t *T) {
+		one("BO-22", "empty arrays and objects arrive, one in another too", must, 0, "Data", rules("R-MSG-15"), func(t *T) {
 			data := []any{M{"a": []any{M{}, []any{}}}, false, []any{}, M{}}
 			t.Ready()
 			t.Deliver(data...)

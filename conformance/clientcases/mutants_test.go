@@ -1,6 +1,7 @@
 package clientcases
 
 import (
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +14,17 @@ import (
 	"github.com/halleypush/halley/conformance/suite"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asDriver in the environment makes the test's program a driver of the plain
+// client.
+const asDriver = "HALLEY_TEST_DRIVER"
+
+func TestMain(m *testing.M) {
+	if how := os.Getenv(asDriver); how != "" {
+		drive(how)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func run(t *testing.T, f flaw, scale float64, only ...string) (*suite.Report, error) {
 	return clientmode.Run(t.Context(), Sections(), clientmode.Options{

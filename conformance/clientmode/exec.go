@@ -168,6 +168,7 @@ func (r *process) read(out io.Reader) {
 		err := r.line(lines.Bytes(), n == 0)
 		if err != nil {
 			r.fail(err)
+			said()
 			break
 		}
 		said()

@@ -41,7 +41,11 @@ func (t *T) scaled(d time.Duration) time.Duration {
 func (t *T) Patience() time.Duration { return t.scaled(20 * time.Second) }
 
 // Window is how long a case watches for what must not come, or not too often.
-func (t *T) Window() time.Duration { return t.scaled(1500 * time.Millisecond) }
+// It is not made shorter, for then a slow machine would hide what comes.
+func (t *T) Window() time.Duration {
+	const window = 1500 * time.Millisecond
+	return max(window, t.scaled(window))
+}
 
 // Need skips the case if the client lacks an ability.
 func (t *T) Need(needs ...suite.Need) {
