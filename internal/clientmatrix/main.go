@@ -111,23 +111,24 @@ func run(ctx context.Context, log io.Writer, out, doc string, only bool, names [
 			failed = fmt.Errorf("%s: our own client must pass", rep.Name)
 		}
 	}
+	return errors.Join(failed, writeAll(out, doc))
+}
+
+// writeAll writes the page, and the document if it has a name, from the reports
+// that are there.
+func writeAll(out, doc string) error {
 	reports, err := readAll(out)
 	if err != nil {
 		return err
 	}
-	if err := write(filepath.Join(out, "matrix.html"), report.HTML, reports...); err != nil {
+	if err := write(filepath.Join(out, "matrix.html"), report.HTML, reports...); err != nil || doc == "" {
 		return err
 	}
-	if doc != "" {
-		text, err := document(reports)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(doc, text, 0o644); err != nil { //nolint:gosec // a document
-			return err
-		}
+	text, err := document(reports)
+	if err != nil {
+		return err
 	}
-	return failed
+	return os.WriteFile(doc, text, 0o644) //nolint:gosec // a document
 }
 
 // run starts the driver and runs the cases.
