@@ -58,7 +58,7 @@ func same(t *testing.T, want string, got []testkit.Msg) {
 }
 
 // A client that only connects is told to go, in one response [R-AC-1], also
-// where messages leave with connects only.
+// where messages leave with connects only. Case 147.
 func TestWirePoll(t *testing.T) {
 	for _, ext := range []string{`"ext":{}`, `"ext":{"ack":true}`} {
 		bubble(t, activity.Rule{Period: 3 * time.Second}, nil, func(t *testing.T, w *testkit.Wire, srv *server.Server) {
@@ -110,7 +110,7 @@ func TestWireClient(t *testing.T) {
 	})
 }
 
-// What is sent to the client keeps it where the server counts too [R-AC-2].
+// What is sent to the client keeps it where the server counts too [R-AC-2]. Case 147.
 func TestWireClientServer(t *testing.T) {
 	bubble(t, activity.Rule{Mode: activity.ClientServer, Period: 3 * time.Second}, nil, func(t *testing.T, w *testkit.Wire, srv *server.Server) {
 		u := w.Hello().Connect().Subscribe("/a")

@@ -28,7 +28,7 @@ func bubble(t *testing.T, f func(t *testing.T, w *testkit.Wire, srv *server.Serv
 }
 
 // A server that only passes messages on does not look into them: each byte of
-// ext and data comes out as it went in, nonsense too [R-BI-1].
+// ext and data comes out as it went in, nonsense too [R-BI-1]. Case 148.
 func TestWireRelay(t *testing.T) {
 	bubble(t, func(t *testing.T, w *testkit.Wire, _ *server.Server) {
 		poll, socket := w.Hello().Connect().Subscribe("/a"), w.Surf().Connect().Subscribe("/a")
@@ -56,7 +56,7 @@ func reverse(ctx context.Context, from bayeux.Session, m *bayeux.Message) error 
 }
 
 // Code on the server reads bytes of each length to 64, and sends bytes to the
-// sender and to subscribers [R-BI-2].
+// sender and to subscribers [R-BI-2]. Case 148.
 func TestWireServerSide(t *testing.T) {
 	bubble(t, func(t *testing.T, w *testkit.Wire, srv *server.Server) {
 		remove, err := srv.Listen("/service/reverse", reverse)

@@ -54,7 +54,7 @@ func TestShared(t *testing.T) {
 }
 
 // Every message and every reply has the field, at the time when it leaves, and
-// a publisher's own value is overwritten [R-TM-1].
+// a publisher's own value is overwritten [R-TM-1]. Case 151.
 func TestWire(t *testing.T) {
 	testkit.Bubble(t, func() (testkit.Engine, error) {
 		return server.New(server.Config{

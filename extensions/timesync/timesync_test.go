@@ -41,7 +41,7 @@ func answer(t *testing.T, c timesync.Config, ext string, kept time.Duration) str
 }
 
 // The client is told what it needs, unless it knows its lag and is accurate
-// [R-TS-1], and without its own error if it told neither [R-TS-2].
+// [R-TS-1], and without its own error if it told neither [R-TS-2]. Case 145.
 func TestAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		ask, want string

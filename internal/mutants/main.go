@@ -53,6 +53,7 @@ type settings struct {
 	out, doc, only string
 	jobs           int
 	least          float64
+	keep           bool
 	ids            []string
 }
 
@@ -62,6 +63,7 @@ func main() {
 	flag.StringVar(&s.doc, "doc", "", "write the document to this `FILE`")
 	flag.IntVar(&s.jobs, "jobs", 4, "faults side by side")
 	flag.Float64Var(&s.least, "least", 95, "`percent` of the faults that must be found")
+	flag.BoolVar(&s.keep, "keep", false, "judge the faults that are named anew, and keep what -out has of the others")
 	flag.StringVar(&s.only, "cases", "", "run only cases that match this `pattern`")
 	flag.Parse()
 	s.ids = flag.Args()
@@ -107,8 +109,34 @@ func run(ctx context.Context, log io.Writer, s settings) error {
 	return s.report(log, all)
 }
 
+// join puts outcomes into those of an earlier run.
+func join(name string, anew []outcome) ([]outcome, error) {
+	text, err := os.ReadFile(name) //nolint:gosec // the caller names it
+	if err != nil {
+		return nil, err
+	}
+	var all []outcome
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	for _, o := range anew {
+		if i := slices.IndexFunc(all, func(old outcome) bool { return old.ID == o.ID }); i >= 0 {
+			all[i] = o
+		} else {
+			all = append(all, o)
+		}
+	}
+	return all, nil
+}
+
 // report writes what came out and tells whether it is enough.
 func (s settings) report(log io.Writer, all []outcome) error {
+	if s.keep {
+		var err error
+		if all, err = join(s.out, all); err != nil {
+			return err
+		}
+	}
 	if err := writeJSON(s.out, all); err != nil {
 		return err
 	}

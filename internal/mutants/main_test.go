@@ -35,6 +35,12 @@ func TestRun(t *testing.T) {
 		require.Equal(t, ids[i], o.ID)
 		require.Empty(t, o.Error)
 	}
+	require.NoError(t, run(t.Context(), &log, settings{out: out, jobs: 1, ids: ids[1:], only: "BX-MS-0*", keep: true}), log.String())
+	text, err = os.ReadFile(out)
+	require.NoError(t, err)
+	all = nil
+	require.NoError(t, json.Unmarshal(text, &all))
+	require.Len(t, all, 2, "the other is kept")
 	require.ErrorContains(t, run(t.Context(), &log, settings{out: out, jobs: 1, ids: []string{"F-NO-01"}}), `no fault "F-NO-01"`)
 	require.ErrorContains(t, run(t.Context(), &log, settings{out: out, jobs: 1, ids: ids[:1], only: "BX-TS-05", least: 95}), "less than 95")
 }
