@@ -45,6 +45,18 @@ func Refuse(reason string) Verdict {
 // called outside locks, by many goroutines. One that panics refuses.
 type Authorizer func(ctx context.Context, op Operation, ch channels.Name, s Session, m *Message) Verdict
 
+// GrantOnly grants these operations and ignores the others, as CometD's
+// GrantAuthorizer does; without any it denies what nobody else grants.
+func GrantOnly(granted ...Operation) Authorizer {
+	granted = slices.Clone(granted)
+	return func(_ context.Context, op Operation, _ channels.Name, _ Session, _ *Message) Verdict {
+		if slices.Contains(granted, op) {
+			return Grant()
+		}
+		return Ignore()
+	}
+}
+
 // Authorizers is a Policy that asks another one first and then the authorizers
 // of the channel ([R-SP-3]): those of the wildcards that match it, from /**
 // inwards, then of templates such as /room/{id}, then its own; those of one

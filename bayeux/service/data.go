@@ -24,6 +24,23 @@ func (s *Strict[T]) UnmarshalJSON(data []byte) error {
 	return d.Decode(&s.Value)
 }
 
+// Lenient is a type of data that is not refused: where the data does not fit,
+// Value is the zero T and Err says why, for handlers that answer in their own
+// way. Err may hold parts of the data.
+type Lenient[T any] struct {
+	Value T
+	Err   error
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *Lenient[T]) UnmarshalJSON(data []byte) error {
+	var v T
+	if l.Err = json.Unmarshal(data, &v); l.Err == nil {
+		l.Value = v
+	}
+	return nil
+}
+
 // misfit says why data does not fit a type, in words that hold nothing of the
 // data and nothing of the program but the names of fields.
 type misfit struct {

@@ -52,7 +52,7 @@ func chatLines() []chatLine {
 }
 
 func TestChat(t *testing.T) {
-	for _, name := range []string{"cometd8", "cometd7"} {
+	for _, name := range []string{"halley", "cometd8", "cometd7"} {
 		t.Run(name, func(t *testing.T) {
 			p := startPeer(t, name, map[string]string{"demo": "true", "timeout": "5000"})
 			sessions := map[string]*session{"ann": newGuest(t, p), "bob": newGuest(t, p)}
@@ -64,6 +64,10 @@ func TestChat(t *testing.T) {
 				{"channel": "/service/echo", "id": "e", "successful": true, "data": "<i>"},
 				{"channel": "/service/echo", "id": "e", "successful": true},
 			}, ann.exchange(msg{"channel": "/service/echo", "clientId": ann.id, "id": "e", "data": "<i>"}))
+			require.Equal(t, []msg{
+				{"channel": "/service/echo", "id": "e", "successful": false, "data": msg{"reason": "nothing_to_echo"}},
+				{"channel": "/service/echo", "id": "e", "successful": true},
+			}, ann.exchange(msg{"channel": "/service/echo", "clientId": ann.id, "id": "e", "data": ""}))
 			for subscription, err := range map[string]string{
 				"/**": "403:denied_by_not_granting:subscribe_denied", "/elsewhere": "403:denied_by_not_granting:create_denied",
 			} {
@@ -72,8 +76,10 @@ func TestChat(t *testing.T) {
 			}
 		})
 	}
-	_, err := Start(t.Context(), "cometd8", map[string]string{"demo": "true", "fixtures": "true"})
-	require.ErrorContains(t, err, "do not go together")
+	for _, name := range []string{"halley", "cometd8"} {
+		_, err := Start(t.Context(), name, map[string]string{"demo": "true", "fixtures": "true"})
+		require.ErrorContains(t, err, "do not go together")
+	}
 }
 
 // newGuest is a connected session in front of the room.

@@ -27,7 +27,7 @@
 //   - port: the port to listen on. Default 0, any free one.
 //   - fixtures=true: the channels and services that docs/FIXTURES.md describes;
 //     it says which peer has what.
-//   - demo=true (cometd8, cometd7): the chat of docs/FIXTURES.md.
+//   - demo=true (halley, cometd8, cometd7): the chat of docs/FIXTURES.md.
 //   - ack, timesync, binary: false leaves the extension out (CometD, halley;
 //     cometd-nodejs has ack alone).
 //   - timestamp=true, activity=MILLIS, activity=server:MILLIS (CometD, halley):

@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -18,14 +19,25 @@ import (
 const buildTime = 5 * time.Minute
 
 // halley makes the command line of our own server in the posture cometd: the
-// program itself or, with fixtures=true, the one that adds the fixtures to it.
+// program itself or, with fixtures=true or demo=true, the one that adds these to
+// it.
 func halley(ctx context.Context, l *launch) ([]string, error) {
-	source := "./cmd/halley"
 	fixtures, err := strconv.ParseBool(l.takeOr("fixtures", "false"))
 	if err != nil {
 		return nil, fmt.Errorf("option fixtures: %w", err)
-	} else if fixtures {
+	}
+	demo, err := strconv.ParseBool(l.takeOr("demo", "false"))
+	if err != nil {
+		return nil, fmt.Errorf("option demo: %w", err)
+	}
+	source, args := "./cmd/halley", []string{"serve", "--posture", "cometd", "--listen", "127.0.0.1:" + l.port}
+	switch {
+	case fixtures && demo:
+		return nil, errors.New("fixtures and demo do not go together: the demo denies what it does not know")
+	case fixtures:
 		source = "./internal/peers/halley"
+	case demo:
+		source, args = "./internal/peers/halley", append([]string{"--chat"}, args...)
 	}
 	binary := l.take("program")
 	if binary == "" {
@@ -33,7 +45,7 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 			return nil, err
 		}
 	}
-	args := []string{binary, "serve", "--posture", "cometd", "--listen", "127.0.0.1:" + l.port}
+	args = append([]string{binary}, args...)
 	for _, pair := range halleyExtensions(l) {
 		args = append(args, "--extension", pair)
 	}

@@ -1,5 +1,5 @@
-// Command halley is `halley serve` with the fixtures of docs/FIXTURES.md; its
-// flags are those of the command.
+// Command halley is `halley serve` with the fixtures of docs/FIXTURES.md or, with
+// --chat in front, its chat; its other flags are those of the command.
 package main
 
 import (
@@ -11,8 +11,10 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
 	"github.com/halleypush/halley/internal/cli/serve"
+	"github.com/halleypush/halley/internal/peers/chat"
 	"github.com/halleypush/halley/internal/peers/fixtures"
 )
 
@@ -25,6 +27,7 @@ func main() {
 
 func run(args []string) error {
 	var all struct {
+		Chat  bool          `help:"The chat in place of the fixtures."`
 		Serve serve.Command `cmd:"" help:"Serve Bayeux clients, with fixtures."`
 	}
 	parser, err := kong.New(&all)
@@ -34,6 +37,10 @@ func run(args []string) error {
 	if _, err := parser.Parse(args); err != nil {
 		return err
 	}
+	build := withFixtures
+	if all.Chat {
+		build = withChat
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	return all.Serve.Run(context.Background(), serve.Env{
@@ -41,13 +48,13 @@ func run(args []string) error {
 	})
 }
 
-// engine is a server with fixtures.
+// engine is a server, and what has to end before it.
 type engine struct {
 	*server.Server
-	fixtures *fixtures.Fixtures
+	end func()
 }
 
-func build(c server.Config) (serve.Engine, error) {
+func withFixtures(c server.Config) (serve.Engine, error) {
 	f := fixtures.New()
 	if err := f.Configure(&c); err != nil {
 		return nil, err
@@ -59,7 +66,20 @@ func build(c server.Config) (serve.Engine, error) {
 	if err := f.Install(srv); err != nil {
 		return nil, err
 	}
-	return engine{srv, f}, nil
+	return engine{srv, f.Close}, nil
+}
+
+func withChat(c server.Config) (serve.Engine, error) {
+	policy := bayeux.NewAuthorizers(c.Policy)
+	c.Policy = policy
+	srv, err := server.New(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := chat.Install(srv, policy); err != nil {
+		return nil, err
+	}
+	return engine{srv, func() {}}, nil
 }
 
 // Samples implements serve.Engine: nobody measures this server.
@@ -67,6 +87,6 @@ func (engine) Samples() []serve.Sample { return nil }
 
 // Shutdown implements serve.Engine.
 func (e engine) Shutdown(ctx context.Context) error {
-	e.fixtures.Close()
+	e.end()
 	return e.Server.Shutdown(ctx)
 }

@@ -96,7 +96,11 @@ public final class Chat {
 
     @RemoteCall("echo")
     public void echo(RemoteCall.Caller caller, Object data) {
-        caller.result(data);
+        if ("".equals(data)) {
+            caller.failure(Map.of("reason", "nothing_to_echo"));
+        } else {
+            caller.result(data);
+        }
     }
 
     /** The named members and the sender, each once; nobody if none of the names is a member. */
