@@ -41,11 +41,13 @@ type about struct {
 	Cannot  map[string]string `json:"cannot"`
 }
 
-// command is what a client is asked to do: handshake, subscribe, unsubscribe, publish, batch, disconnect.
+// command is what a client is asked to do: handshake, subscribe, unsubscribe, publish, call, batch, disconnect. The channel
+// of a call is its target.
 type command struct {
 	Cmd     string    `json:"cmd"`
 	Channel string    `json:"channel,omitempty"`
 	Data    any       `json:"data,omitempty"`
+	Props   any       `json:"props,omitempty"` // further fields of a publication.
 	Ops     []command `json:"ops,omitempty"`
 }
 
@@ -55,8 +57,8 @@ func publish(channel string, data any) command {
 	return command{Cmd: "publish", Channel: channel, Data: data}
 }
 
-// event is something that a client has noticed: a message of a subscription (Kind "message") or the outcome of a meta
-// message (Kind "meta").
+// event is something that a client has noticed: a message of a subscription (Kind "message"), the outcome of a meta
+// message (Kind "meta") or, for a transcript, any message as it leaves (Kind "sent") or has come (Kind "received").
 type event struct {
 	Kind         string          `json:"kind"`
 	Seq          int             `json:"seq,omitempty"`
@@ -71,6 +73,7 @@ type event struct {
 	Ack          json.RawMessage `json:"ack,omitempty"`
 	Status       string          `json:"status,omitempty"`
 	Transport    string          `json:"transport,omitempty"`
+	Message      json.RawMessage `json:"message,omitempty"`
 }
 
 // is tells the outcome of a meta message that went well.

@@ -73,7 +73,9 @@ type driverOptions struct {
 	Ack       bool   `json:"ack"`
 	Form      bool   `json:"form,omitempty"`   // dojox.cometd shall send all messages as forms.
 	Reload    bool   `json:"reload,omitempty"` // the CometD client for JavaScript shall go on after its page is loaded anew.
-	LogLevel  string `json:"logLevel,omitempty"`
+	// Transcript has the client tell every message; of the drivers here CometD's, of Java the newer.
+	Transcript bool   `json:"transcript,omitempty"`
+	LogLevel   string `json:"logLevel,omitempty"`
 }
 
 // driverClient is a published client in a process of its own.

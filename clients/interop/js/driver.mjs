@@ -6,6 +6,8 @@
 // {"kind":"reply","seq":1,"ok":true}; between the answers events are told:
 //   {"kind":"message","channel":"/a","data":…}           a message for a subscription
 //   {"kind":"meta","channel":"/meta/connect","ok":true,…} a reply or a failure that the client notices
+// With "transcript":true also each message as it leaves or has come:
+//   {"kind":"sent","channel":"/a","message":{…}}, {"kind":"received",…}
 // The first line tells what is driven: {"kind":"about","client":"cometd","version":"8.0.11","cannot":{}}; cannot names the
 // scenarios that the client has no means for, each with the reason.
 // The program ends with its stdin.

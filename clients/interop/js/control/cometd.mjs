@@ -41,6 +41,14 @@ export function control(cometd, options, tell) {
         maxNetworkDelay: options.maxNetworkDelay ?? 10000,
     });
 
+    if (options.transcript) {
+        const noting = kind => message => {
+            tell({kind, channel: message.channel, message});
+            return message;
+        };
+        cometd.registerExtension("transcript", {outgoing: noting("sent"), incoming: noting("received")});
+    }
+
     const subscriptions = new Map();
 
     for (const channel of ["handshake", "connect", "subscribe", "unsubscribe", "publish", "disconnect", "unsuccessful"]) {
@@ -73,7 +81,12 @@ export function control(cometd, options, tell) {
             subscriptions.delete(channel);
             cometd.unsubscribe(subscription, reply(done));
         },
-        publish: (command, done) => cometd.publish(command.channel, command.data, reply(done)),
+        publish: (command, done) => cometd.publish(command.channel, command.data, command.props ?? {}, reply(done)),
+        // The reply says that the call has left: some calls have no answer.
+        call(command, done) {
+            cometd.remoteCall(command.channel, command.data, () => undefined);
+            done({ok: true});
+        },
         disconnect: (command, done) => cometd.disconnect(reply(done)),
         batch: (command, done) => cometd.batch(() => together(commands, command.ops, done)),
     };

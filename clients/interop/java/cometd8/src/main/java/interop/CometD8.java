@@ -11,6 +11,7 @@ import org.cometd.client.ext.AckExtension;
 import org.cometd.client.http.jetty.JettyHttpClientTransport;
 import org.cometd.client.transport.ClientTransport;
 import org.cometd.client.websocket.jakarta.WebSocketTransport;
+import org.cometd.common.HashMapMessage;
 import org.eclipse.jetty.client.HttpClient;
 import org.eclipse.jetty.util.ajax.JSON;
 import org.glassfish.tyrus.client.ClientManager;
@@ -28,11 +29,39 @@ public final class CometD8 extends Driver {
         if (ack()) {
             client.addExtension(new AckExtension());
         }
+        client.addExtension(new Transcript());
         for (String name : new String[] {"handshake", "connect", "subscribe", "unsubscribe", "disconnect"}) {
             client.getChannel("/meta/" + name).addListener((ClientSessionChannel.MessageListener) (channel, message) -> {
                 ClientTransport used = client.getTransport();
                 replied(message, used == null ? "" : used.getName());
             });
+        }
+    }
+
+    /** Notes all messages. */
+    private final class Transcript implements ClientSession.Extension {
+        @Override
+        public boolean sendMeta(ClientSession session, Message.Mutable message) {
+            note("sent", message);
+            return true;
+        }
+
+        @Override
+        public boolean send(ClientSession session, Message.Mutable message) {
+            note("sent", message);
+            return true;
+        }
+
+        @Override
+        public boolean rcvMeta(ClientSession session, Message.Mutable message) {
+            note("received", message);
+            return true;
+        }
+
+        @Override
+        public boolean rcv(ClientSession session, Message.Mutable message) {
+            note("received", message);
+            return true;
         }
     }
 
@@ -82,6 +111,20 @@ public final class CometD8 extends Driver {
     @Override
     protected void publish(String channel, Object data, Done done) {
         client.getChannel(channel).publish(data, answer(done));
+    }
+
+    @Override
+    protected void publish(String channel, Object data, Map<String, Object> fields, Done done) {
+        Message.Mutable message = new HashMapMessage();
+        message.putAll(fields);
+        message.setData(data);
+        client.getChannel(channel).publish(message, answer(done));
+    }
+
+    @Override
+    protected void call(String target, Object data, Done done) {
+        client.remoteCall(target, data, message -> { });
+        done.done(true, null);
     }
 
     @Override

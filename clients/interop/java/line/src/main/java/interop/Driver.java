@@ -51,6 +51,16 @@ public abstract class Driver {
 
     protected abstract void publish(String channel, Object data, Done done);
 
+    /** Publishes with further fields of the message. */
+    protected void publish(String channel, Object data, Map<String, Object> fields, Done done) {
+        done.done(false, "further fields are not driven");
+    }
+
+    /** Makes a remote call. Done says that it has left: some calls have no answer. */
+    protected void call(String target, Object data, Done done) {
+        done.done(false, "remote calls are not driven");
+    }
+
     protected abstract void disconnect(Done done);
 
     protected abstract void batch(Runnable run);
@@ -107,6 +117,17 @@ public abstract class Driver {
         tell(line);
     }
 
+    /** Tells a message as it leaves ("sent") or has come ("received"), if the options ask for it. */
+    protected void note(String kind, Map<String, Object> message) {
+        if (Boolean.TRUE.equals(options.get("transcript"))) {
+            Map<String, Object> line = new LinkedHashMap<>();
+            line.put("kind", kind);
+            line.put("channel", message.get("channel"));
+            line.put("message", new LinkedHashMap<>(message));
+            tell(line);
+        }
+    }
+
     /** Tells a reply to a meta message, and subscribes again in a new session, as an application must. */
     protected void replied(Map<String, Object> message, String transport) {
         boolean ok = Boolean.TRUE.equals(message.get("successful"));
@@ -158,7 +179,14 @@ public abstract class Driver {
                 }
                 unsubscribe(channel, done);
             }
-            case "publish" -> publish(channel, command.get("data"), done);
+            case "publish" -> {
+                if (command.get("props") == null) {
+                    publish(channel, command.get("data"), done);
+                } else {
+                    publish(channel, command.get("data"), object(command.get("props")), done);
+                }
+            }
+            case "call" -> call(channel, command.get("data"), done);
             case "disconnect" -> disconnect(done);
             case "batch" -> runBatch((Object[]) command.get("ops"), done);
             default -> done.done(false, "unknown command " + command.get("cmd"));
