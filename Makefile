@@ -104,8 +104,12 @@ $(PEERS)/rust/target/installed: $(wildcard $(PEERS)/rust/Cargo.* $(PEERS)/rust/s
 
 # Servers of other makers started in every way, over every transport and with
 # every fixture; make test leaves them out.
-peers-test: peers-deps ## the tests of the peer servers
+peers-test: deps peers-deps ## the tests of the peer servers, and what CometD's clients say to one and to ours
 	$(GO) test -race -timeout 10m -tags peers ./$(PEERS)/...
+	$(GO) test -race -timeout 10m -tags 'interop peers' -run TestChatPeers ./clients/interop
+
+transcripts: deps $(PEERS)/java/target/installed ## record what CometD 8 and its clients say in the chat of docs/FIXTURES.md
+	$(GO) test -count=1 -timeout 10m -tags 'interop peers' -run TestChatPeers ./clients/interop -update
 
 peer-cometd8 peer-cometd7: $(PEERS)/java/target/installed
 peer-cometd-nodejs peer-faye: $(PEERS)/js/node_modules/installed
@@ -174,4 +178,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peers-test fuzz bench load slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peers-test transcripts fuzz bench load slow docs release release-check lint fmt tools clean

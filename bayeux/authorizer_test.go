@@ -14,6 +14,16 @@ func always(v Verdict) Authorizer {
 	return func(context.Context, Operation, channels.Name, Session, *Message) Verdict { return v }
 }
 
+func TestGrantOnly(t *testing.T) {
+	granted := []Operation{OperationCreate, OperationSubscribe}
+	some, none := GrantOnly(granted...), GrantOnly()
+	granted[0] = OperationPublish // the caller's
+	for op, want := range map[Operation]Verdict{OperationCreate: Grant(), OperationSubscribe: Grant(), OperationPublish: Ignore()} {
+		require.Equal(t, want, some(t.Context(), op, "/a", nil, nil), op)
+		require.Equal(t, Ignore(), none(t.Context(), op, "/a", nil, nil), op)
+	}
+}
+
 // [R-SP-3].
 func TestAuthorizers(t *testing.T) {
 	type entry struct {

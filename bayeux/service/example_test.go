@@ -69,6 +69,21 @@ func ExampleStrict() {
 	// Output: 400::data_invalid
 }
 
+// Lenient leaves it to the handler what becomes of data that does not fit.
+func ExampleLenient() {
+	srv, stop := started()
+	defer stop()
+
+	_, _ = service.Listen(srv, "/sales", func(_ context.Context, _ bayeux.Session, in service.Lenient[sale]) error {
+		if in.Err != nil || in.Value.Item == "" {
+			return bayeux.Drop // whatever is wrong
+		}
+		return nil
+	})
+	fmt.Println(srv.Publish(context.Background(), "/sales", "one tea"))
+	// Output: 404::message_deleted
+}
+
 // A remote call takes and returns Go types; clients call remoteCall("sum", …).
 func ExampleRemoteCall() {
 	srv, stop := started()

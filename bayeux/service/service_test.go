@@ -109,7 +109,7 @@ func TestListenFails(t *testing.T) {
 	})
 }
 
-// Strict refuses what its type does not have, raw data is given as it came, and
+// Strict refuses what its type does not have, Lenient nothing, raw data is given as it came, and
 // a pointer tells nothing from zero.
 func TestKindsOfData(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
@@ -132,7 +132,19 @@ func TestKindsOfData(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, err)
+		_, err = service.Listen(r.srv, "/lenient", func(_ context.Context, _ bayeux.Session, in service.Lenient[small]) error {
+			got = append(got, fmt.Sprint("lenient ", in.Value.A, " ", in.Err != nil))
+			return nil
+		})
+		require.NoError(t, err)
 		u := r.hello()
+		for data, want := range map[string]string{
+			`{"a":1}`: "lenient 1 false", `{"a":"x"}`: "lenient 0 true", `[]`: "lenient 0 true", `null`: "lenient 0 false", `{"b":1}`: "lenient 0 false",
+		} {
+			u.send("/lenient", data)
+			require.Equal(t, []string{want}, got)
+			got = nil
+		}
 		invalid := `[{"channel":"/strict","id":"7","successful":false,"error":"400:%s:data_invalid"}]`
 		same(t, fmt.Sprintf(invalid, ""), u.send("/strict", `{"a":1,"b":2}`))
 		same(t, fmt.Sprintf(invalid, "a"), u.send("/strict", `{"a":"x"}`))

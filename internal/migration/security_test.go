@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
@@ -73,23 +72,13 @@ func Example_securityPolicy() {
 	// [{"channel":"/meta/subscribe","subscription":"/private/**","successful":false,"error":"403:members_only:subscribe_denied"}]
 }
 
-// grant is GrantAuthorizer: these operations and no others.
-func grant(operations ...bayeux.Operation) bayeux.Authorizer {
-	return func(_ context.Context, op bayeux.Operation, _ channels.Name, _ bayeux.Session, _ *bayeux.Message) bayeux.Verdict {
-		if slices.Contains(operations, op) {
-			return bayeux.Grant()
-		}
-		return bayeux.Ignore()
-	}
-}
-
 // Authorizers on channels: without a grant nothing goes below /game, GRANT_NONE
 // on /game/** in CometD.
 func Example_authorizers() {
 	policy := bayeux.NewAuthorizers(bayeux.DefaultPolicy{})
-	_, _ = policy.Add("/game/**", grant())
-	_, _ = policy.Add("/game/lobby", grant(bayeux.OperationSubscribe))
-	remove, _ := policy.Add("/game/lobby", grant(bayeux.OperationPublish))
+	_, _ = policy.Add("/game/**", bayeux.GrantOnly())
+	_, _ = policy.Add("/game/lobby", bayeux.GrantOnly(bayeux.OperationSubscribe))
+	remove, _ := policy.Add("/game/lobby", bayeux.GrantOnly(bayeux.OperationPublish))
 	srv, err := server.New(server.Config{Policy: policy})
 	if err != nil {
 		fmt.Println(err)

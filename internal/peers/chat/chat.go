@@ -1,5 +1,4 @@
-// Package chat is the chat of docs/FIXTURES.md by Halley's public API alone. It
-// may be copied for a beginning.
+// Package chat is the chat of docs/FIXTURES.md by the public API alone, to copy.
 package chat
 
 import (
@@ -40,7 +39,7 @@ func Install(srv *server.Server, policy *bayeux.Authorizers) error {
 	clean := filter.Listener(filter.Refuse(regexp.MustCompile("dang")), filter.NoMarkup())
 	failure := func(_ func(), err error) error { return err }
 	return errors.Join(
-		failure(policy.Add("/**", bayeux.GrantOnly())),
+		failure(policy.Add("/**", bayeux.GrantOnly())), // nothing that is not granted below
 		failure(policy.Add("/chat/*", c.authorize)),
 		failure(policy.Add("/members/*", bayeux.GrantOnly(bayeux.OperationCreate, bayeux.OperationSubscribe))),
 		failure(policy.Add("/service/members", bayeux.GrantOnly(bayeux.OperationPublish))),
@@ -115,9 +114,10 @@ func (c *chat) leave(s bayeux.Session) {
 func (c *chat) announce(ctx context.Context, room string) error {
 	c.telling.Lock()
 	defer c.telling.Unlock()
-	names := []string{}
-	for _, t := range c.in(room) {
-		names = append(names, t.name)
+	seats := c.in(room)
+	names := make([]string, len(seats))
+	for i, t := range seats {
+		names[i] = t.name
 	}
 	return c.srv.Publish(ctx, strings.Replace(room, "/chat/", "/members/", 1), names)
 }
