@@ -67,6 +67,15 @@ func (f *Facts) holdHint() time.Duration {
 	return time.Minute
 }
 
+// likely returns how long a connect is held if that was measured: the advised
+// time where load alone may have made it longer, else what was measured.
+func (f *Facts) likely(measured time.Duration) time.Duration {
+	if f.timeout > 0 && measured >= f.timeout && measured <= f.timeout*3/2 {
+		return f.timeout
+	}
+	return measured
+}
+
 // advise takes the numbers out of a handshake's advice.
 func (f *Facts) advise(m *Message) {
 	f.Advice, _ = m.Get("advice")

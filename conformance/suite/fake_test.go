@@ -73,6 +73,7 @@ func (f *fake) answer(r *http.Request, m M) []M {
 		f.sessions[id] = &fakeSession{seen: time.Now(), subs: map[string]bool{}, wake: make(chan struct{}, 1)}
 		reply["clientId"], reply["version"] = id, "1.0"
 		reply["supportedConnectionTypes"] = []string{"long-polling"}
+		reply["advice"] = M{"reconnect": "retry", "interval": 0, "timeout": f.hold.Milliseconds()}
 		return []M{reply}
 	}
 	id, _ := m["clientId"].(string)

@@ -134,7 +134,7 @@ func (r *Runner) quickSteps(ctx context.Context) []func() {
 	on := r.first()
 	note := func(to *bool, name string, run func(*T)) func() {
 		return func() {
-			ok := r.probe(ctx, name, on, run)
+			ok := r.sure(ctx, name, run)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			*to = ok
@@ -200,7 +200,7 @@ func (r *Runner) learnHold(ctx context.Context) {
 	case slices.Min(held) < least:
 		r.facts.hold.set(0, fmt.Sprintf("connects are answered after %v", slices.Min(held).Round(time.Millisecond)))
 	default:
-		r.facts.hold.set(slices.Min(held), "")
+		r.facts.hold.set(r.facts.likely(slices.Min(held)), "")
 	}
 }
 

@@ -90,6 +90,17 @@ func TestFaultsOfReplies(t *testing.T) {
 	}
 }
 
+// TestLikely tells what load has made longer from what the server does.
+func TestLikely(t *testing.T) {
+	f := &Facts{timeout: 4 * time.Second}
+	for measured, want := range map[time.Duration]time.Duration{
+		4 * time.Second: 4 * time.Second, 4600 * time.Millisecond: 4 * time.Second, 2 * time.Second: 2 * time.Second, 8 * time.Second: 8 * time.Second,
+	} {
+		require.Equal(t, want, f.likely(measured))
+	}
+	require.Equal(t, time.Second, (&Facts{}).likely(time.Second))
+}
+
 // TestLearns sees that hold and life come from the server, and that deliveries
 // arrive.
 func TestLearns(t *testing.T) {
