@@ -115,7 +115,9 @@ func connectHold() []Case {
 			Rules: rules("R-CN-6"), Needs: needs(suite.NeedHold), Also: suite.CometD,
 			Run: func(t *T) {
 				d := t.Hold() / 3
-				t.Connected().Hold(M{"advice": M{"timeout": d.Milliseconds()}}).Wait().HeldFor(d).Reply(0).Successful()
+				a := t.Connected().Hold(M{"advice": M{"timeout": d.Milliseconds()}}).Wait().HeldFor(d)
+				a.Reply(0).Successful()
+				t.Check(a.Took < t.Hold()*9/10, "it was held for the server's time, %v", t.Hold())
 			},
 		},
 		{

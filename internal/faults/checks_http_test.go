@@ -43,6 +43,8 @@ func httpChecks() []check {
 		{"F-HT-26", begun(pub("/x", quote(long(1_100_000)))), `^a 0 413`, `"id":"p","successful":true`},
 		{"F-HT-27", talk("a", "!raw "+request("POST /cometd HTTP/1.0", hello)), `^a 0 raw 200`, `^a 0 raw 505`},
 		{"F-HT-28", talk("a", "!http2", hello), given, `^a 0 505`},
+		{"F-HT-29", talk("a", "!raw "+request("POST /cometd HTTP/1.1", hello)), `^a 0 raw 200 \[`, `^a 0 raw 200 in chunks`},
+		{"F-HT-30", talk("a", "<b>not json"), ``, `^a 0 400 .*text/html.*<b>not json`},
 		{"F-LP-01", talk("a", "!header Content-Type: text/plain", hello), given, `^a 0 415`},
 		{"F-LP-02", talk("a", "!header Content-Type: application/x-www-form-urlencoded", hello), given, `^a 0 415`},
 		{"F-LP-03", first, `Content-Type: application/json\}`, `Content-Type: text/html`},

@@ -97,6 +97,7 @@ func handshakeChecks() []check {
 		{"F-HS-07", first, `\["websocket","long-polling","callback-polling"\]`, `\["callback-polling","long-polling","websocket"\]`},
 		{"F-HS-08", first, `"supportedConnectionTypes":\["websocket","`, `"supportedConnectionTypes":\["[a-z-]*"\]`},
 		{"F-HS-09", first, ``, `"supportedConnectionTypes":"websocket,long`},
+		{"F-HS-56", talk("a", with(`"advice":{"timeout":77}`)), ``, `"timeout":77`},
 		{"F-HS-10", talk("a", with(`"foo":1,"data":{}`)), ``, `"foo":1,"data":\{\}`},
 		{"F-HS-11", talk("a", bare), `"successful":true`, `version_missing`},
 		{"F-HS-12", talk("a", `[{"channel":"/meta/handshake","version":"0.1"}]`), `"successful":true`, `version_unsupported`},

@@ -33,6 +33,11 @@ func handshakeReply() []Fault {
 			m.set("supportedConnectionTypes", "["+quote(u.on)+"]")
 		})),
 		fault("F-HS-09", "R-HS-5", "The connection types are a string with commas.", everywhere(), onGood(metaHandshake, put("supportedConnectionTypes", `"websocket,long-polling,callback-polling"`))),
+		fault("F-HS-56", "R-HS-7 R-HS-2", "The advice that a handshake asks for comes back as the server's.", everywhere(), onGood(metaHandshake, func(u *unit, m *message) {
+			if t, ok := timeout(u.request(m)); ok && t > 0 {
+				m.setMember("advice", "timeout", millis(t))
+			}
+		})),
 		fault("F-HS-10", "R-HS-2", "Unknown fields and data of a handshake come back in its reply.", everywhere(), onGood(metaHandshake, func(u *unit, m *message) {
 			for _, f := range u.request(m).fields {
 				if !m.has(f.name) && f.name != "ext" {

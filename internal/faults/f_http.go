@@ -208,6 +208,16 @@ func httpVersions() []Fault {
 			return x.r.ProtoMajor == 1 && x.r.ProtoMinor == 0
 		})),
 		fault("F-HT-28", "R-HT-12", "HTTP/2 is refused: 505.", onlyLP(), turnDown(http.StatusHTTPVersionNotSupported, func(x *exchange) bool { return x.r.ProtoMajor == 2 })),
+		fault("F-HT-29", "R-HT-5", "Answers are in chunks, however short they are.", onlyLP(), onAnswers(func(x *exchange) {
+			x.length = -1
+			x.header.Del("Content-Length")
+		})),
+		fault("F-HT-30", "R-HT-7", "What is no JSON comes back in a page of HTML.", onlyLP(), onAnswers(func(x *exchange) {
+			if x.status == http.StatusBadRequest {
+				x.header.Set("Content-Type", "text/html")
+				x.setText(slices.Concat([]byte("<h1>Bad request</h1>"), x.body))
+			}
+		})),
 	}
 }
 

@@ -414,7 +414,11 @@ func (a *actor) raw(text string, wait time.Duration) {
 			}
 			body, _ := io.ReadAll(resp.Body)
 			a.look(string(body))
-			a.say("raw %d %s", resp.StatusCode, body)
+			chunks := ""
+			if len(resp.TransferEncoding) > 0 {
+				chunks = " in chunks"
+			}
+			a.say("raw %d%s %s", resp.StatusCode, chunks, body)
 		}
 	})
 	a.w.pass(wait)
