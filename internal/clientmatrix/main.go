@@ -101,7 +101,7 @@ func run(ctx context.Context, log io.Writer, out, doc string, only bool, names [
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.key, err)
 		}
-		if err := write(filepath.Join(out, s.key+".json"), report.JSON, rep); err != nil {
+		if err := report.WriteFile(filepath.Join(out, s.key+".json"), report.JSON, rep); err != nil {
 			return err
 		}
 		sum := rep.Summary
@@ -117,11 +117,11 @@ func run(ctx context.Context, log io.Writer, out, doc string, only bool, names [
 // writeAll writes the page, and the document if it has a name, from the reports
 // that are there.
 func writeAll(out, doc string) error {
-	reports, err := readAll(out)
+	reports, err := report.ReadFolder(out, keys(out))
 	if err != nil {
 		return err
 	}
-	if err := write(filepath.Join(out, "matrix.html"), report.HTML, reports...); err != nil || doc == "" {
+	if err := report.WriteFile(filepath.Join(out, "matrix.html"), report.HTML, reports...); err != nil || doc == "" {
 		return err
 	}
 	text, err := document(reports)
@@ -161,34 +161,12 @@ func (s subject) run(ctx context.Context, out string) (*suite.Report, error) {
 	return clientmode.Run(ctx, clientcases.Sections(), clientmode.Options{Client: client, Name: name, Profile: "cometd", Host: s.host, Jobs: s.jobs})
 }
 
-// readAll reads the reports that are there, in the order of the subjects.
-func readAll(folder string) ([]*suite.Report, error) {
-	var all []*suite.Report
-	for _, s := range subjects(folder) {
-		f, err := os.Open(filepath.Join(folder, s.key+".json")) //nolint:gosec // the caller names the folder
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		r, err := report.Read(f)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.key, err)
-		}
-		all = append(all, r)
+// keys are the names of the reports, in their order.
+func keys(folder string) []string {
+	them := subjects(folder)
+	all := make([]string, 0, len(them))
+	for _, s := range them {
+		all = append(all, s.key)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("no reports in %s", folder)
-	}
-	return all, nil
-}
-
-func write(name string, form report.Writer, reports ...*suite.Report) (err error) {
-	f, err := os.Create(name) //nolint:gosec // the caller names the folder
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return form(f, reports...)
+	return all
 }

@@ -44,7 +44,7 @@ func TestWrite(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))
 	dir := t.TempDir()
 	require.ErrorContains(t, run(t.Context(), &bytes.Buffer{}, dir, "", true, nil), "no reports")
-	require.NoError(t, write(filepath.Join(dir, "faye.json"), report.JSON, sample()))
+	require.NoError(t, report.WriteFile(filepath.Join(dir, "faye.json"), report.JSON, sample()))
 	doc := filepath.Join(dir, "doc.md")
 	require.NoError(t, run(t.Context(), &bytes.Buffer{}, dir, doc, true, nil))
 	text, err := os.ReadFile(doc)

@@ -12,7 +12,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -111,18 +110,18 @@ func run(ctx context.Context, log io.Writer, out, doc string, only bool, names [
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.peer, err)
 		}
-		if err := write(filepath.Join(out, s.peer+".json"), report.JSON, rep); err != nil {
+		if err := report.WriteFile(filepath.Join(out, s.peer+".json"), report.JSON, rep); err != nil {
 			return err
 		}
 		sum := rep.Summary
 		_, _ = fmt.Fprintf(log, "%s: %d results, %d pass, %d non-strict, %d fail, %d info, %d skipped, %d error\n",
 			rep.Name, sum.Results, sum.Pass, sum.NonStrict, sum.Fail, sum.Info, sum.Skipped, sum.Error)
 	}
-	reports, err := readAll(out)
+	reports, err := report.ReadFolder(out, keys())
 	if err != nil {
 		return err
 	}
-	if err := write(filepath.Join(out, "matrix.html"), report.HTML, reports...); err != nil {
+	if err := report.WriteFile(filepath.Join(out, "matrix.html"), report.HTML, reports...); err != nil {
 		return err
 	}
 	if doc == "" {
@@ -161,34 +160,12 @@ func (s subject) run(ctx context.Context) (*suite.Report, error) {
 	return conformance.Run(ctx, opts)
 }
 
-// readAll reads the reports that are there, in the order of the subjects.
-func readAll(folder string) ([]*suite.Report, error) {
-	var all []*suite.Report
-	for _, s := range subjects() {
-		f, err := os.Open(filepath.Join(folder, s.peer+".json")) //nolint:gosec // the caller names the folder
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		r, err := report.Read(f)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.peer, err)
-		}
-		all = append(all, r)
+// keys are the names of the reports, in their order.
+func keys() []string {
+	them := subjects()
+	all := make([]string, 0, len(them))
+	for _, s := range them {
+		all = append(all, s.peer)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("no reports in %s", folder)
-	}
-	return all, nil
-}
-
-func write(name string, form report.Writer, reports ...*suite.Report) (err error) {
-	f, err := os.Create(name) //nolint:gosec // the caller names the folder
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return form(f, reports...)
+	return all
 }

@@ -44,7 +44,7 @@ func TestDocument(t *testing.T) {
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	require.ErrorContains(t, run(t.Context(), &bytes.Buffer{}, dir, "", true, nil), "no reports")
-	require.NoError(t, write(filepath.Join(dir, "faye.json"), report.JSON, sample()))
+	require.NoError(t, report.WriteFile(filepath.Join(dir, "faye.json"), report.JSON, sample()))
 	doc := filepath.Join(dir, "doc.md")
 	require.NoError(t, run(t.Context(), &bytes.Buffer{}, dir, doc, true, nil))
 	for name, want := range map[string]string{doc: "Server 1", filepath.Join(dir, "matrix.html"): "BX-HS-02"} {

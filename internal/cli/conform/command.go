@@ -266,13 +266,9 @@ func (c *Command) known() ([]suite.Known, error) {
 func (c *Command) compared() ([]*conformance.Report, error) {
 	all := make([]*conformance.Report, 0, len(c.Compare))
 	for _, name := range c.Compare {
-		f, err := os.Open(name) //nolint:gosec // the caller names the file
+		r, err := report.ReadFile(name)
 		if err != nil {
 			return nil, err
-		}
-		r, err := report.Read(f)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		all = append(all, r)
 	}
@@ -303,14 +299,9 @@ func (c *Command) write(stdout io.Writer, reports ...*conformance.Report) error 
 }
 
 // toFile writes reports to a file, or to standard output for "-".
-func toFile(name string, write report.Writer, stdout io.Writer, reports ...*conformance.Report) (err error) {
+func toFile(name string, write report.Writer, stdout io.Writer, reports ...*conformance.Report) error {
 	if name == "-" {
 		return write(stdout, reports...)
 	}
-	f, err := os.Create(name) //nolint:gosec // the caller names the file
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return write(f, reports...)
+	return report.WriteFile(name, write, reports...)
 }
