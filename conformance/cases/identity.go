@@ -240,23 +240,7 @@ func identitySocket() []Case {
 		{
 			ID: "BX-ID-20", Title: "a socket that closes while no connect is held costs no message", Level: SHOULD,
 			Rules: rules("R-WS-18", "R-DL-10"), On: WS, Needs: needs(suite.NeedDelivery, suite.NeedExpiry), Also: suite.CometD,
-			Run: func(t *T) {
-				c, ch := t.Connected(), t.Channel("a")
-				c.Subscribe(ch).Successful()
-				again := left(t, c)
-				t.Sleep(300 * time.Millisecond)
-				other := t.Helper()
-				other.Publish(ch, 1).Successful()
-				other.Publish(ch, 2).Successful()
-				again.Connect(now()).Successful()
-				m := again.Receive(ch)
-				if n, _ := m.Number("data"); n == 2 {
-					t.NonStrictf("the first message was lost with the socket, without a connect to miss it")
-					return
-				}
-				m.Want("data", 1)
-				again.Receive(ch).Want("data", 2)
-			},
+			Run: closedSocket,
 		},
 		{
 			ID: "BX-ID-17", Title: "sessions of long-polling and callback-polling are apart", Level: COMETD, Rules: rules("R-JP-5"), On: Polls,
@@ -274,6 +258,34 @@ func identitySocket() []Case {
 				c.Connect(now()).Successful()
 			},
 		},
+	}
+}
+
+// closedSocket publishes to sessions whose sockets have closed. Whether a server
+// that writes to such a socket loses a message is a matter of moments, so there
+// are several.
+func closedSocket(t *T) {
+	ch, last, other := t.Channel("a"), t.Channel("last"), t.Helper()
+	back := make([]*suite.Client, 5)
+	for i := range back {
+		c := t.Connected()
+		c.Subscribe([]string{ch, last}).Successful()
+		back[i] = left(t, c)
+	}
+	t.Sleep(300 * time.Millisecond)
+	other.Publish(ch, 1).Successful()
+	other.Publish(ch, 2).Successful()
+	for _, c := range back {
+		c.Connect(now()).Successful()
+	}
+	other.Publish(last, "x").Successful()
+	for _, c := range back {
+		got := until(c, last)
+		if len(got) == 2 {
+			told(t, got, 1, 2)
+			continue
+		}
+		t.NonStrictf("%d of 2 messages came: what was published when the socket had closed was lost, without a connect to miss it", len(got))
 	}
 }
 
