@@ -123,7 +123,7 @@ func (x *trouble) play(t *testing.T, r *rig, fine, panics string) {
 	default:
 		require.Fail(t, "a context that is kept must have ended")
 	}
-	require.Equal(t, before, runtime.NumGoroutine(), "and costs nothing")
+	require.LessOrEqual(t, runtime.NumGoroutine(), before, "and costs nothing")
 	soon(t, 0, time.Since(start))
 
 	same(t, answer("/sick/waits", fine), sick.send(publishing("/sick/waits")).Messages)

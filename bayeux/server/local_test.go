@@ -295,7 +295,8 @@ func TestLocalIdleIsFree(t *testing.T) {
 		r.publish("/a", 1)
 		got.Wait()
 		synctest.Wait()
-		require.Equal(t, before, runtime.NumGoroutine())
+		// Others than ours come and go.
+		require.Less(t, runtime.NumGoroutine(), before+len(all)/2)
 		for _, l := range all {
 			l.Close(t.Context())
 		}

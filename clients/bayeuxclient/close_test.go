@@ -2,6 +2,7 @@ package bayeuxclient_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,6 +96,33 @@ func TestCloseInCallback(t *testing.T) {
 			require.NoError(t, c.Err())
 			require.Equal(t, 1, calls, "the rest is dropped")
 		}
+	})
+}
+
+// A client that leaves takes no other session, whatever it hears before the
+// reply to its disconnect [R-DC-3].
+func TestLeavingTakesNoSession(t *testing.T) {
+	both(t, func(t *testing.T, s *fake, transport string) {
+		s.hold = time.Second
+		var left atomic.Bool
+		s.on(func(_ string, m *bayeux.Message) *verdict {
+			switch {
+			case m.Channel == "/meta/disconnect":
+				left.Store(true)
+				return &verdict{reply: new(bayeux.Message).Succeed(true), wait: 5 * time.Second}
+			case m.Channel == "/meta/connect" && left.Load():
+				return &verdict{reply: new(bayeux.Message).Fail(&bayeux.Error{
+					Code: 402, Text: "session_unknown", Advice: &bayeux.Advice{Reconnect: bayeux.ReconnectHandshake},
+				})}
+			}
+			return nil
+		})
+		c := s.dial(s.options(transport))
+		time.Sleep(500 * time.Millisecond)
+		require.NoError(t, c.Disconnect(t.Context()))
+		<-c.Done()
+		require.Len(t, s.messages("/meta/handshake"), 1)
+		require.NoError(t, c.Err())
 	})
 }
 

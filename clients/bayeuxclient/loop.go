@@ -66,7 +66,12 @@ func (l *loop) run(ctx context.Context) error {
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		next = after
+		if next = after; l.c.leaving.Load() {
+			// Nothing more is asked of a session that is being given up, nor is
+			// another one taken for it ([R-DC-3]).
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
 	}
 }
 
