@@ -206,7 +206,7 @@ func TestSocketBadInput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, r *rig) {
 				u := r.surf("").connected()
-				u.say(c.text)
+				_ = u.TrySend(c.text) // what the server says of it counts
 				f := u.Next(time.Second)
 				require.Equal(t, c.code, f.Close, "%+v", f)
 				require.NotEmpty(t, f.Reason)

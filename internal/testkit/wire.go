@@ -205,7 +205,19 @@ func (s *Socket) read(r io.Reader) {
 // Send sends a text message.
 func (s *Socket) Send(text string) {
 	s.t.Helper()
-	require.NoError(s.t, wsutil.WriteClientText(s.conn, []byte(text)))
+	require.NoError(s.t, s.TrySend(text))
+}
+
+// TrySend sends what the server may refuse before it has read the whole. The
+// frame leaves in one write: one for the header and one for nothing would meet
+// a server that has closed in between.
+func (s *Socket) TrySend(text string) error {
+	frame, err := ws.CompileFrame(ws.MaskFrameInPlace(ws.NewTextFrame([]byte(text))))
+	if err != nil {
+		return err
+	}
+	_, err = s.conn.Write(frame)
+	return err
 }
 
 // Conn returns the connection, for frames that are none.
