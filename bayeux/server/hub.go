@@ -52,12 +52,11 @@ func (p *pass) message(ctx context.Context, m *bayeux.Message) *bayeux.Message {
 	case m.Channel == metaHandshake:
 		return p.handshake(ctx, m)
 	case s == nil:
-		p.srv.stats.unknown.Add(1)
-		return machine.Unknown(m) // [R-ERR-1, R-ERR-2, R-ERR-3, R-ID-2]
+		return p.stranger(m)
 	case m.Channel == metaConnect:
 		return p.connect(s, m)
 	case s.isOver():
-		return m.Reply().Fail(bayeux.ErrSessionUnknown) // [R-DC-3]
+		return p.late(m) // [R-DC-3]
 	}
 	s.received()
 	return p.other(ctx, s, m)

@@ -49,6 +49,7 @@ type Server struct {
 	poller               transport.Poller // nil: none
 
 	registry  *registry
+	epitaphs  epitaphs
 	users     *users
 	browsers  browsers
 	router    *router.Router[session]
@@ -231,6 +232,7 @@ func (srv *Server) sweep() {
 				srv.channelChanged(n, false)
 			}
 			srv.relieve()
+			srv.epitaphs.forget(srv.now())
 		case <-srv.stop:
 			return
 		}

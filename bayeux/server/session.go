@@ -31,9 +31,10 @@ type session struct {
 	machine     *machine.Session
 	queue       *queue.Queue
 	user        string
-	transport   string // the transport last used
-	connectOnly bool   // messages leave with connect replies only
-	noEcho      bool   // its own messages do not come back
+	subject     *bayeux.Subject // whom the user was authenticated as; nil: nobody
+	transport   string          // the transport last used
+	connectOnly bool            // messages leave with connect replies only
+	noEcho      bool            // its own messages do not come back
 	slow        slowChoice
 	batch       int       // requests being processed, and batches: nothing wakes the hold meanwhile
 	batched     int       // batches of server code: nothing leaves meanwhile

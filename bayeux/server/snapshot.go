@@ -20,6 +20,7 @@ type Snapshot struct {
 	Home        string                     `json:"home"`
 	Browser     string                     `json:"browser,omitempty"`
 	User        string                     `json:"user,omitempty"`
+	Subject     *bayeux.Subject            `json:"subject,omitempty"`
 	ConnectOnly bool                       `json:"connectOnly,omitempty"`
 	NoEcho      bool                       `json:"noEcho,omitempty"`
 	Slow        bayeux.SlowConsumer        `json:"slow,omitempty"`
@@ -68,6 +69,7 @@ func (srv *Server) Snapshot(id string) (*Snapshot, error) {
 	now := srv.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	out.Subject = s.subject
 	out.Transport, out.User, out.ConnectOnly, out.NoEcho = s.transport, s.user, s.connectOnly, s.noEcho
 	out.Slow = s.slow.own
 	if s.slow.bounds {
@@ -92,7 +94,7 @@ func (srv *Server) Restore(from *Snapshot) error {
 		return fmt.Errorf("restore %q: the session has ended", from.ID)
 	}
 	s := srv.sessionOf(from.ID, home{from.Home, from.Browser}, st)
-	s.transport, s.user = from.Transport, from.User
+	s.transport, s.user, s.subject = from.Transport, from.User, from.Subject
 	s.connectOnly, s.noEcho = from.ConnectOnly, from.NoEcho
 	now := srv.now()
 	m, err := machine.Restore(now, from.Machine)

@@ -37,6 +37,25 @@ func (s *session) SetUser(id string) {
 	t.leave()
 }
 
+// Subject implements bayeux.Authentication.
+func (s *session) Subject() *bayeux.Subject {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subject
+}
+
+// SetSubject implements bayeux.Authentication.
+func (s *session) SetSubject(subject *bayeux.Subject) {
+	user := ""
+	if subject != nil {
+		user = subject.User
+	}
+	s.mu.Lock()
+	s.subject = subject
+	s.mu.Unlock()
+	s.SetUser(user)
+}
+
 // Batch implements bayeux.Batching ([R-DL-2]).
 func (s *session) Batch(f func()) {
 	s.mu.Lock()
@@ -162,4 +181,8 @@ var (
 	_ bayeux.Timing   = (*session)(nil)
 	_ bayeux.Identity = (*session)(nil)
 	_ bayeux.Batching = (*session)(nil)
+
+	_ bayeux.Authentication = (*session)(nil)
+	_ bayeux.Ending         = (*session)(nil)
+	_ bayeux.Reviewing      = (*session)(nil)
 )

@@ -54,8 +54,8 @@ func (s *Session) connect(now time.Time, in Input) Effects {
 // client of a disconnected session need not come back ([R-ERR-4]); that of an
 // expired one handshakes anew ([R-ERR-5]).
 func (s *Session) late(m *bayeux.Message) *bayeux.Message {
-	reply := Unknown(m)
-	if s.state == Disconnected {
+	reply := s.unknown(m)
+	if s.verdict == nil && s.state == Disconnected {
 		reply.Advice = again(bayeux.ReconnectNone)
 	}
 	return reply
@@ -134,9 +134,12 @@ func (s *Session) finish(now time.Time, cause Cause) []Ended {
 	h := s.held
 	s.held = nil
 	reply := h.reply.Succeed(true)
-	if s.state.Over() {
+	switch {
+	case s.verdict != nil:
+		sentence(reply, s.verdict)
+	case s.state.Over():
 		reply.Advice = s.farewell().Raw()
-	} else {
+	default:
 		s.advise(reply)
 		s.clock.write(now, s.way.times.MaxProcessing)
 	}

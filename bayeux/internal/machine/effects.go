@@ -110,6 +110,9 @@ const (
 	ReasonRemoved Reason = "removed"
 	// ReasonSlowConsumer is a queue beyond its bounds.
 	ReasonSlowConsumer Reason = "slow_consumer"
+	// ReasonUnauthorized is server code that ends the session with an error: its
+	// credentials have expired or were revoked.
+	ReasonUnauthorized Reason = "unauthorized"
 	// ReasonReplaced is another session that took the place of this one.
 	ReasonReplaced Reason = "replaced"
 )

@@ -1,12 +1,16 @@
 package machine
 
-import "time"
+import (
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+)
 
 // disconnect ends the session for its client. It needs no connect before
 // ([R-DC-1]); a held one is answered ([R-CN-15]).
 func (s *Session) disconnect(now time.Time, in Input) Effects {
 	if !s.state.Alive() {
-		return Effects{Reply: Unknown(in.Message)} // [R-ERR-3]
+		return Effects{Reply: s.unknown(in.Message)} // [R-ERR-3]
 	}
 	if in.Refused != nil {
 		s.Received(now)
@@ -33,6 +37,18 @@ func (s *Session) Disconnect(now time.Time, reason Reason) Effects {
 // ([R-CN-17]). The caller goes on calling Expire until then.
 func (s *Session) Remove(_ time.Time, reason Reason) Effects {
 	return s.done(Effects{Removed: s.end(Disconnected, reason)})
+}
+
+// Terminate ends the session with an error that its client is told: a held
+// connect is answered with it at once, also when the session was removed
+// before, and so is whatever still meets the session (see Sentenced). A
+// session that has ended keeps its reason.
+func (s *Session) Terminate(now time.Time, reason Reason, verdict *bayeux.Error) Effects {
+	if s.state.Over() && s.held == nil {
+		return s.done(Effects{})
+	}
+	s.verdict = verdict
+	return s.Disconnect(now, reason)
 }
 
 // end enters a final state. It returns the reason, empty when the session had

@@ -44,6 +44,8 @@ type Session struct {
 	held  *held
 	holds uint64 // ids given out
 	clock clock
+
+	verdict *bayeux.Error // what Terminate said; nil: the session did not end so
 }
 
 // way is what is kept of a Via.
@@ -98,7 +100,7 @@ func (s *Session) done(e Effects) Effects {
 
 func (s *Session) publish(now time.Time, in Input) Effects {
 	if !s.state.Alive() {
-		return Effects{Reply: Unknown(in.Message)}
+		return Effects{Reply: s.unknown(in.Message)}
 	}
 	s.Received(now)
 	if in.Refused != nil {
@@ -117,6 +119,35 @@ func Unknown(m *bayeux.Message) *bayeux.Message {
 		reply.Advice = again(bayeux.ReconnectHandshake)
 	}
 	return reply
+}
+
+// Sentenced returns the reply to a message of a session that server code has
+// ended with that error: it takes the place of Unknown. Without advice of the
+// error's own, connects and handshakes are told not to come back.
+func Sentenced(m *bayeux.Message, verdict *bayeux.Error) *bayeux.Message {
+	return sentence(m.Reply(), verdict)
+}
+
+func sentence(reply *bayeux.Message, verdict *bayeux.Error) *bayeux.Message {
+	advice := verdict.Advice
+	reply.Fail(verdict)
+	reply.Advice = nil
+	if reply.Channel != metaConnect && reply.Channel != metaHandshake {
+		return reply
+	}
+	reply.Advice = again(bayeux.ReconnectNone)
+	if advice != nil {
+		reply.Advice = advice.Raw()
+	}
+	return reply
+}
+
+// unknown answers a message of the session that met its end.
+func (s *Session) unknown(m *bayeux.Message) *bayeux.Message {
+	if s.verdict != nil {
+		return Sentenced(m, s.verdict)
+	}
+	return Unknown(m)
 }
 
 // enter changes the state. The callers keep to the table of transitions; one

@@ -246,3 +246,23 @@ func BenchmarkHoldAndWake(b *testing.B) {
 		s.Written(epoch)
 	}
 }
+
+// What Terminate says meets the held connect and all that comes later; a
+// session that had ended keeps its reason.
+func TestTerminate(t *testing.T) {
+	s := connected(t, poll())
+	require.NotNil(t, step(s, on(metaConnect), poll()).Hold)
+
+	e := s.Terminate(epoch, ReasonUnauthorized, &bayeux.Error{Code: 401, Text: "session_revoked"})
+	require.Equal(t, ReasonUnauthorized, e.Removed)
+	require.Len(t, e.Ended, 1)
+	require.Equal(t, "401::session_revoked", e.Ended[0].Reply.Error)
+	require.JSONEq(t, `{"reconnect":"none","interval":0}`, string(e.Ended[0].Reply.Advice))
+	for _, channel := range []string{metaConnect, metaSubscribe, metaUnsubscribe, metaDisconnect, "/a"} {
+		reply := step(s, on(channel), poll()).Reply
+		require.Equal(t, "401::session_revoked", reply.Error, channel)
+		require.Equal(t, channel == metaConnect, reply.Advice != nil, channel)
+	}
+	require.Empty(t, s.Terminate(epoch, ReasonServer, &bayeux.Error{Code: 401, Text: "other"}).Removed)
+	require.Equal(t, "401::session_revoked", step(s, on(metaConnect), poll()).Reply.Error)
+}

@@ -14,8 +14,8 @@ var errTooMany = &bayeux.Error{Code: 403, Args: "subscriptions_limit", Text: bay
 // refused: those before it stay ([R-SB-3]). There is one reply ([R-SB-1]).
 func (s *Session) subscribe(now time.Time, in Input) Effects {
 	switch {
-	case s.state == Created:
-		return Effects{Reply: Unknown(in.Message)}
+	case s.state == Created || s.verdict != nil:
+		return Effects{Reply: s.unknown(in.Message)}
 	case !s.state.Alive():
 		return Effects{Reply: in.Message.Reply().Fail(bayeux.ErrSubscribeFailed)} // [R-SB-8]
 	}
@@ -40,7 +40,7 @@ func (s *Session) subscribe(now time.Time, in Input) Effects {
 // channels ([R-SB-12]).
 func (s *Session) unsubscribe(now time.Time, in Input) Effects {
 	if !s.state.Alive() {
-		return Effects{Reply: Unknown(in.Message)}
+		return Effects{Reply: s.unknown(in.Message)}
 	}
 	return s.each(now, in, func(e *Effects, name channels.Name) *bayeux.Error {
 		if s.Subscribed(name) {
@@ -49,6 +49,19 @@ func (s *Session) unsubscribe(now time.Time, in Input) Effects {
 		}
 		return nil
 	})
+}
+
+// Unsubscribe ends subscriptions from the server's side; the client hears
+// nothing of it. Those that the session does not have are passed over.
+func (s *Session) Unsubscribe(names ...channels.Name) Effects {
+	var e Effects
+	for _, name := range names {
+		if s.state.Alive() && s.Subscribed(name) {
+			delete(s.subs, name)
+			e.Unsubscribe = append(e.Unsubscribe, name)
+		}
+	}
+	return s.done(e)
 }
 
 // each calls f for the channels of the message until one is refused, by the
