@@ -212,11 +212,12 @@ func TestFloodOfHandshakes(t *testing.T) {
 	}
 }
 
-// One client does not read while 64 MB are published. It loses its session; the
-// others have everything, in order, and memory stays bounded ([R-WS-24]).
+// One client does not read while four times the bound of its queue is
+// published. It loses its session; the others have everything, in order, and
+// memory stays bounded ([R-WS-24]).
 func TestSlowReader(t *testing.T) {
-	const messages, size, most = 512, 128 << 10, 17 << 20
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	const messages, size, bound, most = 512, 16 << 10, 2 << 20, 2<<20 + 64<<10
+	bubble(t, option("maxQueueBytes", strconv.Itoa(bound)), func(t *testing.T, r *rig) {
 		conn, _ := r.deaf()
 		defer func() { _ = conn.Close() }()
 		s, u := r.greet()
