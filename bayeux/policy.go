@@ -56,6 +56,32 @@ func (DefaultPolicy) CanPublish(_ context.Context, _ Session, ch channels.Name, 
 	return refuseMeta(ch)
 }
 
+// ClosedPolicy lets everybody handshake and connect, and do nothing else: it
+// refuses to create channels, to subscribe and to publish, wildcards and
+// service channels included. It is the policy of the strict posture where none
+// is given.
+type ClosedPolicy struct{}
+
+var _ Policy = ClosedPolicy{}
+
+// CanHandshake allows.
+func (ClosedPolicy) CanHandshake(context.Context, Session, *Message) error { return nil }
+
+// CanCreate refuses.
+func (ClosedPolicy) CanCreate(context.Context, Session, channels.Name, *Message) error {
+	return Deny(ReasonSecurityPolicy)
+}
+
+// CanSubscribe refuses.
+func (ClosedPolicy) CanSubscribe(context.Context, Session, channels.Pattern, *Message) error {
+	return Deny(ReasonSecurityPolicy)
+}
+
+// CanPublish refuses.
+func (ClosedPolicy) CanPublish(context.Context, Session, channels.Name, *Message) error {
+	return Deny(ReasonSecurityPolicy)
+}
+
 func refuseMeta(ch channels.Name) error {
 	if ch.IsMeta() {
 		return Deny(ReasonSecurityPolicy)

@@ -11,8 +11,8 @@ import (
 // carriers builds the HTTP handler of the server from its options.
 func (srv *Server) carriers() (http.Handler, *transport.WebSocketCarrier) {
 	sockets := transport.NewWebSocket(srv, srv.wsOptions())
-	lp := lookup{options: srv.config.Options, transport: transport.LongPolling}
-	jp := lookup{options: srv.config.Options, transport: transport.CallbackPolling}
+	lp := srv.config.lookup(transport.LongPolling)
+	jp := srv.config.lookup(transport.CallbackPolling)
 	callback := cookie(jp)
 	o := transport.Options{
 		Cookie:            cookie(lp),
@@ -65,7 +65,7 @@ func (srv *Server) bounds(l lookup) transport.Bounds {
 }
 
 func (srv *Server) wsOptions() transport.WSOptions {
-	l := lookup{options: srv.config.Options, transport: transport.WebSocket}
+	l := srv.config.lookup(transport.WebSocket)
 	o := transport.WSOptions{
 		Protocol:          l.text("protocol", ""),
 		MaxMessageSize:    srv.settings[transport.WebSocket].maxMessageSize,

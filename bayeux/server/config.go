@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"net/netip"
-	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,8 +18,10 @@ const (
 	// PostureCometD serves every well-behaved client as CometD does: anonymous
 	// publish, wildcards for everybody, callback-polling on.
 	PostureCometD Posture = "cometd"
-	// PostureStrict is refused by New for now: it comes with the security
-	// features that make it true.
+	// PostureStrict refuses what is not allowed: without a Policy clients can
+	// do nothing but handshake and connect, requests of foreign pages are
+	// refused, and one address cannot take all there is. PostureTable lists
+	// each default that differs; what is set explicitly wins over it.
 	PostureStrict Posture = "strict"
 )
 
@@ -31,7 +32,8 @@ type Config struct {
 	Logger zerolog.Logger
 	// Posture chooses defaults. Zero means PostureCometD.
 	Posture Posture
-	// Policy decides what sessions may do. Nil means bayeux.DefaultPolicy.
+	// Policy decides what sessions may do. Nil means bayeux.DefaultPolicy, in
+	// PostureStrict bayeux.ClosedPolicy.
 	Policy bayeux.Policy
 	// Extensions are server-wide, in order of registration.
 	Extensions []bayeux.Extension
@@ -40,7 +42,7 @@ type Config struct {
 	// defaults and units, and for the prefixes that set them for one transport.
 	Options Options
 	// Limits bound what clients can make the server keep. Zeros mean the
-	// defaults of DESIGN 7.
+	// posture's defaults (DESIGN 7).
 	Limits Limits
 	// Channels are configured before the first client comes, by name or pattern.
 	// They are persistent, whatever their options say.
@@ -64,79 +66,23 @@ type Config struct {
 	NodePrefix string
 }
 
-// Limits bound what peers can make the server keep (DESIGN 7). Zero means the
-// default, negative no limit. Options of the same meaning, where set, win.
-type Limits struct {
-	// Messages bound one batch: count, JSON depth, channel names.
-	Messages bayeux.Limits
-	// Sessions at one time. Default 1,000,000. Above it handshakes are refused
-	// with 429 (WebSocket: close code 1008).
-	Sessions int
-	// HandshakesPerSecond over all clients. Default off.
-	HandshakesPerSecond int
-	// Subscriptions of one session. Default 10,000.
-	Subscriptions int
-	// QueueMessages and QueueBytes bound one session's queue, leased and
-	// retained messages included. Defaults 10,000 and 16 MiB.
-	QueueMessages int
-	QueueBytes    int64
-	// TotalQueueBytes bounds all queues together. Default: a quarter of the
-	// Go memory limit where one is set, else off. Above it the session with
-	// the largest queue is ended first.
-	TotalQueueBytes int64
-	// ResponseBytes is the most that one poll's messages take; a single
-	// larger message goes alone. Default 1,000,000.
-	ResponseBytes int
-	// ClientTimeout and ClientInterval cap what clients ask for in their
-	// advice. Defaults 10 min and 1 h.
-	ClientTimeout  time.Duration
-	ClientInterval time.Duration
-}
-
 func (c Config) withDefaults() Config {
 	if c.Posture == "" {
 		c.Posture = PostureCometD
 	}
 	if c.Policy == nil {
-		c.Policy = bayeux.DefaultPolicy{}
+		c.Policy = defaultPolicy(c.Posture)
 	}
 	if c.ExtensionTimeout == 0 {
 		c.ExtensionTimeout = 10 * time.Second
 	}
-	c.Limits = c.Limits.withDefaults()
+	c.Limits = c.Limits.withDefaults(c.Posture)
 	return c
-}
-
-func (l Limits) withDefaults() Limits {
-	l.Messages = l.Messages.WithDefaults()
-	setDefault(&l.Sessions, 1_000_000)
-	setDefault(&l.HandshakesPerSecond, -1)
-	setDefault(&l.Subscriptions, 10_000)
-	setDefault(&l.QueueMessages, 10_000)
-	setDefault(&l.QueueBytes, 16<<20)
-	setDefault(&l.ResponseBytes, 1_000_000)
-	setDefault(&l.ClientTimeout, 10*time.Minute)
-	setDefault(&l.ClientInterval, time.Hour)
-	if l.TotalQueueBytes == 0 {
-		l.TotalQueueBytes = -1
-		if limit := debug.SetMemoryLimit(-1); limit < 1<<60 {
-			l.TotalQueueBytes = limit / 4
-		}
-	}
-	return l
-}
-
-func setDefault[T int | int64 | time.Duration](v *T, def T) {
-	if *v == 0 {
-		*v = def
-	}
 }
 
 func (c Config) validate() error {
 	switch c.Posture {
-	case PostureCometD:
-	case PostureStrict:
-		return fmt.Errorf("posture %q is not built yet; the one there is: %q", c.Posture, PostureCometD)
+	case PostureCometD, PostureStrict:
 	default:
 		return fmt.Errorf("posture %q is unknown; there are %q and %q", c.Posture, PostureCometD, PostureStrict)
 	}

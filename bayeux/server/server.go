@@ -39,6 +39,8 @@ type Server struct {
 	broadcastToPublisher bool
 	relayReplyFields     bool
 	permissive           bool // the policy is bayeux.DefaultPolicy
+	closed               bool // the policy is bayeux.ClosedPolicy
+	quiet                *quiet
 	maxSubscriptions     int
 	maxSessions          int
 	sweepPeriod          time.Duration
@@ -68,6 +70,8 @@ type Server struct {
 	opening  atomic.Int64 // handshakes being processed
 	ending   atomic.Int64 // sessions that have ended, as listeners are being told
 	draining atomic.Bool
+	// closedHint is when the log was last told what adviseClosed says.
+	closedHint atomic.Int64
 	// watchChannels tells that somebody wants to know of channels.
 	watchChannels atomic.Bool
 	stop          chan struct{}
@@ -85,7 +89,7 @@ func New(config Config) (*Server, error) {
 	srv := &Server{
 		config: c, log: c.Logger, now: time.Now,
 		registry: newRegistry(), users: newUsers(), router: router.New[session](), total: queue.NewTotal(),
-		stop: make(chan struct{}),
+		stop: make(chan struct{}), quiet: newQuiet(c.Limits.LogsPerSecond, time.Now),
 	}
 	srv.router.Attend(router.Births{Init: srv.initOf, Born: func(n channels.Name) { srv.channelChanged(n, true) }})
 	srv.lifecycle.prepare(srv)
@@ -104,6 +108,7 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	srv.handler, srv.sockets = srv.carriers()
+	srv.adviseClosed("nobody can do more than handshake and connect")
 	srv.deadlines = newDeadlines(srv.now, (*session).tick)
 	srv.loops.Go(srv.deadlines.run)
 	srv.loops.Go(srv.sweep)
@@ -117,7 +122,8 @@ func New(config Config) (*Server, error) {
 
 // configure resolves the options.
 func (srv *Server) configure() {
-	c, l := srv.config, lookup{options: srv.config.Options}
+	c := srv.config
+	l := c.lookup("")
 	srv.settings = make(map[string]*settings)
 	for _, name := range append(allTransports(), TransportLocal) {
 		srv.settings[name] = resolve(c, name)
@@ -129,6 +135,7 @@ func (srv *Server) configure() {
 	srv.broadcastToPublisher = l.flag("broadcastToPublisher", true)
 	srv.relayReplyFields = l.flag("relayReplyFields", false)
 	_, srv.permissive = c.Policy.(bayeux.DefaultPolicy)
+	_, srv.closed = c.Policy.(bayeux.ClosedPolicy)
 	srv.maxSubscriptions = l.number("maxSubscriptions", c.Limits.Subscriptions)
 	srv.maxSessions = l.number("maxSessions", c.Limits.Sessions)
 	srv.sweepPeriod = max(10*time.Millisecond, l.millis("sweepPeriod", 997*time.Millisecond))
@@ -207,7 +214,7 @@ func (srv *Server) removed(s *session, reason machine.Reason) {
 		s.wake()
 	}
 	srv.stats.end(string(reason))
-	srv.log.Info().Str("session", s.id).Str("transport", s.Transport()).
+	srv.quiet.line(srv.log.Info(), "end").Str("session", s.id).Str("transport", s.Transport()).
 		Str("user", s.User()).Str("reason", string(reason)).Msg("session ends")
 }
 

@@ -41,17 +41,20 @@ type settings struct {
 // lookup resolves options for one transport.
 type lookup struct {
 	options   Options
+	posture   Options // its defaults, where they differ from CometD's
 	transport string
 }
 
 func (l lookup) text(name, def string) string {
-	for _, p := range prefixes(l.transport) {
-		if v, ok := l.options[p+name]; ok {
+	for _, options := range []Options{l.options, l.posture} {
+		for _, p := range prefixes(l.transport) {
+			if v, ok := options[p+name]; ok {
+				return strings.TrimSpace(v)
+			}
+		}
+		if v, ok := options[name]; ok {
 			return strings.TrimSpace(v)
 		}
-	}
-	if v, ok := l.options[name]; ok {
-		return strings.TrimSpace(v)
 	}
 	return def
 }
@@ -83,7 +86,7 @@ func (s *settings) queueLimits() queue.Limits {
 
 // resolve reads the options of one transport; they have been checked.
 func resolve(c Config, name string) *settings {
-	l := lookup{options: c.Options, transport: name}
+	l := c.lookup(name)
 	s := &settings{
 		name: name,
 		times: machine.Times{ // defaults of CometD 8 [R-HS-8]

@@ -59,8 +59,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"serve", "--check-config"}, nil, 0, "ok\n", ""},
 		{[]string{"serve", "--print-config"}, map[string]string{"HALLEY_PATH": "/p"}, 0, "env HALLEY_PATH", ""},
 		{[]string{"serve", "--config", config}, nil, 2, "", `halley: halley.yaml:2: option "timout" is unknown; the nearest is "timeout"`},
-		{[]string{"serve", "--listen", ":0"}, nil, 2, "", "--posture cometd lets anybody"},
-		{[]string{"serve", "--listen", "localhost:0", "--posture", "strict"}, nil, 2, "", "comes with a later release"},
+		{[]string{"serve", "--listen", ":0"}, nil, 2, "", "halley serve --listen :0 --posture strict"},
+		{[]string{"serve", "--listen", ":0", "--posture", "strict", "--check-config"}, nil, 0, "ok\n", ""},
 		{[]string{"serve", "--listen", "[2001:db8::1]:0", "--posture", "cometd"}, nil, 1, "", "halley: listen [2001:db8::1]:0: "},
 	}
 	for _, tt := range tests {

@@ -16,7 +16,7 @@ func (c *Command) Describe(flag string) (values []string, variable string) {
 	case "set":
 		values = optionPrefixes()
 	case "limit":
-		values = assigned(names(limitTable()))
+		values = assigned(names(limitTable("")))
 	case "posture":
 		values = []string{string(server.PostureCometD), string(server.PostureStrict)}
 	case "extension":

@@ -18,7 +18,7 @@ import (
 func TestOperationsTables(t *testing.T) {
 	path := filepath.Join("..", "..", "..", "docs", "OPERATIONS.md")
 	testkit.Tables(t, path, *update, "run make docs", map[string]string{
-		"flags": flagsTable(t), "options": optionsTable(), "limits": namedTable("limit", limitTable()), "extensions": namedTable("setting", extensionTable()), "channels": namedTable("property", channelTable()), "metrics": metricsTable(),
+		"flags": flagsTable(t), "options": optionsTable(), "limits": namedTable("limit", limitTable("")), "extensions": namedTable("setting", extensionTable()), "channels": namedTable("property", channelTable()), "metrics": metricsTable(),
 		"labels": labelsTable(t), "reasons": reasonsTable(t), "bounds": boundsTable(),
 	})
 }

@@ -120,14 +120,10 @@ func applyPath(s *Settings, values []string) error {
 
 func applyPosture(s *Settings, values []string) error {
 	s.Posture = server.Posture(last(values))
-	switch s.Posture {
-	case "", server.PostureCometD:
+	if s.Posture == "" {
 		return nil
-	case server.PostureStrict:
-		return errors.New("the strict posture comes with a later release; the one there is: cometd")
-	default:
-		return oneOf(last(values), string(server.PostureCometD), string(server.PostureStrict))
 	}
+	return oneOf(last(values), string(server.PostureCometD), string(server.PostureStrict))
 }
 
 func applyProxies(s *Settings, values []string) error {

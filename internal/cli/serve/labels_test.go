@@ -118,7 +118,7 @@ func limitHelp(name string) string {
 	if o, ok := server.LookupOption(name); ok {
 		return o.Help
 	}
-	for _, l := range limitTable() {
+	for _, l := range limitTable("") {
 		if l.name == name {
 			return l.help
 		}

@@ -40,6 +40,8 @@ type Settings struct {
 
 	// shown are the lines of --print-config.
 	shown []shown
+	// command is the command line as it was given, the posture apart.
+	command string
 }
 
 // shown is one setting as it is printed.
@@ -79,6 +81,7 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 	if err := s.loadChannels(c, lookup, file); err != nil {
 		return nil, err
 	}
+	s.command = s.commandLine(c.Config)
 	s.prepareDemo()
 	return s, s.validate()
 }
@@ -159,7 +162,7 @@ func (s *Settings) loadOptions(c *Command, lookup func(string) (string, bool), f
 		}
 		s.Options[name] = e.values[0]
 	}
-	for _, info := range server.OptionTable() {
+	for _, info := range server.PostureOptions(s.Posture) {
 		s.showOption(info, given)
 	}
 	return nil
@@ -195,7 +198,7 @@ func (s *Settings) loadLimits(c *Command, lookup func(string) (string, bool), fi
 	if err != nil {
 		return err
 	}
-	return load(s, "limit", limitTable(), given, &s.Limits)
+	return load(s, "limit", limitTable(s.Posture), given, &s.Limits)
 }
 
 func (s *Settings) loadExtensions(c *Command, lookup func(string) (string, bool), file fileSettings) error {
@@ -277,34 +280,6 @@ func (s *Settings) validateSockets() error {
 		seen[a.Socket] = true
 	}
 	return nil
-}
-
-// settlePosture refuses to serve strangers by accident (DESIGN 4.10).
-func (s *Settings) settlePosture() error {
-	if s.Posture != "" {
-		return nil
-	}
-	for _, a := range s.Listen {
-		if !a.loopback() {
-			return usagef("", "listen %q "+openness(a)+", so a posture must be chosen: "+
-				"--posture cometd lets anybody connect, publish and subscribe to everything, as CometD does without a policy; "+
-				"--posture strict refuses what is not allowed to the user, and comes with a later release", a)
-		}
-	}
-	s.Posture = server.PostureCometD
-	for i := range s.shown {
-		if s.shown[i].Name == "posture" {
-			s.shown[i].Value, s.shown[i].Default = string(s.Posture), string(s.Posture)
-		}
-	}
-	return nil
-}
-
-func openness(a Address) string {
-	if a.Socket != "" {
-		return "may be open to other machines"
-	}
-	return "is open to other machines"
 }
 
 // config makes the library's configuration.

@@ -22,13 +22,19 @@ func TestPrintConfigGolden(t *testing.T) {
 	var out bytes.Buffer
 	env := Env{Stdout: &out, Lookup: lookup("HALLEY_PATH", "/bayeux", "HALLEY_SET", "callback-polling.timeout=5s")}
 	require.NoError(t, c.Run(t.Context(), env))
-	golden := filepath.Join("testdata", "print-config.golden")
+	golden(t, "print-config.golden", out.Bytes())
+}
+
+// golden compares with a file of testdata; -update writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
 	if *update {
-		require.NoError(t, os.WriteFile(golden, out.Bytes(), 0o600))
+		require.NoError(t, os.WriteFile(path, got, 0o600))
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(want), out.String())
+	require.Equal(t, string(want), string(got))
 }
 
 func TestPrintConfigJSON(t *testing.T) {
@@ -39,7 +45,7 @@ func TestPrintConfigJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out.Bytes(), &lines))
 	require.Contains(t, lines, shown{"options.timeout", "4000", "20000", "flag --set"})
 	require.Contains(t, lines, shown{"posture", "cometd", "cometd", "default"})
-	require.Len(t, lines, len(flagTable())+len(server.OptionTable())+len(limitTable())+len(extensionTable()), "each setting once")
+	require.Len(t, lines, len(flagTable())+len(server.OptionTable())+len(limitTable(""))+len(extensionTable()), "each setting once")
 }
 
 func TestPrintFormats(t *testing.T) {

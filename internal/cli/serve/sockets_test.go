@@ -96,7 +96,7 @@ func TestWrongSockets(t *testing.T) {
 		require.ErrorContains(t, err, tt.want)
 	}
 	_, err = parse(t, "--listen", "fd:http").Load(lookup())
-	require.ErrorContains(t, err, `listen "fd:http" may be open to other machines, so a posture must be chosen`)
+	require.ErrorContains(t, err, `listen "fd:http" may be open to other machines, and no posture says`)
 	_, err = parse(t, "--listen", "fd:http", "--admin-listen", "fd:http", "--posture", "cometd").Load(lookup())
 	require.ErrorContains(t, err, `"fd:http" is named twice`)
 	_, err = parse(t, "--admin-listen", "fd:http?tls=off").Load(lookup())
