@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 )
 
@@ -15,19 +16,37 @@ func (srv *Server) carriers() (http.Handler, *transport.WebSocketCarrier) {
 	jp := srv.config.lookup(transport.CallbackPolling)
 	callback := cookie(jp)
 	o := transport.Options{
-		Cookie:            cookie(lp),
-		CallbackCookie:    &callback,
-		LongPolling:       srv.bounds(lp),
-		CallbackPolling:   srv.bounds(jp),
-		MaxLimits:         srv.config.Limits.Messages,
-		Allowed:           srv.supported,
-		CallbackParameter: jp.text("callbackParameter", "jsonp"),
-		CallbackMaxLength: jp.number("callbackParameterMaxLength", 64),
-		Trusted:           srv.config.TrustedProxies,
-		WebSocket:         sockets.Serve,
-		Observer:          &srv.stats,
+		Cookie:             cookie(lp),
+		CallbackCookie:     &callback,
+		LongPolling:        srv.bounds(lp),
+		CallbackPolling:    srv.bounds(jp),
+		MaxLimits:          srv.config.Limits.Messages,
+		Allowed:            srv.supported,
+		CallbackParameter:  jp.text("callbackParameter", "jsonp"),
+		CallbackMaxLength:  jp.number("callbackParameterMaxLength", 64),
+		JSONPPrefix:        jp.flag("callbackPrefix", false),
+		CallbackIdentifier: jp.flag("callbackIdentifier", false),
+		Guard:              srv.guard(lp),
+		CheckContentType:   lp.flag("checkContentType", false),
+		Trusted:            srv.config.TrustedProxies,
+		WebSocket:          sockets.Serve,
+		Observer:           &srv.stats,
 	}
 	return transport.NewHandler(srv, o), sockets
+}
+
+// guard checks origins where that is on; else it is nil.
+func (srv *Server) guard(l lookup) *transport.Guard {
+	if !l.flag("checkOrigin", false) {
+		return nil
+	}
+	return &transport.Guard{
+		Allowed: splitList(strings.ToLower(l.text("allowedOrigins", ""))),
+		Refused: func(reason string, from *bayeux.Request) {
+			srv.quiet.line(srv.log.Info(), "origin").Stringer("address", from.Remote.Addr()).Str("reason", reason).
+				Msg("request of another origin refused; allowedOrigins lets it in, trustedProxies tells what clients see of this server")
+		},
+	}
 }
 
 // cookie is the browser cookie of a transport ([R-HS-15]).
@@ -77,6 +96,9 @@ func (srv *Server) wsOptions() transport.WSOptions {
 		Limits:            srv.config.Limits.Messages,
 		Poller:            srv.poller,
 		Observer:          &srv.stats,
+	}
+	if srv.config.Limits.WebSocketsPerAddress > 0 {
+		o.Admit = srv.openSocket
 	}
 	if o.MessagesPerFrame <= 0 {
 		o.MessagesPerFrame = -1 // all in one ([R-WS-10])

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -87,11 +86,9 @@ func (srv *Server) resolve(from transport.Origin, st *settings, clientID string)
 
 // handshakeRequest processes a handshake, which comes alone.
 func (srv *Server) handshakeRequest(ctx context.Context, p *pass, x *exchange, m *bayeux.Message) error {
-	if wait := srv.overloaded(); wait > 0 {
-		return &transport.StatusError{
-			Status: http.StatusTooManyRequests, RetryAfter: wait,
-			Reason: "too many sessions or handshakes; try again in " + strconv.Itoa(int(wait.Seconds())) + " s",
-		}
+	address := addressKey(p.origin.Request.Remote.Addr())
+	if err := srv.overloaded(address); err != nil {
+		return err
 	}
 	defer srv.opening.Add(-1)
 	browser := p.origin.Browser
@@ -100,6 +97,7 @@ func (srv *Server) handshakeRequest(ctx context.Context, p *pass, x *exchange, m
 	}
 	// Always a new one, whatever clientId and cookie came along [R-HS-9].
 	s := srv.newSession(home{p.origin.Transport, browser}, p.settings)
+	s.seat(address)
 	p.sess, x.sess = s, s
 	s.enter(p.origin.Transport)
 	reply := p.message(ctx, m)

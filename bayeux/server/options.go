@@ -231,6 +231,9 @@ func wrongText(name, value string) string {
 			}
 		}
 	}
+	if name == "allowedOrigins" {
+		return wrongOrigins(value)
+	}
 	if name == "browserCookieName" && strings.ContainsAny(value, " ,;=\"\t\r\n") || name == "browserCookieName" && value == "" {
 		return "a cookie name"
 	}

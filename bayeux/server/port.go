@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -93,14 +92,13 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 }
 
 func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error {
-	if wait := p.srv.overloaded(); wait > 0 {
-		return &transport.StatusError{
-			Status: http.StatusTooManyRequests, RetryAfter: wait,
-			Reason: "too many sessions or handshakes",
-		}
+	address := addressKey(p.origin.Request.Remote.Addr())
+	if err := p.srv.overloaded(address); err != nil {
+		return err
 	}
 	defer p.srv.opening.Add(-1)
 	s := p.srv.newSession(home{transport: transport.WebSocket}, p.settings)
+	s.seat(address)
 	w.sess = s
 	s.enter(transport.WebSocket)
 	reply := w.message(ctx, m)

@@ -62,14 +62,17 @@ type Server struct {
 	slow      slowCounters
 	total     *queue.Total
 	admission *rate.Limiter
+	addresses *addresses
 	deadlines *deadlines
 	leave     func() // leaves the broker
 	receivers sync.Pool
 	stats     counters
 
-	opening  atomic.Int64 // handshakes being processed
-	ending   atomic.Int64 // sessions that have ended, as listeners are being told
-	draining atomic.Bool
+	opening atomic.Int64 // handshakes being processed
+	// unconnected counts the sessions whose first connect has not come.
+	unconnected atomic.Int64
+	ending      atomic.Int64 // sessions that have ended, as listeners are being told
+	draining    atomic.Bool
 	// closedHint is when the log was last told what adviseClosed says.
 	closedHint atomic.Int64
 	// watchChannels tells that somebody wants to know of channels.
@@ -83,13 +86,14 @@ type Server struct {
 // one sweeps channels. Shutdown ends them.
 func New(config Config) (*Server, error) {
 	c := config.withDefaults()
-	if err := errors.Join(c.validate(), c.Options.Check()); err != nil {
+	if err := errors.Join(c.validate(), c.Options.Check(), c.validateOptions()); err != nil {
 		return nil, fmt.Errorf("configure the server: %w", err)
 	}
 	srv := &Server{
 		config: c, log: c.Logger, now: time.Now,
 		registry: newRegistry(), users: newUsers(), router: router.New[session](), total: queue.NewTotal(),
-		stop: make(chan struct{}), quiet: newQuiet(c.Limits.LogsPerSecond, time.Now),
+		addresses: newAddresses(c.Limits, time.Now),
+		stop:      make(chan struct{}), quiet: newQuiet(c.Limits.LogsPerSecond, time.Now),
 	}
 	srv.router.Attend(router.Births{Init: srv.initOf, Born: func(n channels.Name) { srv.channelChanged(n, true) }})
 	srv.lifecycle.prepare(srv)
@@ -175,41 +179,11 @@ func (srv *Server) sessionOf(id string, h home, st *settings) *session {
 	return s
 }
 
-// admit refuses handshakes where there is no room, or while the server stops.
-func (srv *Server) admit() *bayeux.Error {
-	if !srv.draining.Load() {
-		return nil
-	}
-	wait := jitter(time.Second)
-	e := *bayeux.ErrHandshakeDenied
-	e.Advice = &bayeux.Advice{Reconnect: bayeux.ReconnectHandshake, Interval: &wait}
-	return &e
-}
-
-// overloaded tells how long a client should wait before its handshake, zero
-// if it need not. Then there is room for one more session, kept until
-// srv.opening is decreased.
-func (srv *Server) overloaded() time.Duration {
-	opening := srv.opening.Add(1)
-	wait := time.Duration(0)
-	switch {
-	case srv.maxSessions > 0 && srv.registry.count.Load()+srv.ending.Load()+opening > int64(srv.maxSessions):
-		srv.stats.limit("sessions")
-		wait = 5 * time.Second
-	case srv.admission != nil && !srv.admission.AllowN(srv.now(), 1):
-		srv.stats.limit("handshakes")
-		wait = time.Second
-	}
-	if wait > 0 {
-		srv.opening.Add(-1)
-	}
-	return wait
-}
-
 // removed notes the end of a session. Its subscriptions and its place in the
 // registry are gone ([R-EX-5]).
 func (srv *Server) removed(s *session, reason machine.Reason) {
 	srv.deadlines.drop(s)
+	s.leaveAddress()
 	if s.isLocal() {
 		s.wake()
 	}

@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"crypto/subtle"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
@@ -25,6 +27,8 @@ type session struct {
 	attributes bayeux.Attributes
 	entry      deadline // owned by the deadlines
 	standing   standing // owned by the turns
+	address    netip.Prefix
+	seated     atomic.Bool // it counts among the sessions of address
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -46,6 +50,7 @@ type session struct {
 	port        *port  // where pushes go
 	ended       chan struct{}
 	over        bool
+	fresh       bool          // it counts among the unconnected
 	tail        chan struct{} // closed when the last turn has been carried out
 }
 
@@ -174,6 +179,7 @@ func (s *session) noteLocked(eff machine.Effects, h holder, now time.Time) work 
 		}
 		s.clearLocked()
 	}
+	s.countFreshLocked()
 	if w.removed || len(eff.Subscribe) > 0 || len(eff.Unsubscribe) > 0 {
 		w.turn = s.turnLocked()
 	}
@@ -415,11 +421,13 @@ func (s *session) waiting() bool {
 func (s *session) discard() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.leaveAddress()
 	s.queue.Clear()
 	if s.over {
 		return
 	}
 	s.over = true
+	s.countFreshLocked()
 	if s.ended != nil {
 		close(s.ended)
 	}

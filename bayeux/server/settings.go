@@ -93,6 +93,7 @@ func resolve(c Config, name string) *settings {
 			Timeout:       max(0, l.millis("timeout", 20*time.Second)),
 			Interval:      max(0, l.millis("interval", 0)),
 			MaxInterval:   max(0, l.millis("maxInterval", 10*time.Second)),
+			Unconnected:   c.Limits.UnconnectedTime,
 			MaxProcessing: l.millis("maxProcessing", -1),
 		},
 		maxLazy:            l.millis("maxLazyTimeout", 5*time.Second),

@@ -210,6 +210,17 @@ func walkBrowsers() map[string]walkRow {
 		"callbackParameter": {values: [2]string{"a", "b"}, want: [2]string{"200 400", "400 200"}, probe: func(w *walker) string {
 			return w.callback("a", "cb") + " " + w.callback("b", "cb")
 		}},
+		"callbackPrefix": {values: [2]string{"false", "true"}, want: [2]string{"jsonp(", "/**/js"}, probe: func(w *walker) string {
+			reply, err := w.r.Do(testkit.Request{Method: http.MethodGet, Query: "jsonp=jsonp&message=" + escape(`{"channel":"/meta/handshake"}`)})
+			require.NoError(w.r.t, err)
+			return reply.Body[:6]
+		}},
+		"callbackIdentifier": {
+			values: [2]string{"false", "true"}, want: [2]string{"200 200 200 200", "200 400 400 400"},
+			probe: func(w *walker) string {
+				return w.callback("jsonp", "a._b1") + " " + w.callback("jsonp", "a-b") + " " + w.callback("jsonp", "a.1b") + " " + w.callback("jsonp", "a..b")
+			},
+		},
 		"callbackParameterMaxLength": {values: [2]string{"3", "5"}, want: [2]string{"400", "200"}, probe: func(w *walker) string {
 			return w.callback("jsonp", "abcd")
 		}},
@@ -223,6 +234,15 @@ func (w *walker) callback(parameter, name string) string {
 	})
 	require.NoError(w.r.t, err)
 	return fmt.Sprint(reply.Status)
+}
+
+// fromPage returns the status of a POST and of an upgrade of a page of that
+// origin.
+func (w *walker) fromPage(origin string) string {
+	reply, err := w.r.Do(testkit.Request{Body: `[{"channel":"/meta/handshake"}]`, Header: http.Header{"Origin": {origin}}})
+	require.NoError(w.r.t, err)
+	status := strings.Fields(w.r.upgradeWith("Origin: " + origin + "\r\n"))[0]
+	return fmt.Sprint(reply.Status, " ", status)
 }
 
 func walkSockets() map[string]walkRow {
@@ -291,6 +311,21 @@ func walkServer() map[string]walkRow {
 				return fmt.Sprint(w.hello("")[0]["supportedConnectionTypes"], " ", w.callback("jsonp", "cb"))
 			},
 		},
+		"checkOrigin": {values: [2]string{"false", "true"}, want: [2]string{"200 101", "403 403"}, probe: func(w *walker) string {
+			return w.fromPage("https://evil.example")
+		}},
+		"allowedOrigins": {
+			values: [2]string{"https://other.example", "https://app.example,https://other.example"}, want: [2]string{"403 403", "200 101"},
+			with: []string{"checkOrigin", "true"},
+			probe: func(w *walker) string {
+				return w.fromPage("https://app.example")
+			},
+		},
+		"checkContentType": {values: [2]string{"false", "true"}, want: [2]string{"200", "415"}, probe: func(w *walker) string {
+			reply, err := w.r.Do(testkit.Request{Body: `[{"channel":"/meta/handshake"}]`, Header: http.Header{"Content-Type": {"text/plain"}}})
+			require.NoError(w.r.t, err)
+			return fmt.Sprint(reply.Status)
+		}},
 		"sweepPeriod": {values: [2]string{"500", "2000"}, want: [2]string{"3s", "4s"}, probe: func(w *walker) string {
 			w.hello("")
 			return w.gone()

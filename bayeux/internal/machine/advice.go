@@ -47,6 +47,17 @@ func (s *Session) currentMaxInterval() time.Duration {
 	return choose(s.maxInterval, s.way.times.MaxInterval)
 }
 
+// life is how long the session lives beyond the interval without a connect,
+// as things are: less before its first one, where that is configured and server
+// code has not set a time of its own.
+func (s *Session) life() time.Duration {
+	d := s.currentMaxInterval()
+	if most := s.way.times.Unconnected; most > 0 && s.state == Handshaken && s.maxInterval < 0 {
+		d = min(d, most)
+	}
+	return d
+}
+
 // full returns the complete advice: the timeout of the next hold, not the
 // client's own of this one, and the interval in force ([R-AD-3]).
 func (s *Session) full() *bayeux.Advice {

@@ -49,7 +49,7 @@ func (c *clock) deadline() (time.Time, Reason) {
 // start lets the clock run for interval and maxInterval ([R-EX-2]).
 func (s *Session) start(now time.Time) {
 	if s.state.Alive() && s.held == nil {
-		s.clock.run(now.Add(s.currentInterval() + s.currentMaxInterval()))
+		s.clock.run(now.Add(s.currentInterval() + s.life()))
 	}
 }
 
@@ -69,7 +69,7 @@ func (s *Session) Received(now time.Time) {
 	if s.held != nil || !s.state.Alive() {
 		return
 	}
-	s.clock.extend(now.Add(s.currentMaxInterval()))
+	s.clock.extend(now.Add(s.life()))
 	if !s.clock.limit.IsZero() {
 		s.clock.limit = now.Add(s.clock.allowance)
 	}

@@ -198,7 +198,7 @@ func (s *Session) Detached(now time.Time) Effects {
 		if s.clock.writing {
 			s.start(now) // nobody is left to write
 		}
-		s.clock.extend(now.Add(s.currentMaxInterval()))
+		s.clock.extend(now.Add(s.life()))
 	}
 	return s.done(e)
 }

@@ -17,6 +17,9 @@ type Times struct {
 	// MaxInterval is how long a session lives beyond Interval without a
 	// connect.
 	MaxInterval time.Duration
+	// Unconnected is how long a session lives without its first connect, if
+	// that is less than MaxInterval. Zero and negative values: MaxInterval.
+	Unconnected time.Duration
 	// MaxProcessing is how long the writing of a connect's reply may take
 	// before the session is given up. Time in which a connect is held does not
 	// count ([R-CN-23], WIRE 16). Zero and negative values turn it off.

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"net/http"
+	"strings"
 )
 
 // callback returns the name of the callback of a GET: the value of the one
@@ -12,7 +13,21 @@ func (h *handler) callback(r *http.Request) (string, bool) {
 	if err != nil || len(names) != 1 {
 		return "", false
 	}
+	if h.o.CallbackIdentifier && !identifierPath(names[0]) {
+		return "", false
+	}
 	return names[0], validCallback(names[0], h.o.CallbackMaxLength)
+}
+
+// identifierPath tells whether each part between dots begins as a JavaScript
+// identifier does; validCallback knows of the characters. A hyphen is none.
+func identifierPath(name string) bool {
+	for part := range strings.SplitSeq(name, ".") {
+		if part == "" || '0' <= part[0] && part[0] <= '9' || strings.Contains(part, "-") {
+			return false
+		}
+	}
+	return true
 }
 
 // validCallback checks a name against letters, digits, dot, underscore and
@@ -44,12 +59,16 @@ func (h *handler) callbackPolling(w http.ResponseWriter, r *http.Request, callba
 	if h.o.JSONPPrefix {
 		t.format.before = "/**/" + t.format.before // [R-JP-6]
 	}
+	t.from = h.newOrigin(r, CallbackPolling)
+	if h.guarded(w, r, t.from) {
+		return
+	}
 	texts, err := t.readQuery()
 	if err != nil {
 		t.refuse(err)
 		return
 	}
-	t.serve(r.Context(), CallbackPolling, texts)
+	t.serve(r.Context(), texts)
 }
 
 func (t *turn) readQuery() ([][]byte, error) {

@@ -45,6 +45,21 @@ func parseContentType(value string) (bodyType, error) {
 	return t, nil
 }
 
+// isJSON tells whether a Content-Type says JSON. Pages cannot send one of these
+// to another origin without being asked for theirs first.
+func isJSON(value string) bool {
+	media, _, err := mime.ParseMediaType(value)
+	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
+}
+
+// knownType tells whether a Content-Type says JSON, or a form as old clients of
+// Dojo and Faye send it. One that is missing or malformed does not: browsers
+// send bodies of no type to other origins without asking.
+func knownType(value string) bool {
+	media, _, err := mime.ParseMediaType(value)
+	return isJSON(value) || err == nil && media == "application/x-www-form-urlencoded"
+}
+
 // toUTF8 converts text of that charset.
 func (t bodyType) toUTF8(text []byte) ([]byte, error) {
 	if t.charset == nil {

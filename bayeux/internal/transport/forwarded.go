@@ -14,6 +14,7 @@ const maxForwarded = 8 << 10
 type hop struct {
 	addr  netip.AddrPort // not valid where unknown, hidden or malformed
 	proto string
+	host  string
 }
 
 // parsePeer parses a RemoteAddr; the zero value stands for peers without an
@@ -38,7 +39,8 @@ func resolveClient(peer netip.AddrPort, header http.Header, trusted []netip.Pref
 		return peer, false
 	}
 	rfc, old := header["Forwarded"], header["X-Forwarded-For"]
-	byRFC, rfcProto := walkForwarded(peer, rfc, trusted)
+	byRFC, via := walkForwarded(peer, rfc, trusted)
+	rfcProto := via.proto
 	byOld, depth := walkXForwardedFor(peer, old, trusted)
 	oldProto := fromRight(header["X-Forwarded-Proto"], depth)
 	switch {
@@ -52,6 +54,24 @@ func resolveClient(peer netip.AddrPort, header http.Header, trusted []netip.Pref
 	// One of the headers came from the client and the proxy let it pass. As
 	// they do not say which, neither is believed.
 	return peer, false
+}
+
+// resolveHost returns the host that the client has asked for, as far as trusted
+// proxies can tell; empty where they do not say, or say two things.
+func resolveHost(peer netip.AddrPort, header http.Header, trusted []netip.Prefix) string {
+	if !isTrusted(peer, trusted) {
+		return ""
+	}
+	_, via := walkForwarded(peer, header["Forwarded"], trusted)
+	_, depth := walkXForwardedFor(peer, header["X-Forwarded-For"], trusted)
+	old := fromRight(header["X-Forwarded-Host"], depth)
+	switch {
+	case old == "":
+		return via.host
+	case via.host == "" || strings.EqualFold(old, via.host):
+		return old
+	}
+	return ""
 }
 
 func isTrusted(a netip.AddrPort, trusted []netip.Prefix) bool {
@@ -118,29 +138,29 @@ func cutLast(list string) (entry, rest string, more bool) {
 	return strings.Trim(list[i+1:], " \t"), list[:i], true
 }
 
-// walkForwarded returns the client and the protocol of its request, by the
+// walkForwarded returns the client and what was said of its request, by the
 // entries of RFC 7239.
-func walkForwarded(peer netip.AddrPort, values []string, trusted []netip.Prefix) (client netip.AddrPort, proto string) {
+func walkForwarded(peer netip.AddrPort, values []string, trusted []netip.Prefix) (client netip.AddrPort, via hop) {
 	client = peer
 	for _, v := range slices.Backward(values) {
 		// Each header on its own: a quote that the client left open must not
 		// swallow what a proxy wrote.
 		hops, ok := parseForwarded(v)
 		if !ok {
-			return client, proto
+			return client, via
 		}
 		for _, h := range slices.Backward(hops) {
 			if !isTrusted(client, trusted) {
-				return client, proto
+				return client, via
 			}
-			proto = h.proto
+			via = h
 			if !h.addr.IsValid() {
-				return client, proto
+				return client, via
 			}
 			client = h.addr
 		}
 	}
-	return client, proto
+	return client, via
 }
 
 // parseForwarded parses one Forwarded header.
@@ -160,6 +180,8 @@ func parseForwarded(s string) ([]hop, bool) {
 			current.addr, _ = parseNode(value)
 		case strings.EqualFold(name, "proto"):
 			current.proto = value
+		case strings.EqualFold(name, "host"):
+			current.host = value
 		}
 		switch {
 		case rest == "":

@@ -38,7 +38,10 @@ func NewHandler(hub Hub, o Options) http.Handler {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	upgrade := isUpgrade(r)
 	if upgrade && h.o.WebSocket != nil && h.o.allows(WebSocket) {
-		h.o.WebSocket(w, r, h.newOrigin(r, WebSocket))
+		from := h.newOrigin(r, WebSocket)
+		if !h.guarded(w, r, from) {
+			h.o.WebSocket(w, r, from)
+		}
 		return
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff") // [R-JP-6]

@@ -35,6 +35,13 @@ type Options struct {
 	// JSONPPrefix puts an empty comment in front of the callback, so that the
 	// first bytes of a response are not the client's choice ([R-JP-6]).
 	JSONPPrefix bool
+	// CallbackIdentifier asks for callbacks that are JavaScript identifiers,
+	// joined by dots.
+	CallbackIdentifier bool
+	// Guard refuses requests of pages of other origins. Nil: none are.
+	Guard *Guard
+	// CheckContentType refuses a POST that says neither JSON nor form, with 415.
+	CheckContentType bool
 	// BodyTimeout is how long reading a request body may take. Zero means
 	// 30 s, negative no limit. It ends with the body: held polls are not cut.
 	BodyTimeout time.Duration
@@ -79,6 +86,10 @@ const (
 	EventRequest = "request"
 	// EventHeld is a request whose answer had to wait.
 	EventHeld = "held"
+	// EventOriginRefused is a request of a page of another origin, answered 403.
+	EventOriginRefused = "origin_refused"
+	// EventTypeRefused is a POST whose Content-Type is not served, answered 415.
+	EventTypeRefused = "content_type_refused"
 	// EventAborted is a request whose client left before its answer.
 	EventAborted = "aborted"
 	// EventRefused is an answer with a status of 400 or more.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -50,7 +51,7 @@ func (h *handler) newTurn(w http.ResponseWriter, r *http.Request, b Bounds) *tur
 
 // serve decodes the texts, has the hub process them and answers, now or when
 // the hold ends.
-func (t *turn) serve(ctx context.Context, transport string, texts [][]byte) {
+func (t *turn) serve(ctx context.Context, texts [][]byte) {
 	batch, err := t.decode(texts)
 	if err != nil {
 		t.refuse(err)
@@ -63,7 +64,6 @@ func (t *turn) serve(ctx context.Context, transport string, texts [][]byte) {
 		return
 	}
 	t.h.o.Observer.Count(EventRequest)
-	t.from = t.h.newOrigin(t.r, transport)
 	exchange, err := t.h.hub.Request(ctx, t.from, batch)
 	if err != nil {
 		t.refuse(err)
@@ -173,6 +173,11 @@ func (t *turn) writeChunks(body []byte) error {
 	return err
 }
 
+// retryAfter is the value of that header.
+func retryAfter(d time.Duration) string {
+	return strconv.FormatFloat(math.Ceil(d.Seconds()), 'f', 0, 64)
+}
+
 // refuse answers with an error page. Errors that are no *StatusError are ours
 // and not the client's to see.
 func (t *turn) refuse(err error) {
@@ -185,8 +190,7 @@ func (t *turn) refuse(err error) {
 	header.Set("Content-Type", "text/plain;charset=UTF-8")
 	header.Set("Cache-Control", "must-revalidate,no-cache,no-store") // [R-HT-5]
 	if refusal.RetryAfter > 0 {
-		seconds := math.Ceil(refusal.RetryAfter.Seconds())
-		header.Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))
+		header.Set("Retry-After", retryAfter(refusal.RetryAfter))
 	}
 	if t.unread && t.r.ProtoMajor == 1 {
 		// What is left of the body is not worth reading. On HTTP/2 this header

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"sync"
+
+	"github.com/halleypush/halley/bayeux"
 )
 
 // WebSocketCarrier serves WebSocket connections. It is safe for concurrent
@@ -46,19 +48,26 @@ func (s *WebSocketCarrier) Serve(w http.ResponseWriter, r *http.Request, from Or
 		http.Error(w, "server is shutting down", http.StatusServiceUnavailable)
 		return
 	}
+	leave, refused := s.admit(from.Request)
+	if refused != nil {
+		s.live.Done()
+		refused.write(w)
+		return
+	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		s.live.Done()
+		s.gone(leave)
 		http.Error(w, "this connection cannot become a WebSocket", http.StatusNotImplemented)
 		return
 	}
 	early := up.answer(conn, rw, s.o.HandshakeTimeout)
 	if early.err != nil {
 		_ = conn.Close()
-		s.live.Done()
+		s.gone(leave)
 		return
 	}
 	c := newWSConn(s, conn, from.Request, up.deflate)
+	c.leave = leave
 	c.port = s.hub.Attach(from, c)
 	s.o.Observer.Count(EventWSOpened)
 	s.remember(c)
@@ -92,6 +101,27 @@ func (s *WebSocketCarrier) forget(c *wsConn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
+	s.gone(c.leave)
+}
+
+// admit takes a place for a connection.
+func (s *WebSocketCarrier) admit(from *bayeux.Request) (leave func(), refused *wsRefusal) {
+	if s.o.Admit == nil {
+		return nil, nil
+	}
+	leave, err := s.o.Admit(from)
+	if err == nil {
+		return leave, nil
+	}
+	s.o.Observer.Count(EventRefused)
+	return nil, &wsRefusal{err.Status, err.Reason, [2]string{"Retry-After", retryAfter(err.RetryAfter)}}
+}
+
+// gone counts a connection out.
+func (s *WebSocketCarrier) gone(leave func()) {
+	if leave != nil {
+		leave()
+	}
 	s.live.Done()
 }
 

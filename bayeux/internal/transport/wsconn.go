@@ -45,6 +45,7 @@ type wsConn struct {
 	ctx     context.Context //nolint:containedctx // ends with the connection
 	cancel  context.CancelFunc
 	deflate bool
+	leave   func() // gives the place of the connection back; may be nil
 
 	// Owned by the goroutine that reads.
 	reader  pollReader

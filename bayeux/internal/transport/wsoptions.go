@@ -65,6 +65,9 @@ type WSOptions struct {
 	Limits bayeux.Limits
 	// Poller keeps idle connections. Nil: a goroutine for each connection.
 	Poller Poller
+	// Admit takes a place for one more connection, which leave gives back, or
+	// refuses the upgrade. Nil: there is always room.
+	Admit func(from *bayeux.Request) (leave func(), refused *StatusError)
 	// Observer is told what happens, for counters. Nil: nobody.
 	Observer Observer
 }

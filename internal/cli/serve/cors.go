@@ -1,13 +1,13 @@
 package serve
 
 import (
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/rs/cors"
+
+	"github.com/halleypush/halley/bayeux/server"
 )
 
 // preflightSeconds is how long a browser may remember the answer to a
@@ -17,31 +17,13 @@ const preflightSeconds = 600
 func applyOrigins(s *Settings, values []string) error {
 	s.CORSOrigins = nil
 	for _, v := range list(values) {
-		origin, err := parseOrigin(v)
+		origin, err := server.ParseOrigin(v)
 		if err != nil {
 			return err
 		}
 		s.CORSOrigins = append(s.CORSOrigins, origin)
 	}
 	return nil
-}
-
-// parseOrigin checks an origin and writes it as browsers do.
-func parseOrigin(text string) (string, error) {
-	if text == "*" {
-		return text, nil
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Host, "*") ||
-		!strings.EqualFold(text, u.Scheme+"://"+u.Host) {
-		return "", fmt.Errorf("%q: want an origin such as https://app.example:8443, without a path, or *", text)
-	}
-	origin := strings.ToLower(text)
-	switch u.Scheme + u.Port() {
-	case "http80", "https443":
-		return "", fmt.Errorf("%q: browsers leave this port out, so it would never match; want %s://%s", text, u.Scheme, u.Hostname())
-	}
-	return origin, nil
 }
 
 func (s *Settings) validateCORS() error {
@@ -55,6 +37,28 @@ func (s *Settings) validateCORS() error {
 		return usagef("", "cors-origins * lets every page in, so it needs --cors-credentials=false; or name the origins")
 	}
 	return nil
+}
+
+// originsOption has the origins of CORS, for where a request comes from.
+const originsOption = "allowedOrigins"
+
+// shareOrigins lets the pages of --cors-origins pass checkOrigin where that is
+// on: a page that may read answers may ask too. The option, where set, wins.
+func (s *Settings) shareOrigins() {
+	_, set := s.Options[originsOption]
+	on, given := s.Options["checkOrigin"]
+	if !given && s.Posture == server.PostureStrict {
+		on = "true"
+	}
+	if set || len(s.CORSOrigins) == 0 || on != "true" {
+		return
+	}
+	s.Options[originsOption] = strings.Join(s.CORSOrigins, ",")
+	for i := range s.shown {
+		if s.shown[i].Name == "options."+originsOption {
+			s.shown[i].Value, s.shown[i].Source = s.Options[originsOption], "cors-origins"
+		}
+	}
 }
 
 // crossOrigin lets pages of the chosen origins read answers. Which headers

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/bayeux/server"
 )
 
 func TestOrigins(t *testing.T) {
@@ -27,7 +29,7 @@ func TestOrigins(t *testing.T) {
 		{"http://%zz", "", "want an origin"},
 	}
 	for _, tt := range tests {
-		got, err := parseOrigin(tt.text)
+		got, err := server.ParseOrigin(tt.text)
 		if tt.err != "" {
 			require.ErrorContains(t, err, tt.err, tt.text)
 			continue

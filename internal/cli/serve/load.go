@@ -83,6 +83,7 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 	}
 	s.command = s.commandLine(c.Config)
 	s.prepareDemo()
+	s.shareOrigins()
 	return s, s.validate()
 }
 
