@@ -96,11 +96,6 @@ func (a *addresses) leave(key netip.Prefix) {
 	a.change(key, a.rate > 0 || a.session > 0, func(e *address) { e.sessions = max(0, e.sessions-1) })
 }
 
-// restore counts a session that came from elsewhere, whatever the limits say.
-func (a *addresses) restore(key netip.Prefix) {
-	a.change(key, a.rate > 0 || a.session > 0, func(e *address) { e.sessions++ })
-}
-
 // open takes a place for one more WebSocket of that address, if there is one;
 // closed must follow.
 func (a *addresses) open(key netip.Prefix) bool {

@@ -69,7 +69,7 @@ func (srv *Server) outgoingServerWide(ctx context.Context, to bayeux.Session, m 
 func (srv *Server) leaves(ctx context.Context, s *session, m *bayeux.Message, serverWide bool) bool {
 	err := srv.outgoing(ctx, s, m, serverWide)
 	if err != nil && !errors.Is(err, bayeux.Drop) {
-		e := srv.quiet.line(srv.log.Error(), "outgoing").Err(err).Str("channel", m.Channel)
+		e := srv.log.Error().Func(srv.quiet.of("outgoing")).Err(err).Str("channel", m.Channel)
 		if s != nil {
 			e = e.Str("session", s.id)
 		}
@@ -97,7 +97,7 @@ func (srv *Server) verdict(err error, def *bayeux.Error) *bayeux.Error {
 		return complete(e, def.Text)
 	case errors.Is(err, bayeux.Drop):
 	default:
-		srv.quiet.line(srv.log.Error(), "incoming").Err(err).Msg("extension failed; the message is dropped")
+		srv.log.Error().Func(srv.quiet.of("incoming")).Err(err).Msg("extension failed; the message is dropped")
 	}
 	return def
 }
@@ -133,7 +133,7 @@ func (srv *Server) ask(ctx context.Context, s *session, operation string, f func
 	if e, ok := errors.AsType[*bayeux.Error](err); ok {
 		return complete(e, operation)
 	}
-	srv.quiet.line(srv.log.Error(), "policy").Err(err).Str("operation", operation).Msg("policy failed; the operation is refused")
+	srv.log.Error().Func(srv.quiet.of("policy")).Err(err).Str("operation", operation).Msg("policy failed; the operation is refused")
 	if operation == bayeux.ErrHandshakeDenied.Text {
 		return bayeux.ErrHandshakeDenied
 	}

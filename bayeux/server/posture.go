@@ -26,12 +26,14 @@ type PostureDefault struct {
 // threat it answers and how to choose it alone. What is set explicitly wins
 // over the posture.
 func PostureTable() []PostureDefault {
-	table := []PostureDefault{{
+	options, limits := strictOptions(), strictLimits()
+	table := make([]PostureDefault, 0, 1+len(options)+len(limits))
+	table = append(table, PostureDefault{
 		Name: "policy", CometD: "bayeux.DefaultPolicy: everybody may do all", Strict: "bayeux.ClosedPolicy: handshake and connect, nothing else",
 		Threat:  "strangers read and write everything, by /** too",
 		Library: "Config.Policy", Program: "permissions: in the file",
-	}}
-	for _, o := range strictOptions() {
+	})
+	for _, o := range options {
 		info, _ := LookupOption(o.name)
 		table = append(table, PostureDefault{
 			Name: o.name, CometD: info.Default, Strict: o.strict(), Threat: o.threat,
@@ -39,7 +41,7 @@ func PostureTable() []PostureDefault {
 		})
 	}
 	cometd, strict := DefaultLimits(PostureCometD), DefaultLimits(PostureStrict)
-	for _, l := range strictLimits() {
+	for _, l := range limits {
 		program := "--limit " + l.name + "=" + l.text(cometd)
 		if l.option {
 			program = "--set " + l.name + "=" + l.text(cometd)

@@ -50,17 +50,15 @@ func (q *quiet) allow(kind string) (ok bool, missed int) {
 	return true, missed
 }
 
-// line is e, or nothing where there were too many of its kind.
-func (q *quiet) line(e *zerolog.Event, kind string) *zerolog.Event {
-	if e == nil { // the level is off
-		return nil
+// of leaves a line of that kind out where there were too many; it is for
+// zerolog's Event.Func.
+func (q *quiet) of(kind string) func(*zerolog.Event) {
+	return func(e *zerolog.Event) {
+		switch ok, missed := q.allow(kind); {
+		case !ok:
+			e.Discard()
+		case missed > 0:
+			e.Int("suppressed", missed)
+		}
 	}
-	ok, missed := q.allow(kind)
-	if !ok {
-		return e.Discard()
-	}
-	if missed > 0 {
-		e = e.Int("suppressed", missed)
-	}
-	return e
 }

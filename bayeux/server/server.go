@@ -188,7 +188,7 @@ func (srv *Server) removed(s *session, reason machine.Reason) {
 		s.wake()
 	}
 	srv.stats.end(string(reason))
-	srv.quiet.line(srv.log.Info(), "end").Str("session", s.id).Str("transport", s.Transport()).
+	srv.log.Info().Func(srv.quiet.of("end")).Str("session", s.id).Str("transport", s.Transport()).
 		Str("user", s.User()).Str("reason", string(reason)).Msg("session ends")
 }
 
