@@ -95,8 +95,11 @@ func failures(b *bytes.Buffer, r *suite.Report) {
 		at := slices.IndexFunc(all, func(g *group) bool { return g.res.ID == res.ID && g.res.Verdict == res.Verdict })
 		if at < 0 {
 			g := &group{res: res}
+			if g.why = res.Known; g.why != "" {
+				g.why = "known: " + g.why
+			}
 			for _, n := range res.Notes {
-				if n.Kind != suite.NoteInfo {
+				if g.why == "" && n.Kind != suite.NoteInfo {
 					g.why = n.Text
 					break
 				}

@@ -11,6 +11,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -19,6 +21,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -33,19 +36,21 @@ const runLimit = 10 * time.Minute
 
 // subject is a server and how it is run and judged.
 type subject struct {
+	key     string // names the report; empty: peer
 	peer    string
 	name    string // in reports; the version is added
 	profile string
 	fixture string // in conformance/fixtures; empty for none
+	known   string // in conformance/known; empty for none
 	options map[string]string
 }
 
-// shortLife is how long silent sessions live, in milliseconds as JSON has it.
-const shortLife = 3000.0
+// shortLife is how long silent sessions live, in milliseconds.
+const shortLife = "3000"
 
 // short are times that make a run quick. They are CometD's names and ours.
 func short(more ...string) map[string]string {
-	all := map[string]string{"timeout": "4000", "maxInterval": fmt.Sprint(shortLife)}
+	all := map[string]string{"timeout": "4000", "maxInterval": shortLife}
 	for i := 0; i+1 < len(more); i += 2 {
 		all[more[i]] = more[i+1]
 	}
@@ -58,6 +63,7 @@ func subjects() []subject {
 	}
 	return []subject{
 		{peer: "halley", name: "Halley", profile: "cometd", fixture: "halley.json", options: set("sweepPeriod", "500")},
+		{key: "halley-strict", peer: "halley", name: "Halley, strict", profile: "cometd", fixture: "halley.json", known: "halley-strict.txt", options: strict(set)},
 		{peer: "cometd8", name: "CometD", profile: "cometd", fixture: "cometd.json", options: set()},
 		{peer: "cometd7", name: "CometD", profile: "cometd", fixture: "cometd.json", options: set()},
 		{peer: "cometd-nodejs", name: "cometd-nodejs-server", profile: "cometd", options: short()},
@@ -65,6 +71,16 @@ func subjects() []subject {
 		{peer: "axum", name: "axum-cometd", profile: "spec", options: short()},
 	}
 }
+
+// strict is our server in that posture. One address plays all the clients of
+// the suite, and they come at once: what limits the handshakes of an address is
+// off. Silent sessions live longer than those that never connect. The fixtures bring a policy that allows what CometD's does.
+func strict(set func(more ...string) map[string]string) map[string]string {
+	return set("sweepPeriod", "100", "maxInterval", "5000", "posture", "strict", "limits.handshakesPerAddress", "-1", "limits.handshakesPerSecond", "-1")
+}
+
+// id names the subject among the others.
+func (s subject) id() string { return cmp.Or(s.key, s.peer) }
 
 func main() {
 	out := flag.String("out", "build/conformance", "folder for the reports")
@@ -88,11 +104,11 @@ func main() {
 // again runs the suite against some servers again and again.
 func again(ctx context.Context, log io.Writer, times int, names []string) error {
 	for _, s := range subjects() {
-		if len(names) > 0 && !slices.Contains(names, s.peer) {
+		if len(names) > 0 && !slices.Contains(names, s.id()) {
 			continue
 		}
 		if err := s.repeat(ctx, log, times); err != nil {
-			return fmt.Errorf("%s: %w", s.peer, err)
+			return fmt.Errorf("%s: %w", s.id(), err)
 		}
 	}
 	return nil
@@ -103,14 +119,14 @@ func run(ctx context.Context, log io.Writer, out, doc string, only bool, names [
 		return err
 	}
 	for _, s := range subjects() {
-		if only || len(names) > 0 && !slices.Contains(names, s.peer) {
+		if only || len(names) > 0 && !slices.Contains(names, s.id()) {
 			continue
 		}
 		rep, err := s.run(ctx)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.peer, err)
+			return fmt.Errorf("%s: %w", s.id(), err)
 		}
-		if err := report.WriteFile(filepath.Join(out, s.peer+".json"), report.JSON, rep); err != nil {
+		if err := report.WriteFile(filepath.Join(out, s.id()+".json"), report.JSON, rep); err != nil {
 			return err
 		}
 		sum := rep.Summary
@@ -149,7 +165,20 @@ func (s subject) run(ctx context.Context) (*suite.Report, error) {
 		if opts.Fixture.Options == nil {
 			opts.Fixture.Options = map[string]any{}
 		}
-		opts.Fixture.Options["maxInterval"] = shortLife
+		life, err := strconv.ParseFloat(cmp.Or(s.options["maxInterval"], shortLife), 64) // a number, as JSON has it
+		if err != nil {
+			return nil, err
+		}
+		opts.Fixture.Options["maxInterval"] = life
+	}
+	if s.known != "" {
+		lines, err := os.ReadFile(filepath.Join("conformance", "known", s.known))
+		if err == nil {
+			opts.Known, err = suite.ParseKnown(bytes.NewReader(lines))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.known, err)
+		}
 	}
 	p, err := peers.Start(ctx, s.peer, s.options)
 	if err != nil {
@@ -165,7 +194,7 @@ func keys() []string {
 	them := subjects()
 	all := make([]string, 0, len(them))
 	for _, s := range them {
-		all = append(all, s.peer)
+		all = append(all, s.id())
 	}
 	return all
 }

@@ -31,6 +31,9 @@ func sample() *suite.Report {
 }
 
 func TestDocument(t *testing.T) {
+	meant := sample()
+	meant.Name, meant.Results[1].Known = "Meant", "it is meant so"
+	require.Contains(t, string(document([]*suite.Report{meant})), "| known: it is meant so |")
 	text := string(document([]*suite.Report{sample(), {Name: "Good", Facts: &suite.Facts{}}}))
 	require.Contains(t, text, "| Server 1 | `cometd` | 3 | 1 | 0 | 2 |")
 	require.Contains(t, text, "| Handshake | 1/3 | – |")
@@ -56,6 +59,7 @@ func TestWrite(t *testing.T) {
 
 // TestSubjects checks that what a run needs is there.
 func TestSubjects(t *testing.T) {
+	seen := map[string]bool{}
 	for _, s := range subjects() {
 		_, ok := suite.FindProfile(s.profile)
 		require.True(t, ok, s.profile)
@@ -65,5 +69,16 @@ func TestSubjects(t *testing.T) {
 			_, err = suite.ParseFixture(text)
 			require.NoError(t, err)
 		}
+		if s.known != "" {
+			text, err := os.ReadFile(filepath.Join("..", "..", "conformance", "known", s.known))
+			require.NoError(t, err)
+			lines, err := suite.ParseKnown(bytes.NewReader(text))
+			require.NoError(t, err)
+			for _, k := range lines {
+				require.Contains(t, string(notes), k.ID, "notes.md says why")
+			}
+		}
+		require.False(t, seen[s.id()])
+		seen[s.id()] = true
 	}
 }

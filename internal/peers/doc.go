@@ -11,7 +11,8 @@
 //
 // # Peers
 //
-//   - halley: `halley serve --posture cometd`, built from this tree
+//   - halley: `halley serve`, built from this tree; the option posture chooses
+//     another posture than cometd, limits.NAME a limit
 //   - cometd8: CometD 8.0.10 on Jetty 12, WebSocket by Jetty's own API
 //   - cometd7: CometD 7.0.17 on Jetty 11, WebSocket by the Jakarta API
 //   - cometd-nodejs: cometd-nodejs-server 1.2.1, long-polling only

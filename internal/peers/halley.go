@@ -18,7 +18,11 @@ import (
 // buildTime bounds a build of our own server with nothing in the cache.
 const buildTime = 5 * time.Minute
 
-// halley makes the command line of our own server in the posture cometd: the
+// limitPrefix begins the options that are limits of our server.
+const limitPrefix = "limits."
+
+// halley makes the command line of our own server in the posture cometd, or in
+// the one of that option: the
 // program itself or, with fixtures=true or demo=true, the one that adds these to
 // it.
 func halley(ctx context.Context, l *launch) ([]string, error) {
@@ -30,7 +34,7 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("option demo: %w", err)
 	}
-	source, args := "./cmd/halley", []string{"serve", "--posture", "cometd", "--listen", "127.0.0.1:" + l.port}
+	source, args := "./cmd/halley", []string{"serve", "--posture", l.takeOr("posture", "cometd"), "--listen", "127.0.0.1:" + l.port}
 	switch {
 	case fixtures && demo:
 		return nil, errors.New("fixtures and demo do not go together: the demo denies what it does not know")
@@ -50,7 +54,11 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 		args = append(args, "--extension", pair)
 	}
 	for _, pair := range l.pairs() {
-		args = append(args, "--set", pair)
+		if limit, ok := strings.CutPrefix(pair, limitPrefix); ok {
+			args = append(args, "--limit", limit)
+		} else {
+			args = append(args, "--set", pair)
+		}
 	}
 	return args, nil
 }

@@ -89,6 +89,9 @@ func TestCommandLines(t *testing.T) {
 	require.Equal(t, "/x serve --posture cometd --listen 127.0.0.1:0 --extension timestamp.format=cometd --extension activity.mode=client-server --extension activity.period=500ms",
 		line("halley", map[string]string{"program": "/x", "timestamp": "true", "binary": "true", "activity": "server:500"}))
 
+	require.Equal(t, "/x serve --posture strict --listen 127.0.0.1:0 --limit batch=7 --set timeout=1",
+		line("halley", map[string]string{"program": "/x", "posture": "strict", "timeout": "1", "limits.batch": "7"}))
+
 	_, err := jvmFlags("fast")
 	require.ErrorContains(t, err, `jvm="fast"`)
 	_, err = find("cometd9")
