@@ -27,6 +27,7 @@ func (srv *Server) carriers() (http.Handler, *transport.WebSocketCarrier) {
 		JSONPPrefix:        jp.flag("callbackPrefix", false),
 		CallbackIdentifier: jp.flag("callbackIdentifier", false),
 		Guard:              srv.guard(lp),
+		WebSocketCookie:    srv.settings[transport.WebSocket].needsCookie,
 		CheckContentType:   lp.flag("checkContentType", false),
 		Trusted:            srv.config.TrustedProxies,
 		WebSocket:          sockets.Serve,

@@ -133,7 +133,7 @@ func (p *port) resolve(clientID string) *session {
 		return nil
 	}
 	s := p.srv.registry.get(clientID)
-	if s == nil || s.isLocal() {
+	if s == nil || s.isLocal() || p.settings.needsCookie && !s.mayMove(p.origin.Browser) {
 		return nil
 	}
 	p.adopt(s)

@@ -106,10 +106,10 @@ func (p *pass) stranger(m *bayeux.Message) *bayeux.Message {
 // mourns tells whether the message may speak for the ended session: as resolve
 // has it for one that lives.
 func (p *pass) mourns(e *epitaph) bool {
-	if p.port != nil {
-		return !p.settings.ownHandshake
-	}
 	s := session{home: e.home}
+	if p.port != nil {
+		return !p.settings.ownHandshake && (!p.settings.needsCookie || s.mayMove(p.origin.Browser))
+	}
 	return p.settings.trustClient || s.owns(home{p.origin.Transport, p.origin.Browser})
 }
 

@@ -122,6 +122,12 @@ func (s *session) owns(h home) bool {
 		subtle.ConstantTimeCompare([]byte(s.home.browser), []byte(h.browser)) == 1
 }
 
+// mayMove tells whether a WebSocket of that browser may go on with the session:
+// one that began over WebSocket has no cookie.
+func (s *session) mayMove(browser string) bool {
+	return s.home.browser == "" || s.owns(home{s.home.transport, browser})
+}
+
 // work is what is left to do once the lock is released.
 type work struct {
 	eff     machine.Effects

@@ -35,6 +35,7 @@ type settings struct {
 
 	// WebSocket only.
 	ownHandshake bool
+	needsCookie  bool // to go on with a session of HTTP
 	idle         time.Duration
 }
 
@@ -115,6 +116,7 @@ func resolve(c Config, name string) *settings {
 		s.push = true
 		s.maxMessageSize = l.number("maxMessageSize", 64<<10)
 		s.ownHandshake = l.flag("requireHandshakePerConnection", false)
+		s.needsCookie = l.flag("requireBrowserCookie", false)
 		s.idle = l.millis("idleTimeout", 0)
 	case transport.CallbackPolling:
 		s.deliverOnly = true // [R-JP-5]

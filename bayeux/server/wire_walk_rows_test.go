@@ -280,6 +280,15 @@ func walkSockets() map[string]walkRow {
 			other.id = w.id
 			return fmt.Sprint(other.ask(connectNow)[0]["successful"])
 		}},
+		"requireBrowserCookie": {values: [2]string{"false", "true"}, want: [2]string{"true true true", "false false true"}, probe: func(w *walker) string {
+			began := w.r.hello("").connect()
+			try := func(cookie string) any {
+				s := w.r.Dial(http.Header{"Cookie": {cookie}})
+				s.Send(began.fill(connectNow))
+				return s.Next(time.Second).Messages[0]["successful"]
+			}
+			return fmt.Sprint(try(""), " ", try("BAYEUX_BROWSER=other"), " ", try(began.cookie))
+		}},
 		"enableExtension.permessage-deflate": {values: [2]string{"false", "true"}, want: [2]string{"false", "true"}, probe: func(w *walker) string {
 			head := w.r.upgradeWith("Sec-WebSocket-Extensions: permessage-deflate\r\n")
 			return fmt.Sprint(strings.Contains(head, "permessage-deflate"))

@@ -20,7 +20,8 @@ type Origin struct {
 	Transport string
 	// Request is the HTTP request, or the upgrade of a WebSocket.
 	Request *bayeux.Request
-	// Browser is the value of the browser cookie, empty if none; HTTP only.
+	// Browser is the value of the browser cookie, empty if none; of a WebSocket
+	// only where Options.WebSocketCookie asks for it.
 	Browser string
 	// HTTP2 tells that the request came by HTTP/2, whose requests have a limit
 	// of their own ([R-MC-1]).

@@ -40,6 +40,8 @@ type Options struct {
 	CallbackIdentifier bool
 	// Guard refuses requests of pages of other origins. Nil: none are.
 	Guard *Guard
+	// WebSocketCookie reads the browser cookie of upgrades too.
+	WebSocketCookie bool
 	// CheckContentType refuses a POST that says neither JSON nor form, with 415.
 	CheckContentType bool
 	// BodyTimeout is how long reading a request body may take. Zero means

@@ -26,7 +26,7 @@ func (h *handler) newOrigin(r *http.Request, transport string) Origin {
 			Principal: principal(r),
 		},
 	}
-	if transport != WebSocket { // Sessions over WebSocket need no cookie.
+	if transport != WebSocket || h.o.WebSocketCookie { // Sessions over WebSocket need no cookie.
 		from.Browser = h.o.cookie(transport).read(r) // [R-ID-3]
 	}
 	return from
