@@ -37,7 +37,7 @@ func PostureTable() []PostureDefault {
 		info, _ := LookupOption(o.name)
 		table = append(table, PostureDefault{
 			Name: o.name, CometD: info.Default, Strict: o.strict(), Threat: o.threat,
-			Library: "Config.Options[" + strconv.Quote(o.name) + "]", Program: "--set " + o.name + "=" + o.example(info),
+			Library: "Config.Options[" + strconv.Quote(o.names()[0]) + "]", Program: "--set " + o.names()[0] + "=" + o.example(info),
 		})
 	}
 	cometd, strict := DefaultLimits(PostureCometD), DefaultLimits(PostureStrict)
@@ -78,6 +78,14 @@ func (o strictOption) strict() string {
 	return o.value
 }
 
+// names are those that the posture sets.
+func (o strictOption) names() []string {
+	if o.prefixed != nil {
+		return o.prefixed
+	}
+	return []string{o.name}
+}
+
 // example is the value that brings CometD's behaviour back.
 func (o strictOption) example(info OptionInfo) string {
 	value, _, _ := strings.Cut(info.Default, ";")
@@ -106,11 +114,7 @@ func strictOptions() []strictOption {
 func strictValues() Options {
 	values := Options{}
 	for _, o := range strictOptions() {
-		names := o.prefixed
-		if names == nil {
-			names = []string{o.name}
-		}
-		for _, n := range names {
+		for _, n := range o.names() {
 			values[n] = o.value
 		}
 	}

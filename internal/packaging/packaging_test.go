@@ -155,7 +155,9 @@ func TestContainer(t *testing.T) {
 		Lookup: func(name string) (string, bool) { v, ok := i.env[name]; return v, ok },
 	}.Run(t.Context())
 	require.Equal(t, 2, code, "without a posture it does not start")
-	require.Contains(t, complaints.String(), "a posture must be chosen")
-	i.env["HALLEY_POSTURE"] = "cometd"
-	require.Equal(t, "ok\n", halley(t, i.env, "serve", "--check-config"))
+	require.Contains(t, complaints.String(), "no posture says what strangers may do")
+	for _, p := range []string{"cometd", "strict"} {
+		i.env["HALLEY_POSTURE"] = p
+		require.Equal(t, "ok\n", halley(t, i.env, "serve", "--check-config"))
+	}
 }

@@ -16,7 +16,7 @@ func (c *config) yaml() string {
 	line("")
 	line("# A descriptor does not say where it is served:")
 	line("# listen: 0.0.0.0:8080")
-	line("# posture: cometd   # to be chosen with an address that others can reach; see SECURITY.md")
+	line("# posture: cometd   # to be chosen with an address that others can reach; see docs/SECURITY.md")
 	if c.path == "" {
 		line("# path: /cometd")
 	} else {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,31 @@ func TestOperationsTables(t *testing.T) {
 		"flags": flagsTable(t), "options": optionsTable(), "limits": namedTable("limit", limitTable("")), "extensions": namedTable("setting", extensionTable()), "channels": namedTable("property", channelTable()), "metrics": metricsTable(),
 		"labels": labelsTable(t), "reasons": reasonsTable(t), "bounds": boundsTable(),
 	})
+}
+
+// TestSecurityTable compares the table of postures with what the server does.
+func TestSecurityTable(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "docs", "SECURITY.md")
+	testkit.Tables(t, path, *update, "run make docs", map[string]string{"postures": posturesTable()})
+}
+
+func posturesTable() string {
+	code := func(text string) string {
+		switch text {
+		case "", "off":
+			return cmp.Or(text, "none")
+		}
+		return "`" + text + "`"
+	}
+	text := "| what | `cometd` | `strict` | the threat that strict answers | in a program | `halley serve` |\n|---|---|---|---|---|---|\n"
+	for _, d := range server.PostureTable() {
+		cometd, strict := code(d.CometD), code(d.Strict)
+		if d.Name == "policy" { // words, not values
+			cometd, strict = d.CometD, d.Strict
+		}
+		text += row("`"+d.Name+"`", cometd, strict, d.Threat, "`"+d.Library+"`", "`"+d.Program+"`")
+	}
+	return text
 }
 
 func row(cells ...string) string { return testkit.Row(cells...) }

@@ -2,6 +2,8 @@ package serve
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,6 +64,25 @@ func TestPrintConfigOfPosture(t *testing.T) {
 		if ok {
 			require.Equal(t, d.Strict, line.Default, d.Name)
 		}
+	}
+	// What the table says brings CometD's value back, each alone.
+	for _, d := range server.PostureTable() {
+		flag, pair, ok := strings.Cut(d.Program, " ")
+		if d.Name == "policy" {
+			continue
+		}
+		require.True(t, ok)
+		name, value, _ := strings.Cut(pair, "=")
+		s, err := parse(t, "--posture", "strict", flag, pair).Load(lookup())
+		require.NoError(t, err, d.Name)
+		i := slices.IndexFunc(s.shown, func(l shown) bool { return l.Source == "flag "+flag })
+		require.Equal(t, name, strings.TrimPrefix(strings.TrimPrefix(s.shown[i].Name, "options."), "limits."))
+		require.Equal(t, value, s.shown[i].Value)
+		cometd, _, _ := strings.Cut(d.CometD, ";")
+		if cometd == "off" {
+			cometd = "-1"
+		}
+		require.Equal(t, cometd, value, d.Name)
 	}
 	var out bytes.Buffer
 	require.NoError(t, s.print(&out, "text"))
