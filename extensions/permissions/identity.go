@@ -47,7 +47,7 @@ func (c *Rules) identify(s *bayeux.Subject, slots int) *identity {
 		}
 	}
 	if s != nil && !c.options.IgnoreGrants {
-		id.own[subscribe], id.own[publish], id.own[create] = patternsOf(s.Subscribe), patternsOf(s.Publish), patternsOf(s.Create)
+		id.own[subscribe], id.own[publish], id.own[create] = patternsOf(s, s.Subscribe), patternsOf(s, s.Publish), patternsOf(s, s.Create)
 	}
 	if slots > 0 {
 		id.slots = make([]atomic.Pointer[verdict], slots)
@@ -55,13 +55,21 @@ func (c *Rules) identify(s *bayeux.Subject, slots int) *identity {
 	return id
 }
 
-// patternsOf compiles what credentials grant. What is no channel grants
-// nothing: whoever made them meant something else.
-func patternsOf(texts []string) []channels.Pattern {
+// maxGrants bounds how many channels credentials can grant for an operation;
+// those beyond grant nothing.
+const maxGrants = 1_000
+
+// patternsOf compiles what credentials grant, {sub} and the like filled in. What
+// is no channel grants nothing: whoever made them meant something else.
+func patternsOf(s *bayeux.Subject, texts []string) []channels.Pattern {
 	var all []channels.Pattern
-	for _, text := range texts {
-		if n, err := channels.Parse(text); err == nil && !n.IsMeta() {
-			all = append(all, channels.Compile(channels.Name(strings.Clone(string(n)))))
+	for _, text := range texts[:min(len(texts), maxGrants)] {
+		p, err := parsePattern(text)
+		if err != nil {
+			continue
+		}
+		if own, ok := p.fill(s); ok {
+			all = append(all, own)
 		}
 	}
 	return all

@@ -68,7 +68,7 @@ func New(c Config) *Policy {
 
 // Replace puts other rules in the place of those there are; nil as in Config.
 // An operation under way is decided by one or the other. Subscriptions that
-// exist stay; see Review.
+// exist stay until the server's Review.
 func (p *Policy) Replace(r *Rules) {
 	if r == nil {
 		r = &Rules{principals: newPrincipals()}
@@ -157,10 +157,4 @@ func (p *Policy) answer(ctx context.Context, s bayeux.Session, rules *Rules, dec
 		p.refused(ctx, r)
 	}
 	return e
-}
-
-// mayHear tells whether a session may subscribe to a channel or wildcard now.
-func (p *Policy) mayHear(s bayeux.Session, name channels.Name) bool {
-	id := p.identity(s)
-	return id.rules.allowed(id.decide(subscribe, name, p.seed))
 }

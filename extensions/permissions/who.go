@@ -75,7 +75,9 @@ func (ps *principals) parse(text string) (principal, *RuleError) {
 		return ps.intern(values, value), nil
 	}
 	e := bad("everyone, authenticated, anonymous, user:NAME, group:NAME or claim:NAME=VALUE")
-	e.Word, e.Known = kind, whoKinds()
+	if kind != "" {
+		e.Word, e.Known = kind, whoKinds()
+	}
 	return 0, e
 }
 
@@ -157,6 +159,10 @@ func claim(claims map[string]any, name string) any {
 	return claim(below, rest)
 }
 
+// maxExact is the last of the whole numbers that a float64 has all of: larger
+// ones may stand for their neighbours.
+const maxExact = 1 << 53
+
 // scalar is the text of a claim that is a text, a truth value or a number.
 func scalar(value any) (string, bool) {
 	switch v := value.(type) {
@@ -167,7 +173,7 @@ func scalar(value any) (string, bool) {
 	case json.Number:
 		return v.String(), true
 	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64), !math.IsNaN(v) && !math.IsInf(v, 0)
+		return strconv.FormatFloat(v, 'f', -1, 64), math.Abs(v) < maxExact
 	case int:
 		return strconv.Itoa(v), true
 	case int64:
