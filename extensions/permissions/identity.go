@@ -90,7 +90,7 @@ func (id *identity) decide(op operation, name channels.Name, seed maphash.Seed) 
 	if len(id.slots) == 0 || op == handshake {
 		return id.rules.decide(id, op, name)
 	}
-	at := &id.slots[(maphash.String(seed, string(name))+uint64(op))&uint64(len(id.slots)-1)]
+	at := &id.slots[(maphash.String(seed, string(name))+uint64(op))%uint64(len(id.slots))]
 	if v := at.Load(); v != nil && v.op == op && v.name == name {
 		return v.decision
 	}

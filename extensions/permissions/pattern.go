@@ -19,7 +19,7 @@ const (
 const userParam = "user"
 
 // param numbers a parameter: an index of Rules.params.
-type param int32
+type param int
 
 // slot is a parameter in its place. The first segment is one of its own: there
 // the names of the reserved spaces are no values, so that a tenant of the name
@@ -34,7 +34,7 @@ type slot struct {
 type pattern struct {
 	text     string
 	segments []segment
-	wild     string // "", shallow or deep
+	wild     string  // "", shallow or deep
 	needs    []param // in order of the parameters
 }
 

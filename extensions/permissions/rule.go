@@ -100,7 +100,7 @@ func Operations() []bayeux.Operation {
 }
 
 // operation is an index of Operations.
-type operation int
+type operation uint8
 
 const (
 	subscribe operation = iota
@@ -111,8 +111,13 @@ const (
 )
 
 func operationOf(op bayeux.Operation) (operation, bool) {
-	i := slices.Index(Operations(), op)
-	return operation(i), i >= 0
+	all := Operations()
+	for i := range operations {
+		if all[i] == op {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // rule is a compiled rule.
@@ -129,7 +134,7 @@ type rule struct {
 // longWho is from where on a list of principals has a set beside it.
 const longWho = 8
 
-// checkTexts checks what is the same for every rule.
+// check looks at what is not compiled.
 func (r *Rule) check() error {
 	switch {
 	case len(r.Operations) == 0:
@@ -159,7 +164,7 @@ func (r *Rule) check() error {
 
 // refuse makes what clients are told.
 func (r *rule) refuse() {
-	for _, op := range []operation{subscribe, publish, create, handshake} {
+	for op := range operations {
 		r.refusals[op] = refusal(op, r.Reason)
 	}
 }
@@ -179,6 +184,7 @@ func refusal(op operation, reason string) *bayeux.Error {
 		e.Text = bayeux.DeniedSubscribe
 	case publish:
 		e.Text = bayeux.DeniedPublish
+	default:
 	}
 	return e
 }

@@ -27,7 +27,7 @@ func TestWrongRules(t *testing.T) {
 		near string
 	}{
 		{"nothing", Rule{}, "nothing to allow or deny", ""},
-		{"operation", allow("subscirbe", "everyone", "/a"), `operation "subscirbe": want subscribe, publish, create or handshake`, "subscirbe"},
+		{"operation", allow("subcribe", "everyone", "/a"), `operation "subcribe": want subscribe, publish, create or handshake`, "subcribe"},
 		{"nobody", Rule{Operations: []bayeux.Operation{sub}, Channels: []string{"/a"}}, "who is missing", ""},
 		{"no channel", allow(sub, "everyone"), "channels are missing", ""},
 		{"kind", allow(sub, "usr:anna", "/a"), `who "usr:anna": want everyone, authenticated`, "usr"},

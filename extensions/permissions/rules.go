@@ -20,6 +20,7 @@ type Rules struct {
 	handshakes []int32 // rules about handshakes
 	admitting  bool    // one of them allows
 	nobody     *identity
+	refusals   [operations]*bayeux.Error // where no rule decided
 }
 
 // What decided, where it was no rule: values above those of all rules.
@@ -164,6 +165,9 @@ func (c *Rules) build() {
 	for op := range handshake {
 		c.index[op].finish(c.rules)
 	}
+	for op := range operations {
+		c.refusals[op] = refusal(op, "")
+	}
 	c.nobody = c.identify(nil, manySlots)
 }
 
@@ -207,24 +211,13 @@ func (c *Rules) admit(id *identity) int32 {
 	return welcome
 }
 
-// allowed tells what a decision means.
-func (c *Rules) allowed(decision int32) bool {
-	switch decision {
-	case granted, welcome:
-		return true
-	case noRule, meta:
-		return false
-	}
-	return !c.rules[decision].Deny
-}
-
 // refuse returns the error of a decision; nil allows.
 func (c *Rules) refuse(decision int32, op operation) *bayeux.Error {
 	switch decision {
 	case granted, welcome:
 		return nil
 	case noRule, meta:
-		return refusal(op, "")
+		return c.refusals[op]
 	}
 	if r := &c.rules[decision]; r.Deny {
 		return r.refusals[op]

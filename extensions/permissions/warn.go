@@ -3,6 +3,7 @@ package permissions
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Warning is about a rule that never decides, or protects nothing.
@@ -105,7 +106,8 @@ func (c *Rules) earlier(j int, op operation, work *int, covers func(*pattern) bo
 // miss that, but never errs the other way.
 func (r *rule) includes(q *rule) bool {
 	for _, p := range r.all {
-		if p != everyone && !slices.Contains(q.all, p) && !(len(q.who) == 1 && q.who[0] == p) {
+		only := len(q.who) == 1 && q.who[0] == p
+		if p != everyone && !only && !slices.Contains(q.all, p) {
 			return false
 		}
 	}
@@ -122,8 +124,9 @@ func (r *rule) includes(q *rule) bool {
 		return false
 	}
 	for i, p := range q.who {
-		user := len(q.Who) == len(q.who) && len(q.Who[i]) > 5 && q.Who[i][:5] == "user:"
-		if !slices.Contains(r.who, p) && !(user && slices.Contains(r.who, authenticated)) {
+		user := len(q.Who) == len(q.who) && strings.HasPrefix(q.Who[i], "user:")
+		known := slices.Contains(r.who, p) || user && slices.Contains(r.who, authenticated)
+		if !known {
 			return false
 		}
 	}

@@ -28,6 +28,18 @@ func whoKinds() []string {
 	return []string{"everyone", "authenticated", "anonymous", "user", "group", "claim"}
 }
 
+func nameless(kind string) (p principal, ok bool) {
+	switch kind {
+	case "everyone":
+		return everyone, true
+	case "authenticated":
+		return authenticated, true
+	case "anonymous":
+		return anonymous, true
+	}
+	return 0, false
+}
+
 // principals numbers what the rules name.
 type principals struct {
 	users, groups map[string]principal
@@ -46,13 +58,14 @@ func (ps *principals) parse(text string) (principal, *RuleError) {
 		return 0, &RuleError{Reason: fmt.Sprintf("who %.20q…: more than %d bytes", text, MaxText)}
 	}
 	kind, name, ok := strings.Cut(text, ":")
-	if i := slices.Index(whoKinds()[:named], kind); i >= 0 && !ok {
-		return principal(i), nil
-	}
 	bad := func(want string) *RuleError { return &RuleError{Reason: fmt.Sprintf("who %q: want %s", text, want)} }
+	if p, alone := nameless(kind); alone {
+		if ok {
+			return 0, bad(kind + " alone")
+		}
+		return p, nil
+	}
 	switch kind {
-	case "everyone", "authenticated", "anonymous":
-		return 0, bad(kind + " alone")
 	case "user", "group":
 		if name == "" {
 			return 0, bad(kind + ":NAME")
