@@ -8,6 +8,7 @@ import (
 	stdlog "log"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -66,17 +67,35 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	d.start(open, tlsConfig != nil)
 	env.tell(log, notifyReady)
 	s.tellDemo(log, demo.Complete())
-	var cause error
-	select {
-	case sig := <-env.Signals:
-		log.Info().Stringer("signal", sig).Msg("stopping")
-	case <-ctx.Done():
-		log.Info().Msg("stopping")
-	case cause = <-d.failed:
-		log.Error().Err(cause).Msg("a listener failed, stopping")
-	}
+	s.logPermissions(log)
+	cause := d.wait(ctx, env)
 	env.tell(log, notifyStopping)
 	return errors.Join(cause, d.stop(context.WithoutCancel(ctx), env))
+}
+
+// wait serves until a signal, the end of ctx or a failure, which it returns.
+func (d *daemon) wait(ctx context.Context, env Env) error {
+	var hangups <-chan os.Signal
+	if env.Hangups != nil {
+		signals, stop := env.Hangups()
+		defer stop()
+		hangups = signals
+	}
+	for {
+		select {
+		case <-hangups:
+			d.reload(ctx)
+		case sig := <-env.Signals:
+			d.log.Info().Stringer("signal", sig).Msg("stopping")
+			return nil
+		case <-ctx.Done():
+			d.log.Info().Msg("stopping")
+			return nil
+		case cause := <-d.failed:
+			d.log.Error().Err(cause).Msg("a listener failed, stopping")
+			return cause
+		}
+	}
 }
 
 func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler, tlsConfig *tls.Config) *daemon {
