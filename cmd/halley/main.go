@@ -22,14 +22,5 @@ func main() {
 		Stdout:  os.Stdout,
 		Stderr:  os.Stderr,
 		Signals: signals,
-		Hangups: hangups,
 	}.Run(context.Background()))
-}
-
-// hangups takes SIGHUP over; to other commands it means what it means to most
-// programs.
-func hangups() (signals <-chan os.Signal, stop func()) {
-	c := make(chan os.Signal, 1) // several are as good as one
-	signal.Notify(c, syscall.SIGHUP)
-	return c, func() { signal.Stop(c) }
 }

@@ -36,9 +36,6 @@ type Program struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Signals        <-chan os.Signal
-	// Hangups gives the signals that have a server read its permissions anew.
-	// It is called by commands that take them; nil: there are none.
-	Hangups func() (signals <-chan os.Signal, stop func())
 }
 
 // commands are the commands of the program.
@@ -105,7 +102,7 @@ func (p Program) Run(ctx context.Context) int {
 		kong.Writers(p.Stdout, p.Stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { left = code }),
 		kong.Bind(manual.Facts{About: about, ExitCodes: exitCodes()}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
-		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals, Hangups: p.Hangups}),
+		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(explain.Env{Lookup: p.Lookup, Stdout: p.Stdout}),
 		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(importwebxml.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}),

@@ -31,7 +31,7 @@ type Command struct {
 	User        string   `placeholder:"NAME" help:"Who asks."`
 	Group       []string `sep:"none" placeholder:"NAME" help:"A group of theirs; repeatable."`
 	Claim       []string `sep:"none" placeholder:"NAME=VALUE" help:"A claim of theirs; repeatable, one name twice makes a list. A value may be JSON."`
-	TokenClaims string   `placeholder:"FILE" help:"JSON object of claims: those of a token. Its sub is the user and its groups the groups unless they are given."`
+	TokenClaims string   `placeholder:"FILE" help:"JSON object of claims: those of a token."`
 	Anonymous   bool     `help:"Nobody in particular asks."`
 
 	Subscribe string `placeholder:"CHANNEL" help:"May they subscribe to it? A channel or a wildcard."`
@@ -45,7 +45,10 @@ type Command struct {
 // Help is shown below the flags.
 func (Command) Help() string {
 	return `Exits with 0 where it is allowed, with 1 where it is refused. Without --config and --permissions the environment names ` +
-		`the file, as for halley serve. What a token itself grants is not known here; the rules come first in any case.
+		`the file, as for halley serve.
+
+Claims count as those of a token do: sub is the user and groups the groups, unless they are given; subscribe, publish and ` +
+		`create are what the token itself grants.
 
   halley explain-permission --config halley.yaml --user anna --group staff --subscribe /news/sport
   halley explain-permission --config halley.yaml --anonymous --publish /chat/1 --verbose`
@@ -154,18 +157,37 @@ func (c *Command) subject() (*bayeux.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &bayeux.Subject{User: c.User, Groups: c.Group, Claims: claims}
+	if err := c.addClaims(claims); err != nil {
+		return nil, err
+	}
+	s := &bayeux.Subject{
+		User: c.User, Groups: c.Group, Claims: claims,
+		Subscribe: texts(claims["subscribe"]), Publish: texts(claims["publish"]), Create: texts(claims["create"]),
+	}
 	if s.User == "" {
 		s.User, _ = claims["sub"].(string)
 	}
-	if list, ok := claims["groups"].([]any); ok && len(s.Groups) == 0 {
-		for _, g := range list {
-			if text, ok := g.(string); ok {
-				s.Groups = append(s.Groups, text)
+	if len(s.Groups) == 0 {
+		s.Groups = texts(claims["groups"])
+	}
+	return s, nil
+}
+
+// texts are the names of a claim: a text with blanks between them, or a list.
+func texts(claim any) []string {
+	switch v := claim.(type) {
+	case string:
+		return strings.Fields(v)
+	case []any:
+		all := make([]string, 0, len(v))
+		for _, one := range v {
+			if text, ok := one.(string); ok {
+				all = append(all, text)
 			}
 		}
+		return all
 	}
-	return s, c.addClaims(claims)
+	return nil
 }
 
 func (c *Command) fileClaims() (map[string]any, error) {

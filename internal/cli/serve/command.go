@@ -105,9 +105,9 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	// Signals stop the server: the first in good order, the second at once.
 	Signals <-chan os.Signal
-	// Hangups have the permissions read anew. Called once there is something
-	// to serve; nil: there are none.
-	Hangups func() (signals <-chan os.Signal, stop func())
+	// Hangups have the server read again what can be: permissions. Nil asks
+	// for SIGHUP.
+	Hangups <-chan os.Signal
 	// Build makes the engine. Nil means the real one.
 	Build Builder
 	// Sockets returns the listening sockets that the service manager has

@@ -173,36 +173,35 @@ func (s *Settings) warnPermissions(w io.Writer) {
 	}
 }
 
-// logPermissions does so at the start of a server.
-func (s *Settings) logPermissions(log zerolog.Logger) {
-	if s.permitted != nil {
-		logRules(log, s.permitted.rules)
-	}
-}
-
 func logRules(log zerolog.Logger, rules *permissions.Rules) {
 	for _, odd := range rules.Warnings() {
 		log.Warn().Str("source", odd.Source).Msg(odd.Text)
 	}
 }
 
-// reload reads the permissions again. Those that are wrong change nothing.
-func (d *daemon) reload(ctx context.Context) {
+// keepPermissions tells what is odd about them, and has SIGHUP read them anew.
+func (d *daemon) keepPermissions(ctx context.Context) {
 	p := d.settings.permitted
 	if p == nil {
-		d.log.Info().Msg("nothing to read anew: there are no permissions")
 		return
 	}
+	logRules(d.log, p.rules)
+	d.reload.add("permissions", func() error { return d.renew(ctx, p) })
+}
+
+// renew reads the permissions again and ends subscriptions that they no longer
+// allow. Those that are wrong change nothing.
+func (d *daemon) renew(ctx context.Context, p *permitted) error {
 	rules, err := p.reread()
 	if err != nil {
-		d.log.Error().Err(err).Msg("the permissions were not read anew: the old ones stay")
-		return
+		return err
 	}
-	p.policy.Replace(rules)
 	logRules(d.log, rules)
+	p.policy.Replace(rules)
 	ended := 0
 	if r, ok := d.engine.(interface{ Review(ctx context.Context) int }); ok {
 		ended = r.Review(ctx)
 	}
-	d.log.Info().Int("rules", rules.Len()).Int("subscriptions_ended", ended).Msg("the permissions were read anew")
+	d.log.Info().Int("rules", rules.Len()).Int("subscriptions_ended", ended).Msg("other permissions are in force")
+	return nil
 }
