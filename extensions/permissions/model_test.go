@@ -42,7 +42,7 @@ func names(depth int) (all []channels.Name) {
 type naive struct {
 	rules []Rule
 	space []channels.Name
-	asked []channels.Name // not so deep
+	asked []channels.Name                          // not so deep
 	heard map[channels.Name]map[channels.Name]bool // what was found out
 }
 

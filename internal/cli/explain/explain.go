@@ -18,7 +18,7 @@ import (
 )
 
 // ErrRefused says that the permissions refuse. The reason was printed.
-var ErrRefused = errors.New("refused") //nolint:gochecknoglobals // a constant
+var ErrRefused = errors.New("refused")
 
 // maxClaims bounds a file of claims, in bytes.
 const maxClaims = 1 << 20

@@ -18,9 +18,9 @@ import (
 
 // Settings are the checked settings of a server.
 type Settings struct {
-	Listen          []Address
-	Path            string
-	Posture         server.Posture
+	Listen  []Address
+	Path    string
+	Posture server.Posture
 	// PermissionsFile has the rules, unless they stand in the file itself.
 	PermissionsFile string
 	TLSCert, TLSKey string

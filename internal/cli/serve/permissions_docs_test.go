@@ -41,7 +41,7 @@ func TestPermissionsDocument(t *testing.T) {
 	}
 	require.Equal(t, 7, examples)
 	require.Equal(t, 56, rows)
-	require.Equal(t, rows, len(regexp.MustCompile(`(?m)^\| .* (allowed|refused) by`).FindAllString(string(text), -1)), "rows that no test reads")
+	require.Len(t, regexp.MustCompile(`(?m)^\| .* (allowed|refused) by`).FindAllString(string(text), -1), rows, "rows that no test reads")
 }
 
 // TestPermissionsProgram: the Go of the document is that of an Example.

@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -91,47 +92,55 @@ func (r *fileReader) rule(i int, node ast.Node) (rule permissions.Rule, err erro
 	seen := map[string]bool{}
 	err = r.each(node, what, func(key, source string, value ast.Node) error {
 		name := kebab(key)
-		if seen[name] {
+		switch {
+		case !slices.Contains(ruleKeys(), name):
+			return unknown(source, what+": key", key, ruleKeys())
+		case seen[name]:
 			return usagef(source, "%s: key %q stands twice", what, key)
 		}
-		seen[name] = true
+		if seen[name] = true; seen["allow"] && seen["deny"] {
+			return usagef(source, "%s: it allows or denies, not both", what)
+		}
 		if rule.Source == "" {
 			rule.Source = source
 		}
-		texts, err := r.texts(value, source, fmt.Sprintf("%s: key %q", what, key))
+		what := fmt.Sprintf("%s: key %q", what, key)
+		texts, err := r.texts(value, source, what)
 		if err != nil {
 			return err
 		}
-		switch name {
-		case "allow", "deny":
-			if seen["allow"] && seen["deny"] {
-				return usagef(source, "%s: it allows or denies, not both", what)
-			}
-			rule.Deny = name == "deny"
-			for _, text := range texts {
-				rule.Operations = append(rule.Operations, bayeux.Operation(text))
-			}
-		case "who":
-			rule.Who = texts
-		case "who-all":
-			rule.WhoAll = texts
-		case "channels":
-			rule.Channels = texts
-		case "name", "reason":
-			if len(texts) != 1 {
-				return usagef(source, "%s: key %q: want one value", what, key)
-			}
-			if name == "name" {
-				rule.Name = texts[0]
-			} else {
-				rule.Reason = texts[0]
-			}
-		default:
-			return unknown(source, what+": key", key, []string{"allow", "deny", "who", "who-all", "channels", "name", "reason"})
+		if (name == "name" || name == "reason") && len(texts) != 1 {
+			return usagef(source, "%s: want one value", what)
 		}
+		setRule(&rule, name, texts)
 		return nil
 	})
 	return rule, err
+}
+
+// ruleKeys are the keys of a rule.
+func ruleKeys() []string {
+	return []string{"allow", "deny", "who", "who-all", "channels", "name", "reason"}
+}
+
+func setRule(rule *permissions.Rule, key string, texts []string) {
+	switch key {
+	case "allow", "deny":
+		rule.Deny = key == "deny"
+		for _, text := range texts {
+			rule.Operations = append(rule.Operations, bayeux.Operation(text))
+		}
+	case "who":
+		rule.Who = texts
+	case "who-all":
+		rule.WhoAll = texts
+	case "channels":
+		rule.Channels = texts
+	case "name":
+		rule.Name = texts[0]
+	case "reason":
+		rule.Reason = texts[0]
+	}
 }
 
 // texts reads a value or a list of values.
