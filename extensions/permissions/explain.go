@@ -30,8 +30,8 @@ type Step struct {
 
 // Explain tells what the rules say of a subject; nil is anonymous. It compares
 // rule by rule, and so is slower than a Policy and comes to the same. For
-// bayeux.OperationCreate it tells whether the creation itself is denied, and
-// where no rule says so, whether the subject may subscribe or publish. The name
+// bayeux.OperationCreate it tells what rules say of the creation itself, and
+// where none does, whether the subject may subscribe or publish. The name
 // is ignored for OperationHandshake. The error says that the name is no channel
 // or the operation none.
 func (c *Rules) Explain(s *bayeux.Subject, op bayeux.Operation, name string) (Explanation, error) {

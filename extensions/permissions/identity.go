@@ -87,7 +87,7 @@ func (id *identity) grants(op operation, name channels.Name) bool {
 
 // decide returns what decides, from the cache where it is there.
 func (id *identity) decide(op operation, name channels.Name, seed maphash.Seed) int32 {
-	if len(id.slots) == 0 || op == handshake {
+	if op == handshake {
 		return id.rules.decide(id, op, name)
 	}
 	at := &id.slots[(maphash.String(seed, string(name))+uint64(op))%uint64(len(id.slots))]

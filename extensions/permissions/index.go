@@ -56,14 +56,21 @@ func (l *list) finish(rules []rule) {
 	}
 	l.by = map[principal][]ref{}
 	for _, ref := range l.refs {
-		r := &rules[ref.rule]
-		if len(r.who) == 0 {
-			l.by[r.all[0]] = append(l.by[r.all[0]], ref)
-		}
-		for _, p := range r.who {
+		for _, p := range rules[ref.rule].keys() {
 			l.by[p] = append(l.by[p], ref)
 		}
 	}
+}
+
+// keys are principals of which a session must have one for the rule to match:
+// one with a name of those that must all be so, which few have, or else any.
+func (r *rule) keys() []principal {
+	for i, p := range r.all {
+		if p >= named || len(r.who) == 0 && i == len(r.all)-1 {
+			return r.all[i : i+1]
+		}
+	}
+	return r.who
 }
 
 // insert adds a pattern of a rule.
