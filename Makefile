@@ -154,6 +154,7 @@ slow: build ## what 50 stalled of 1,000 subscribers cost the others, under each 
 
 docs: ## write the tables of the documents and the golden files from the code
 	$(GO) test ./internal/cli/serve -update
+	$(GO) test ./internal/cli/explain -update
 	$(GO) test ./internal/cli -update
 	$(GO) test ./internal/readme -update
 	$(GO) test ./internal/migration -update

@@ -45,6 +45,7 @@ func arrows() map[string][]string {
 		"clients/interop/conform":   {"bayeux", "clients/bayeuxclient"},
 		"conformance":               {"conformance/*"},
 		"conformance/*":             {"conformance", "conformance/*"},
+		"internal/cli/explain":      {"bayeux", "extensions/permissions", "internal/cli/serve"},
 		"internal/cli/serve":        {"bayeux", "bayeux/server", "channels", "extensions/*", "internal/demo"},
 		"internal/cli/conform":      {"conformance", "conformance/*"},
 		"internal/cli/pubsub":       {"bayeux", "channels", "clients/bayeuxclient"},

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/halleypush/halley/internal/cli/conform"
+	"github.com/halleypush/halley/internal/cli/explain"
 	"github.com/halleypush/halley/internal/cli/health"
 	"github.com/halleypush/halley/internal/cli/importwebxml"
 	"github.com/halleypush/halley/internal/cli/manual"
@@ -39,13 +40,14 @@ type Program struct {
 
 // commands are the commands of the program.
 type commands struct {
-	Serve   serve.Command        `cmd:"" help:"Serve Bayeux clients."`
-	Sub     pubsub.Sub           `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
-	Pub     pubsub.Pub           `cmd:"" help:"Publish a message, or JSON lines from standard input."`
-	Conform conform.Command      `cmd:"" help:"Test any Bayeux server against the protocol."`
-	Import  importwebxml.Command `cmd:"" help:"Turn a CometD web.xml into a halley.yaml."`
-	Health  health.Command       `cmd:"" help:"Ask a running server whether it takes clients."`
-	Version version.Command      `cmd:"" help:"Print version, commit and platform."`
+	Serve             serve.Command        `cmd:"" help:"Serve Bayeux clients."`
+	Sub               pubsub.Sub           `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
+	Pub               pubsub.Pub           `cmd:"" help:"Publish a message, or JSON lines from standard input."`
+	Conform           conform.Command      `cmd:"" help:"Test any Bayeux server against the protocol."`
+	Import            importwebxml.Command `cmd:"" help:"Turn a CometD web.xml into a halley.yaml."`
+	ExplainPermission explain.Command      `cmd:"" help:"Tell whether permissions allow something, and which rule says so."`
+	Health            health.Command       `cmd:"" help:"Ask a running server whether it takes clients."`
+	Version           version.Command      `cmd:"" help:"Print version, commit and platform."`
 
 	Completion manual.Completion `cmd:"" help:"Print a script that completes commands and flags."`
 	Man        manual.Man        `cmd:"" help:"Print the manual page."`
@@ -68,6 +70,9 @@ func exitCodes() []manual.ExitCode {
 		{Command: "conform", Code: conform.ExitFailed, Meaning: "the server (or client) fails"},
 		{Command: "conform", Code: conform.ExitUnreachable, Meaning: "there is no server (or no client came)"},
 		{Command: "conform", Code: conform.ExitUsage, Meaning: "called wrongly"},
+		{Command: "explain-permission", Code: exitOK, Meaning: "it is allowed"},
+		{Command: "explain-permission", Code: exitFailure, Meaning: "it is refused"},
+		{Command: "explain-permission", Code: exitUsage, Meaning: "called or configured wrongly"},
 		{Command: "import", Code: exitOK, Meaning: "written, perhaps with warnings"},
 		{Command: "import", Code: exitFailure, Meaning: "the file cannot be read or written"},
 		{Command: "import", Code: importwebxml.ExitNothing, Meaning: "nothing was understood"},
@@ -82,7 +87,7 @@ func description() string {
 			texts = append(texts, fmt.Sprintf("%d %s", c.Code, c.Meaning))
 		}
 	}
-	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; conform and import have their own."
+	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; conform, explain-permission and import have their own."
 }
 
 func newParser(all *commands, options ...kong.Option) (*kong.Kong, error) {
@@ -98,6 +103,7 @@ func (p Program) Run(ctx context.Context) int {
 		kong.Exit(func(code int) { left = code }),
 		kong.Bind(manual.Facts{About: about, ExitCodes: exitCodes()}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
 		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
+		kong.Bind(explain.Env{Lookup: p.Lookup, Stdout: p.Stdout}),
 		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(importwebxml.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}),
 		kong.Bind(conform.Env{Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals, Terminal: terminal(p.Stderr)}))
@@ -127,6 +133,9 @@ func (p Program) report(err error) int {
 			_, _ = fmt.Fprintln(p.Stderr, "halley conform:", exit.Err)
 		}
 		return exit.Code
+	}
+	if errors.Is(err, explain.ErrRefused) {
+		return exitFailure // it was said on standard output
 	}
 	_, _ = fmt.Fprintln(p.Stderr, "halley:", err)
 	if own, ok := errors.AsType[*importwebxml.Error](err); ok {

@@ -32,6 +32,8 @@ func run(t *testing.T, env map[string]string, args ...string) (code int, stdout,
 func TestExitCodes(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "halley.yaml")
 	require.NoError(t, os.WriteFile(config, []byte("options:\n  timout: 1\n"), 0o600))
+	rules := filepath.Join(t.TempDir(), "rules.yaml")
+	require.NoError(t, os.WriteFile(rules, []byte("- allow: subscribe\n  who: everyone\n  channels: /a\n"), 0o600))
 	webXML := filepath.Join("importwebxml", "testdata", "many-options.xml")
 	tests := []struct {
 		args           []string
@@ -41,6 +43,11 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{[]string{"--help"}, nil, 0, "halley serve ", ""},
 		{[]string{"serve", "--help"}, nil, 0, "HALLEY_LISTEN", ""},
+		{[]string{"explain-permission", "--permissions", rules, "--anonymous", "--subscribe", "/a"}, nil, 0, "allowed: rule 1 allows it (rules.yaml:1)\n", ""},
+		{[]string{"explain-permission", "--permissions", rules, "--anonymous", "--publish", "/a"}, nil, 1, "refused: no rule allows it\n", ""},
+		{[]string{"explain-permission", "--permissions", rules, "--subscribe", "/a"}, nil, 2, "", "halley: who asks?"},
+		{[]string{"explain-permission", "--permissions", config, "--anonymous", "--subscribe", "/a"}, nil, 2, "", `halley.yaml:1: key "options" is unknown`},
+		{[]string{"serve", "--permissions", rules, "--check-config"}, nil, 0, "ok\n", ""},
 		{[]string{"version"}, nil, 0, "halley ", ""},
 		{nil, nil, 2, "", "halley: expected one of"},
 		{[]string{"import", "--help"}, nil, 0, "Exit codes: 0 written", ""},

@@ -20,7 +20,8 @@ type Command struct {
 	Limit           []string `sep:"none" placeholder:"NAME=VALUE" help:"Set a limit that CometD has no option for; repeatable. --print-config lists them."`
 	Extension       []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an extension: ack=BOOL, timesync=BOOL, timestamp.format=off|cometd|iso8601|http, activity.mode=off|client|client-server, activity.period=TIME; repeatable. Default ack=true and timesync=true, which act when a client asks for them; the others act on all clients and are off."`
 	Channel         []string `sep:"none" placeholder:"CHANNEL.PROPERTY=VALUE" help:"Set a property of a channel, or of all that a pattern matches: lazy, lazyTimeout, broadcastToPublisher, slowConsumer; repeatable."`
-	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, and the maps options:, limits:, extensions: and channels:."`
+	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, the maps options:, limits:, extensions: and channels:, and the list permissions:."`
+	Permissions     []string `sep:"none" placeholder:"FILE" help:"YAML file of rules: who may do what on which channels. With it, or with permissions: in the file of --config, nothing else is allowed, whatever the posture. SIGHUP reads it anew. Default: what the posture allows."`
 	TLSCert         []string `sep:"none" name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; with --tls-key the listeners speak TLS."`
 	TLSKey          []string `sep:"none" name:"tls-key" placeholder:"FILE" help:"Private key in PEM."`
 	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`
@@ -44,7 +45,8 @@ func (Command) Help() string {
 		`over the file, the file over the defaults.
 
 SIGTERM or SIGINT stops the server within --shutdown-timeout: /readyz fails, held polls are answered, connections are closed. ` +
-		`A second signal ends it at once.`
+		`A second signal ends it at once. SIGHUP reads the permissions anew and ends ` +
+		"subscriptions that they no longer allow; where something is wrong with them the old ones stay, and the log says so."
 }
 
 // printFormat is the value of --print-config: a flag that may have a value.
@@ -103,6 +105,9 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	// Signals stop the server: the first in good order, the second at once.
 	Signals <-chan os.Signal
+	// Hangups have the server read again what can be: permissions. Nil asks
+	// for SIGHUP.
+	Hangups <-chan os.Signal
 	// Build makes the engine. Nil means the real one.
 	Build Builder
 	// Sockets returns the listening sockets that the service manager has

@@ -36,13 +36,19 @@ func (s *Settings) validateDemo() error {
 	if s.Demo && (s.Path == "/" || s.Path == "/demo" || strings.HasPrefix(s.Path, "/demo/")) {
 		return usagef("", "path %q is where the demo page has its files; choose another, such as /cometd", s.Path)
 	}
+	if s.Demo && s.permitted != nil {
+		return usagef("", "the demo has rules of its own, /demo/** and nothing else, so permissions have no place beside it: leave one of them out")
+	}
 	return nil
 }
 
 // policy is nil for the server's own.
-func (s *Settings) policy() bayeux.Policy {
-	if s.Demo {
+func (s *Settings) policy(log zerolog.Logger) bayeux.Policy {
+	switch {
+	case s.Demo:
 		return demo.Policy{}
+	case s.permitted != nil:
+		return s.permitted.open(log)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type entry struct {
 // options, limits, extensions and channels by theirs.
 type fileSettings struct {
 	flags, options, limits, extensions, channels map[string]entry
+	permissions                                  *ruleList // nil: none
 }
 
 // fileReader walks the syntax tree of a file; errors name file and line.
@@ -35,28 +36,38 @@ type fileReader struct {
 }
 
 // parseFile reads YAML. It never panics, whatever the text.
-func parseFile(path string, text []byte) (out fileSettings, err error) {
+func parseFile(path string, text []byte) (fileSettings, error) {
 	r := fileReader{name: filepath.Base(path)}
 	r.out = fileSettings{flags: map[string]entry{}, options: map[string]entry{}, limits: map[string]entry{}, extensions: map[string]entry{}, channels: map[string]entry{}}
+	err := r.read(text, func(body ast.Node) error { return r.each(body, "the file", r.topLevel) })
+	return r.out, err
+}
+
+// read calls visit with each document of the text that is not empty.
+func (r *fileReader) read(text []byte, visit func(body ast.Node) error) (err error) {
 	if len(text) > maxFile {
-		return r.out, usagef(r.name, "more than %d bytes", maxFile)
+		return usagef(r.name, "more than %d bytes", maxFile)
 	}
 	defer func() {
 		// The parser is not ours: what it cannot read is an error of the file.
 		if p := recover(); p != nil {
-			out, err = fileSettings{}, usagef(r.name, "not YAML: %v", p)
+			r.out, err = fileSettings{}, usagef(r.name, "not YAML: %v", p)
 		}
 	}()
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return r.out, usagef(r.name, "%s", firstLines(err.Error()))
+		return usagef(r.name, "%s", firstLines(err.Error()))
 	}
 	for _, doc := range file.Docs {
-		if err := r.document(doc); err != nil {
-			return r.out, err
+		switch doc.Body.(type) {
+		case nil, *ast.NullNode, *ast.CommentGroupNode:
+			continue
+		}
+		if err := visit(doc.Body); err != nil {
+			return err
 		}
 	}
-	return r.out, nil
+	return nil
 }
 
 // firstLines keeps the parser's position and reason, not the quoted text: a
@@ -64,15 +75,6 @@ func parseFile(path string, text []byte) (out fileSettings, err error) {
 func firstLines(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	return line
-}
-
-func (r *fileReader) document(doc *ast.DocumentNode) error {
-	switch body := doc.Body.(type) {
-	case nil, *ast.NullNode, *ast.CommentGroupNode:
-		return nil
-	default:
-		return r.each(body, "the file", r.topLevel)
-	}
 }
 
 // each calls visit with each key and value of a map.
@@ -115,6 +117,10 @@ func (r *fileReader) topLevel(key, source string, value ast.Node) error {
 		return r.section(value, source, "extensions", "", 0, r.out.extensions)
 	case "channels":
 		return r.section(value, source, "channels", "", 0, r.out.channels)
+	case "permissions":
+		if _, name := scalar(value); !name {
+			return r.permissions(value, source)
+		}
 	}
 	for _, f := range flagTable() {
 		if f.name == key || f.name == kebab(key) {
@@ -125,7 +131,8 @@ func (r *fileReader) topLevel(key, source string, value ast.Node) error {
 }
 
 func (r *fileReader) flag(f setting, key, source string, value ast.Node) error {
-	if _, twice := r.out.flags[f.name]; twice {
+	_, twice := r.out.flags[f.name]
+	if twice || f.name == "permissions" && r.out.permissions != nil {
 		return usagef(source, "key %q stands twice", f.name)
 	}
 	if text, ok := scalar(value); ok {

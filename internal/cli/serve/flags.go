@@ -41,6 +41,7 @@ func flagTable() []setting {
 		{"listen", "localhost:8080", ",", func(c *Command) []string { return c.Listen }, applyListen},
 		{"path", "/cometd", "", func(c *Command) []string { return c.Path }, applyPath},
 		{"posture", "", "", func(c *Command) []string { return c.Posture }, applyPosture},
+		{"permissions", "", "", func(c *Command) []string { return c.Permissions }, applyText(func(s *Settings) *string { return &s.PermissionsFile })},
 		{"tls-cert", "", "", func(c *Command) []string { return c.TLSCert }, applyText(func(s *Settings) *string { return &s.TLSCert })},
 		{"tls-key", "", "", func(c *Command) []string { return c.TLSKey }, applyText(func(s *Settings) *string { return &s.TLSKey })},
 		{"trusted-proxies", "", ",", func(c *Command) []string { return c.TrustedProxies }, applyProxies},

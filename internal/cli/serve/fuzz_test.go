@@ -18,12 +18,19 @@ func FuzzOptions(f *testing.F) {
 	f.Add([]byte("extensions:\n  ack: false\n  activity: {mode: client, period: 1m}\n"), "timeout=1", "depth=4")
 	f.Add([]byte("a: &a [*a]\n<<: *b\n? {}\n: |\n  x\n"), "=", "=")
 	f.Add([]byte("options: {a: {b: {c: {d: {e: {f: 1}}}}}}"), "timeout=99999999999999999999", "clientTimeout=-1")
+	f.Add([]byte("permissions:\n  - allow: [subscribe]\n    who: group:x\n    channels: ['/a/{b}/**', /c]\n  - {deny: publish, who-all: user:y, channels: /**}\n"), "", "")
+	f.Add([]byte("permissions: {token-grants: false, rules: [{allow: handshake, who: 1}]}"), "", "")
 	f.Add([]byte("%YAML 1.2\n---\n!!str path: !!binary aa\n...\n--- [\n"), "browserCookieName=\x00", "batch=0x10")
 	f.Fuzz(func(t *testing.T, text []byte, set, limit string) {
 		parsed, err := parseFile("halley.yaml", text)
 		if err != nil {
 			require.NotEmpty(t, err.Error())
 			return
+		}
+		if l := parsed.permissions; l != nil {
+			if _, err := l.compile(); err != nil {
+				require.ErrorAs(t, err, new(*UsageError))
+			}
 		}
 		c := Command{Set: []string{set}, Limit: []string{limit}}
 		s := &Settings{Options: server.Options{}}

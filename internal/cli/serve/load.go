@@ -18,9 +18,11 @@ import (
 
 // Settings are the checked settings of a server.
 type Settings struct {
-	Listen          []Address
-	Path            string
-	Posture         server.Posture
+	Listen  []Address
+	Path    string
+	Posture server.Posture
+	// PermissionsFile has the rules, unless they stand in the file itself.
+	PermissionsFile string
 	TLSCert, TLSKey string
 	TrustedProxies  []netip.Prefix
 	Extensions      Extensions
@@ -38,6 +40,7 @@ type Settings struct {
 	Limits          server.Limits
 	Channels        map[string]server.ChannelOptions
 
+	permitted *permitted // nil: the posture's policy
 	// shown are the lines of --print-config.
 	shown []shown
 	// command is the command line as it was given, the posture apart.
@@ -82,6 +85,9 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 		return nil, err
 	}
 	s.command = s.commandLine(c.Config)
+	if err := s.loadPermissions(c, lookup, file); err != nil {
+		return nil, err
+	}
 	s.prepareDemo()
 	s.shareOrigins()
 	return s, s.validate()
@@ -288,7 +294,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 	return server.Config{
 		Logger:         log,
 		Posture:        s.Posture,
-		Policy:         s.policy(),
+		Policy:         s.policy(log),
 		Extensions:     s.Extensions.build(),
 		Options:        s.Options,
 		Limits:         s.Limits,
@@ -312,6 +318,7 @@ func (s *Settings) check(ctx context.Context, env Env) error {
 	if err := engine.Shutdown(ctx); err != nil {
 		return errors.Join(errors.New("check: the engine does not stop"), err)
 	}
+	s.warnPermissions(env.Stderr)
 	_, err = fmt.Fprintln(env.Stdout, "ok")
 	return err
 }

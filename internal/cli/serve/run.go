@@ -34,6 +34,8 @@ type daemon struct {
 	front    *http.Server
 	admin    *http.Server
 	ready    atomic.Bool
+	// reload is what SIGHUP has read again.
+	reload reloaders
 	// failed gets the error of each listener that ends by itself.
 	failed chan error
 }
@@ -66,17 +68,32 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	d.start(open, tlsConfig != nil)
 	env.tell(log, notifyReady)
 	s.tellDemo(log, demo.Complete())
-	var cause error
-	select {
-	case sig := <-env.Signals:
-		log.Info().Stringer("signal", sig).Msg("stopping")
-	case <-ctx.Done():
-		log.Info().Msg("stopping")
-	case cause = <-d.failed:
-		log.Error().Err(cause).Msg("a listener failed, stopping")
-	}
+	d.keepPermissions(ctx)
+	cause := d.wait(ctx, env)
 	env.tell(log, notifyStopping)
 	return errors.Join(cause, d.stop(context.WithoutCancel(ctx), env))
+}
+
+// wait returns when the server is to stop, with the reason if it is a failure.
+// Meanwhile it reloads on SIGHUP.
+func (d *daemon) wait(ctx context.Context, env Env) error {
+	hangups, stop := d.reload.signals(env.Hangups)
+	defer stop()
+	for {
+		select {
+		case <-hangups:
+			d.reload.run()
+		case sig := <-env.Signals:
+			d.log.Info().Stringer("signal", sig).Msg("stopping")
+			return nil
+		case <-ctx.Done():
+			d.log.Info().Msg("stopping")
+			return nil
+		case err := <-d.failed:
+			d.log.Error().Err(err).Msg("a listener failed, stopping")
+			return err
+		}
+	}
 }
 
 func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler, tlsConfig *tls.Config) *daemon {
@@ -84,7 +101,7 @@ func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	d := &daemon{settings: s, log: log, engine: engine}
+	d := &daemon{settings: s, log: log, engine: engine, reload: reloaders{log: log}}
 	d.front = &http.Server{
 		Handler:           route(s.Path, s.crossOrigin(engine), page),
 		TLSConfig:         tlsConfig,
