@@ -116,7 +116,7 @@ func (x *Extension) renew(ctx context.Context, e *entry, c *Credentials, m *baye
 	}
 	a, ok := e.session.(bayeux.Authentication)
 	if !ok || !x.assign(e, subject) {
-		return subject, nil // settle knows why not
+		return nil, invalid("the session has ended")
 	}
 	a.SetSubject(subject)
 	return subject, nil
