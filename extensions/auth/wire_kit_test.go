@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -291,4 +292,19 @@ func (c *client) next(within time.Duration) testkit.Msg {
 func (c *client) empty() {
 	c.r.t.Helper()
 	require.Empty(c.r.t, c.inbox)
+}
+
+// picky refuses one user's handshakes after they were authenticated.
+type picky struct{ grants }
+
+// CanHandshake implements bayeux.Policy.
+func (picky) CanHandshake(_ context.Context, s bayeux.Session, _ *bayeux.Message) error {
+	if s.User() == "unwanted" {
+		return bayeux.ErrHandshakeDenied
+	}
+	return nil
+}
+
+func trustAll(c *server.Config) {
+	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
 }
