@@ -115,10 +115,20 @@ func TestHookFails(t *testing.T) {
 	require.Nil(t, subject)
 }
 
+type roundTrip func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // Questions at a time are bounded; who waits too long for a turn is refused.
 func TestHookTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHook(t, &site{body: `{"user":"alice"}`, delay: 1500 * time.Millisecond}, auth.HookConfig{Concurrency: 2})
+		each := roundTrip(func(r *http.Request) (*http.Response, error) {
+			s := site{body: `{"user":"alice"}`, delay: 1500 * time.Millisecond}
+			return s.RoundTrip(r)
+		})
+		h, err := auth.NewHook(auth.HookConfig{URL: "https://hook.example/auth", Concurrency: 2, Client: &http.Client{Transport: each}})
+		require.NoError(t, err)
 		results := make(chan auth.Outcome, 5)
 		for range 5 {
 			go func() {

@@ -85,7 +85,7 @@ func bubble(t *testing.T, c auth.Config, change func(*server.Config), f func(t *
 		config := server.Config{
 			Policy:     grants{},
 			Extensions: []bayeux.Extension{ack.New(), r.guard},
-			Options:    server.Options{"timeout": "20000", "maxInterval": "36000000", "ws.idleTimeout": "36000000", "sweepPeriod": "500"},
+			Options:    server.Options{"timeout": "20000", "maxInterval": "36000000", "ws.idleTimeout": "36000000", "sweepPeriod": "60000"},
 			Limits:     server.Limits{},
 		}
 		if change != nil {
