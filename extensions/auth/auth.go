@@ -192,13 +192,14 @@ func (x *Extension) isAttached() bool {
 }
 
 // tell logs why something was refused.
-func (x *Extension) tell(f *Failure, s bayeux.Session, r *bayeux.Request, what string) {
-	e := x.refusals.Info()
+func (x *Extension) tell(f *RefusedError, s bayeux.Session, r *bayeux.Request, what string) {
+	level := zerolog.InfoLevel
 	if f.Outcome == Unavailable {
-		e = x.refusals.Error()
+		level = zerolog.ErrorLevel
 	}
+	address := ""
 	if r != nil {
-		e = e.Stringer("address", r.Remote.Addr())
+		address = r.Remote.Addr().String()
 	}
-	e.Str("outcome", string(f.Outcome)).Str("reason", f.Reason).Str("transport", s.Transport()).Msg(what)
+	x.refusals.WithLevel(level).Str("address", address).Str("outcome", string(f.Outcome)).Str("reason", f.Reason).Str("transport", s.Transport()).Msg(what)
 }

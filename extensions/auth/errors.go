@@ -24,30 +24,30 @@ const (
 	Limited     Outcome = "limited"     // refreshed too often
 )
 
-// Failure is why a Method refuses. The reason is for the log and must not hold
+// RefusedError says why a Method refuses. The reason is for the log and must not hold
 // the token.
-type Failure struct {
+type RefusedError struct {
 	Outcome Outcome
 	Reason  string
 }
 
 // Error returns outcome and reason.
-func (f *Failure) Error() string { return string(f.Outcome) + ": " + f.Reason }
+func (f *RefusedError) Error() string { return string(f.Outcome) + ": " + f.Reason }
 
-// Refuse returns a *Failure for Methods of other packages.
+// Refuse returns a *RefusedError for Methods of other packages.
 func Refuse(o Outcome, format string, args ...any) error {
-	return &Failure{o, fmt.Sprintf(format, args...)}
+	return &RefusedError{o, fmt.Sprintf(format, args...)}
 }
 
 func invalid(format string, args ...any) error { return Refuse(Invalid, format, args...) }
 
-// failureOf is what an error says; one that is no *Failure is a fault of the
+// failureOf is what an error says; one that is no *RefusedError is a fault of the
 // method, so that nobody has judged.
-func failureOf(err error) *Failure {
-	if f, ok := errors.AsType[*Failure](err); ok {
+func failureOf(err error) *RefusedError {
+	if f, ok := errors.AsType[*RefusedError](err); ok {
 		return f
 	}
-	return &Failure{Unavailable, err.Error()}
+	return &RefusedError{Unavailable, err.Error()}
 }
 
 // unavailableRetry is how long clients wait when nobody could judge them.

@@ -101,25 +101,35 @@ type question struct {
 	Refresh bool                `json:"refresh,omitempty"`
 }
 
+func (h *Hook) question(c *Credentials) (q question, err error) {
+	q = question{Token: c.Token, Refresh: c.Refresh}
+	r := c.Request
+	if r == nil {
+		return q, nil
+	}
+	q.Address, q.Secure = r.Remote.Addr().String(), r.Secure
+	q.URL, _, _ = strings.Cut(r.URL, "?")
+	size := 0
+	for _, name := range h.config.Headers {
+		for _, v := range r.Header.Values(name) {
+			if size += len(v); size > maxHookHeader {
+				return q, invalid("the headers for the hook have more than %d bytes", maxHookHeader)
+			}
+			if q.Headers == nil {
+				q.Headers = map[string][]string{}
+			}
+			key := http.CanonicalHeaderKey(name)
+			q.Headers[key] = append(q.Headers[key], v)
+		}
+	}
+	return q, nil
+}
+
 // Authenticate implements Method.
 func (h *Hook) Authenticate(ctx context.Context, c *Credentials) (*bayeux.Subject, error) {
-	q := question{Token: c.Token, Refresh: c.Refresh}
-	if r := c.Request; r != nil {
-		q.Address, q.Secure = r.Remote.Addr().String(), r.Secure
-		q.URL, _, _ = strings.Cut(r.URL, "?")
-		size := 0
-		for _, name := range h.config.Headers {
-			for _, v := range r.Header.Values(name) {
-				if size += len(v); size > maxHookHeader {
-					return nil, invalid("the headers for the hook have more than %d bytes", maxHookHeader)
-				}
-				if q.Headers == nil {
-					q.Headers = map[string][]string{}
-				}
-				key := http.CanonicalHeaderKey(name)
-				q.Headers[key] = append(q.Headers[key], v)
-			}
-		}
+	q, err := h.question(c)
+	if err != nil {
+		return nil, err
 	}
 	if q.Token == "" && (q.Headers == nil || q.Refresh) {
 		return nil, nil //nolint:nilnil // nothing to ask about

@@ -111,7 +111,7 @@ func own(c *http.Client, connections int) *http.Client {
 
 // Keys implements KeySource.
 func (u *urlKeys) Keys(ctx context.Context, kid string) ([]Key, error) {
-	keys, flight := u.look(kid, time.Now())
+	keys, flight := u.look(ctx, kid, time.Now())
 	if flight == nil {
 		return keys, nil
 	}
@@ -133,7 +133,7 @@ func (u *urlKeys) Keys(ctx context.Context, kid string) ([]Key, error) {
 
 // look returns the keys, or a fetch that is to be waited for: there are none, or
 // not the one that is asked for. A set that is merely old is used meanwhile.
-func (u *urlKeys) look(kid string, now time.Time) (keys []Key, flight <-chan struct{}) {
+func (u *urlKeys) look(ctx context.Context, kid string, now time.Time) (keys []Key, flight <-chan struct{}) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	fresh := u.freshLocked(now)
@@ -143,7 +143,7 @@ func (u *urlKeys) look(kid string, now time.Time) (keys []Key, flight <-chan str
 	}
 	if u.flight == nil && (u.tried.IsZero() || now.Sub(u.tried) >= u.config.Interval) {
 		u.tried, u.flight = now, make(chan struct{})
-		go u.fly(u.flight)
+		go u.fly(context.WithoutCancel(ctx), u.flight)
 	}
 	if needed && u.flight != nil {
 		return nil, u.flight
@@ -161,8 +161,8 @@ func (u *urlKeys) freshLocked(now time.Time) bool {
 }
 
 // fly fetches the set. It belongs to nobody's request, for others wait too.
-func (u *urlKeys) fly(done chan struct{}) {
-	ctx, cancel := context.WithTimeout(context.Background(), u.config.Timeout)
+func (u *urlKeys) fly(ctx context.Context, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, u.config.Timeout)
 	defer cancel()
 	keys, err := u.fetch(ctx)
 	u.mu.Lock()

@@ -155,9 +155,10 @@ func jwk(t *testing.T, kid string, key any, more string) string {
 	case *rsa.PublicKey:
 		return fmt.Sprintf(`{"kty":"RSA","kid":%q,"n":%q,"e":"AQAB"%s}`, kid, b64(k.N.Bytes()), more)
 	case *ecdsa.PublicKey:
-		n := (k.Params().BitSize + 7) / 8
-		return fmt.Sprintf(`{"kty":"EC","kid":%q,"crv":%q,"x":%q,"y":%q%s}`, kid, k.Params().Name,
-			b64(k.X.FillBytes(make([]byte, n))), b64(k.Y.FillBytes(make([]byte, n))), more)
+		raw, err := k.Bytes()
+		require.NoError(t, err)
+		n := len(raw) / 2
+		return fmt.Sprintf(`{"kty":"EC","kid":%q,"crv":%q,"x":%q,"y":%q%s}`, kid, k.Params().Name, b64(raw[1:1+n]), b64(raw[1+n:]), more)
 	case ed25519.PublicKey:
 		return fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","kid":%q,"x":%q%s}`, kid, b64(k), more)
 	}
@@ -177,7 +178,7 @@ func newJWT(t *testing.T, c auth.JWTConfig) *auth.JWT {
 
 // outcome is that of a refusal; empty for none.
 func outcome(err error) auth.Outcome {
-	if f, ok := err.(*auth.Failure); ok { //nolint:errorlint // as methods return it
+	if f, ok := err.(*auth.RefusedError); ok { //nolint:errorlint // as methods return it
 		return f.Outcome
 	}
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 type Method interface {
 	// Authenticate returns whom the credentials are of. Nil without an error
 	// means that there is nothing in them for this method, and the next is
-	// asked; a *Failure refuses; any other error means that nobody could judge,
+	// asked; a *RefusedError refuses; any other error means that nobody could judge,
 	// and refuses as well.
 	Authenticate(ctx context.Context, c *Credentials) (*bayeux.Subject, error)
 }

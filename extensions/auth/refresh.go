@@ -115,7 +115,7 @@ func (x *Extension) renew(ctx context.Context, e *entry, c *Credentials, m *baye
 		return nil, invalid("the token is of user %.64q, the session of %.64q", subject.User, before)
 	}
 	a, ok := e.session.(bayeux.Authentication)
-	if !ok || !x.assign(e, subject) {
+	if !ok || !x.assign(ctx, e, subject) {
 		return nil, invalid("the session has ended")
 	}
 	a.SetSubject(subject)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/halleypush/halley/bayeux"
 )
 
@@ -50,7 +52,7 @@ func (t Target) check() error {
 //
 // The errors are ErrTarget, of a target that is none, and ErrRevocationsFull,
 // with the sessions ended all the same.
-func (x *Extension) Revoke(_ context.Context, t Target) (ended int, err error) {
+func (x *Extension) Revoke(ctx context.Context, t Target) (ended int, err error) {
 	if err := t.check(); err != nil {
 		return 0, err
 	}
@@ -68,13 +70,13 @@ func (x *Extension) Revoke(_ context.Context, t Target) (ended int, err error) {
 		}
 	}
 	x.mu.Unlock()
-	x.finish(over, Revoked)
-	e := x.log.Info()
+	x.finish(ctx, over, Revoked)
+	level := zerolog.InfoLevel
 	if err != nil {
 		x.count.full()
-		e = x.log.Error().Err(err)
+		level = zerolog.ErrorLevel
 	}
-	e.Str("user", t.User).Str("session", t.Session).Str("token", t.Token).Int("ended", len(over)).Msg("revoked")
+	x.log.WithLevel(level).Err(err).Str("user", t.User).Str("session", t.Session).Str("token", t.Token).Int("ended", len(over)).Msg("revoked")
 	return len(over), err
 }
 

@@ -74,14 +74,14 @@ func (x *Extension) begin(s bayeux.Session) {
 	x.mu.Lock()
 	x.sessions.byID[s.ID()] = e
 	x.mu.Unlock()
-	x.assign(e, bayeux.SubjectOf(s))
+	x.assign(context.Background(), e, bayeux.SubjectOf(s))
 }
 
 // assign gives a session its subject, in the indexes and the schedules; false
 // when the session has ended. It is ended when the subject was revoked since it
 // was judged: whoever revokes looks at the indexes after the list, and we the
 // other way round.
-func (x *Extension) assign(e *entry, subject *bayeux.Subject) bool {
+func (x *Extension) assign(ctx context.Context, e *entry, subject *bayeux.Subject) bool {
 	now := time.Now()
 	x.mu.Lock()
 	if e.verdict != nil || x.sessions.byID[e.session.ID()] != e {
@@ -103,7 +103,7 @@ func (x *Extension) assign(e *entry, subject *bayeux.Subject) bool {
 	}
 	x.mu.Unlock()
 	if over {
-		x.finish([]*entry{e}, Revoked)
+		x.finish(ctx, []*entry{e}, Revoked)
 	}
 	return !over
 }
@@ -133,17 +133,18 @@ func (x *Extension) expire() {
 		}
 	}
 	x.mu.Unlock()
-	x.finish(over, Expired)
+	x.finish(context.Background(), over, Expired)
 }
 
 // finish ends sessions that have their verdict. It returns when all are told.
-func (x *Extension) finish(over []*entry, why Outcome) {
+func (x *Extension) finish(ctx context.Context, over []*entry, why Outcome) {
+	ctx = context.WithoutCancel(ctx) // whoever asked for it may go
 	for _, e := range over {
 		x.count.ended(why)
 		if s, ok := e.session.(bayeux.Ending); ok {
-			s.End(context.Background(), e.verdict)
+			s.End(ctx, e.verdict)
 		} else {
-			_ = e.session.Disconnect(context.Background())
+			_ = e.session.Disconnect(ctx)
 		}
 	}
 }

@@ -238,9 +238,9 @@ const (
 )
 
 // hello shakes hands with a token in ext and connects once.
-func (c *client) hello(token string, more ...string) *client {
+func (c *client) hello(token string) *client {
 	c.r.t.Helper()
-	m := c.good(meta+"handshake", strings.Join(append([]string{withToken(token)}, more...), ","))
+	m := c.good(meta+"handshake", withToken(token))
 	c.id, _ = m["clientId"].(string)
 	c.good(meta+"connect", `"advice":{"timeout":0}`)
 	return c
