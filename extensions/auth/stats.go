@@ -19,6 +19,8 @@ type Stats struct {
 	// there was no room.
 	Revocations int
 	Full        uint64
+	// Hook is how long the questions of methods such as Hook took.
+	Hook Latency
 }
 
 // counts are the counters behind Stats. Their lock is a leaf.
@@ -54,5 +56,11 @@ func (x *Extension) Stats() Stats {
 	s := x.count.stats
 	s.Handshakes, s.Refreshes, s.Ended = maps.Clone(s.Handshakes), maps.Clone(s.Refreshes), maps.Clone(s.Ended)
 	s.Revocations = n
+	for _, m := range x.config.Methods {
+		if timed, ok := m.(interface{ Latency() Latency }); ok {
+			l := timed.Latency()
+			s.Hook = Latency{s.Hook.Count + l.Count, s.Hook.Sum + l.Sum, s.Hook.Failed + l.Failed}
+		}
+	}
 	return s
 }
