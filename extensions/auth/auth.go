@@ -197,9 +197,5 @@ func (x *Extension) tell(f *RefusedError, s bayeux.Session, r *bayeux.Request, w
 	if f.Outcome == Unavailable {
 		level = zerolog.ErrorLevel
 	}
-	address := ""
-	if r != nil {
-		address = r.Remote.Addr().String()
-	}
-	x.refusals.WithLevel(level).Str("address", address).Str("outcome", string(f.Outcome)).Str("reason", f.Reason).Str("transport", s.Transport()).Msg(what)
+	x.refusals.WithLevel(level).Str("address", addressOf(r)).Str("outcome", string(f.Outcome)).Str("reason", f.Reason).Str("transport", s.Transport()).Msg(what)
 }

@@ -78,7 +78,7 @@ type Latency struct {
 
 // NewHook returns the method, or says what in the configuration is wrong.
 func NewHook(c HookConfig) (*Hook, error) {
-	if err := checkURL(c.URL); err != nil {
+	if err := CheckURL(c.URL); err != nil {
 		return nil, fmt.Errorf("auth: hook: %w", err)
 	}
 	if c.Timeout <= 0 {
@@ -107,7 +107,7 @@ func (h *Hook) question(c *Credentials) (q question, err error) {
 	if r == nil {
 		return q, nil
 	}
-	q.Address, q.Secure = r.Remote.Addr().String(), r.Secure
+	q.Address, q.Secure = addressOf(r), r.Secure
 	q.URL, _, _ = strings.Cut(r.URL, "?")
 	size := 0
 	for _, name := range h.config.Headers {
@@ -123,6 +123,15 @@ func (h *Hook) question(c *Credentials) (q question, err error) {
 		}
 	}
 	return q, nil
+}
+
+// addressOf is the client's address; empty where it has none, as on a Unix
+// socket.
+func addressOf(r *bayeux.Request) string {
+	if r == nil || !r.Remote.IsValid() {
+		return ""
+	}
+	return r.Remote.Addr().String()
 }
 
 // Authenticate implements Method.
@@ -250,7 +259,7 @@ func (h *Hook) post(ctx context.Context, c *Credentials, body []byte, now time.T
 
 // hookSubject reads an answer.
 func hookSubject(raw []byte, now time.Time) (*bayeux.Subject, error) {
-	answer, err := parseObject(raw)
+	answer, err := parseObject(raw, maxDepth)
 	if err != nil {
 		return nil, err
 	}

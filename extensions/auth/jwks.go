@@ -56,7 +56,7 @@ type urlKeys struct {
 // with the first token, again from time to time, and when a token names a key
 // that the set does not have. A new set replaces the old one whole.
 func JWKSURL(c JWKSConfig) (KeySource, error) {
-	if err := checkURL(c.URL); err != nil {
+	if err := CheckURL(c.URL); err != nil {
 		return nil, err
 	}
 	for _, d := range []struct {
@@ -71,8 +71,9 @@ func JWKSURL(c JWKSConfig) (KeySource, error) {
 	return &urlKeys{config: c}, nil
 }
 
-// checkURL refuses what would send secrets, or fetch keys, in the open.
-func checkURL(text string) error {
+// CheckURL says why a service cannot be at a URL: it would be sent secrets, or
+// keys would be fetched from it, in the open.
+func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":

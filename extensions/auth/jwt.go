@@ -96,7 +96,7 @@ func (j *JWT) Authenticate(ctx context.Context, c *Credentials) (*bayeux.Subject
 	if err := j.verify(ctx, t); err != nil {
 		return nil, err
 	}
-	claims, err := parseObject(t.payload)
+	claims, err := parseObject(t.payload, maxDepth)
 	if err != nil {
 		return nil, invalid("claims: %v", err)
 	}
@@ -127,7 +127,7 @@ func parseToken(text string) (*token, error) {
 		}
 		raw[i] = b
 	}
-	header, err := parseObject(raw[0])
+	header, err := parseObject(raw[0], maxDepth)
 	if err != nil {
 		return nil, invalid("header: %v", err)
 	}

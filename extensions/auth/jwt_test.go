@@ -120,7 +120,7 @@ func TestRefused(t *testing.T) {
 		"alg twice, escaped":        {token: strange(`{"alg":"HS256","\u0061lg":"none"}`), want: auth.Invalid, reason: "twice"},
 		"sub twice":                 {token: forge(t, hs, `{"sub":"a",`+ok[1:], "HS256", secret), want: auth.Invalid, reason: "twice"},
 		"a name twice, deep":        {token: mint(t, claims{"x": raw(`[{"a":1,"a":2}]`)}), want: auth.Invalid, reason: "twice"},
-		"deep":                      {token: mint(t, claims{"x": raw(strings.Repeat("[", 40) + strings.Repeat("]", 40))}), want: auth.Invalid, reason: "deeper"},
+		"deep":                      {token: mint(t, claims{"x": raw(strings.Repeat("[", 40) + strings.Repeat("]", 40))}), want: auth.Invalid, reason: "too deep"},
 		"two values":                {token: forge(t, hs, ok+ok, "HS256", secret), want: auth.Invalid},
 		"claims are no object":      {token: forge(t, hs, `["sub"]`, "HS256", secret), want: auth.Invalid},
 		"no claims":                 {token: forge(t, hs, ``, "HS256", secret), want: auth.Invalid},

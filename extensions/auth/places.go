@@ -121,7 +121,7 @@ func fromExt(ext bayeux.Raw, path string) ([]string, error) {
 	if len(ext) == 0 {
 		return nil, nil
 	}
-	all, err := parseObject(ext)
+	all, err := parseObject(ext, maxExtDepth)
 	if err != nil {
 		return nil, invalid("ext: %v", err)
 	}
@@ -170,7 +170,7 @@ func refreshToken(data bayeux.Raw) (string, error) {
 	if len(data) == 0 {
 		return "", Refuse(Missing, "no data")
 	}
-	fields, err := parseObject(data)
+	fields, err := parseObject(data, maxDepth)
 	if err != nil {
 		return "", invalid("data: %v", err)
 	}

@@ -26,8 +26,8 @@ func (x *Extension) refresh(ctx context.Context, from bayeux.Session, m *bayeux.
 		return refused
 	}
 	c := &Credentials{Request: bayeux.RequestFrom(ctx), Refresh: true}
-	subject, failed := x.renew(ctx, e, c, m)
-	if over := x.settle(e); over != nil {
+	subject, over, failed := x.attempt(ctx, e, c, m)
+	if over != nil {
 		return over
 	}
 	if failed != nil {
@@ -71,6 +71,13 @@ func (x *Extension) admit(from bayeux.Session) (*entry, *bayeux.Error) {
 	}
 	e.refreshing = true
 	return e, nil
+}
+
+// attempt renews and settles, whatever a method does.
+func (x *Extension) attempt(ctx context.Context, e *entry, c *Credentials, m *bayeux.Message) (subject *bayeux.Subject, over, failed error) {
+	defer func() { over = x.settle(e) }()
+	subject, failed = x.renew(ctx, e, c, m)
+	return subject, nil, failed
 }
 
 // spoken is a verdict for a message that is no connect.

@@ -8,12 +8,16 @@ import (
 	"io"
 )
 
-// maxDepth bounds the nesting of what others send us as JSON.
-const maxDepth = 16
+// Bounds of the nesting of JSON: in tokens and answers, and in ext, which has
+// more in it than tokens and was bounded by the server.
+const (
+	maxDepth    = 16
+	maxExtDepth = 64
+)
 
 // parseObject reads one JSON object. A name that comes twice anywhere in it is
 // an error: two readers could each see another value.
-func parseObject(raw []byte) (map[string]any, error) {
+func parseObject(raw []byte, depth int) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	t, err := d.Token()
 	if err != nil {
@@ -22,7 +26,7 @@ func parseObject(raw []byte) (map[string]any, error) {
 	if t != json.Delim('{') {
 		return nil, errors.New("no JSON object")
 	}
-	out, err := members(d, 1)
+	out, err := members(d, depth-1)
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +82,11 @@ func value(d *json.Decoder, depth int) (any, error) {
 	if !nested {
 		return t, nil
 	}
-	if depth == maxDepth {
-		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+	if depth <= 0 {
+		return nil, errors.New("nested too deep")
 	}
 	if delim == '{' {
-		return members(d, depth+1)
+		return members(d, depth-1)
 	}
-	return elements(d, depth+1)
+	return elements(d, depth-1)
 }

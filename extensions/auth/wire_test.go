@@ -412,3 +412,60 @@ func TestPeers(t *testing.T) {
 		})
 	}
 }
+
+// A session that moves to another server takes its subject along, and ends there
+// when its token does.
+func TestMove(t *testing.T) {
+	bubble(t, auth.Config{}, nil, func(t *testing.T, r *rig) {
+		c := r.join("long-polling", mint(t, claims{"exp": time.Now().Add(time.Minute).Unix(), "jti": "t"}))
+		snapshot, err := r.srv.Snapshot(c.id)
+		require.NoError(t, err)
+		require.NoError(t, r.srv.Remove(c.id))
+		synctest.Wait()
+		require.Equal(t, [4]int{}, auth.Sizes(r.guard))
+		require.NoError(t, r.srv.Restore(snapshot))
+		require.Equal(t, [4]int{1, 1, 1, 2}, auth.Sizes(r.guard))
+		c.good(channel, refresh(mint(t, claims{"exp": time.Now().Add(2 * time.Minute).Unix()})))
+		time.Sleep(2 * time.Minute)
+		c.bad(meta+"connect", "", "401::token_expired")
+	})
+}
+
+// Who has no session refreshes nothing.
+func TestStranger(t *testing.T) {
+	bubble(t, auth.Config{}, nil, func(t *testing.T, r *rig) {
+		for _, transport := range transports() {
+			r.client(transport, nil).bad(channel, refresh(mint(t, nil)), "402::session_unknown")
+		}
+	})
+}
+
+// broken is a method that panics, or fails in another way, at refreshes.
+type broken struct {
+	auth.Method
+	panics bool
+	times  *int
+}
+
+// Authenticate implements auth.Method.
+func (b broken) Authenticate(ctx context.Context, c *auth.Credentials) (*bayeux.Subject, error) {
+	if c.Refresh && *b.times == 0 {
+		*b.times++
+		if b.panics {
+			panic("broken")
+		}
+		return nil, context.DeadlineExceeded
+	}
+	return b.Method.Authenticate(ctx, c)
+}
+
+// A method that breaks refuses, and the next refresh is a new one.
+func TestBrokenMethod(t *testing.T) {
+	for want, panics := range map[string]bool{"404::message_deleted": true, "401::token_unavailable": false} {
+		bubble(t, auth.Config{Methods: []auth.Method{broken{newJWT(t, auth.JWTConfig{}), panics, new(int)}}}, nil, func(t *testing.T, r *rig) {
+			c := r.join("websocket", mint(t, nil))
+			c.bad(channel, refresh(mint(t, nil)), want)
+			c.good(channel, refresh(mint(t, nil)))
+		})
+	}
+}

@@ -162,8 +162,7 @@ func applyJWKSURL(a *Auth, text string) error {
 	if a.JWKSURL == "" {
 		return nil
 	}
-	_, err := auth.JWKSURL(auth.JWKSConfig{URL: text})
-	return err
+	return auth.CheckURL(text)
 }
 
 func applyHookURL(a *Auth, text string) error {
@@ -171,8 +170,7 @@ func applyHookURL(a *Auth, text string) error {
 	if a.Hook.URL == "" {
 		return nil
 	}
-	_, err := auth.NewHook(auth.HookConfig{URL: text})
-	return err
+	return auth.CheckURL(text)
 }
 
 // isURL tells which settings may hold a secret.

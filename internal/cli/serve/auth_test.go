@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -216,9 +217,7 @@ func TestAuthServes(t *testing.T) {
 			d := &daemon{settings: s, log: zerolog.Nop(), engine: e}
 			w, q := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/auth/revoke", strings.NewReader(c.body))
 			q.Header.Set("Content-Type", "application/json; charset=utf-8")
-			for k, v := range c.header {
-				q.Header[k] = v
-			}
+			maps.Copy(q.Header, c.header)
 			handler := d.adminHandler()
 			handler.ServeHTTP(w, q)
 			require.Equal(t, c.status, w.Code, w.Body.String())
