@@ -17,6 +17,9 @@ type Request struct {
 	Header http.Header
 	// Remote is the client's address, behind trusted proxies only.
 	Remote netip.AddrPort
+	// ViaProxy tells that the peer of the connection itself is a trusted proxy,
+	// so that headers which it sets can be believed.
+	ViaProxy bool
 	// TLS is nil for plain connections that we terminate; Secure also tells
 	// what a trusted proxy said.
 	TLS    *tls.ConnectionState

@@ -24,6 +24,10 @@ type Subject struct {
 	Create    []string `json:"create,omitempty"`
 	// Expires is when the credentials do; zero: never.
 	Expires time.Time `json:"expires,omitzero"`
+	// Issued is when the credentials were made, or were found to be good by
+	// whoever was asked; zero: unknown. Revoking a user takes back what was
+	// issued before.
+	Issued time.Time `json:"issued,omitzero"`
 	// Token names the credentials, for their revocation; empty if they have no
 	// name. It is no secret.
 	Token string `json:"token,omitempty"`

@@ -56,7 +56,7 @@ func (srv *Server) OnSession(begin func(bayeux.Session), end func(s bayeux.Sessi
 // SubscriptionFunc is told of a subscription to a channel, which may be a
 // wildcard. m is the message that asked for it; nil when the session has ended,
 // or was restored.
-type SubscriptionFunc func(ctx context.Context, s bayeux.Session, ch channels.Name, m *bayeux.Message)
+type SubscriptionFunc = func(ctx context.Context, s bayeux.Session, ch channels.Name, m *bayeux.Message)
 
 // OnSubscription has subscribed called when a session has subscribed to a
 // channel that matches, and unsubscribed when it no longer is; either may be

@@ -41,13 +41,13 @@ type about struct {
 	Cannot  map[string]string `json:"cannot"`
 }
 
-// command is what a client is asked to do: handshake, subscribe, unsubscribe, publish, call, batch, disconnect. The channel
-// of a call is its target.
+// command is what a client is asked to do: handshake, subscribe, unsubscribe, publish, call, batch, disconnect, and with
+// CometD for JavaScript listen. The channel of a call is its target.
 type command struct {
 	Cmd     string    `json:"cmd"`
 	Channel string    `json:"channel,omitempty"`
 	Data    any       `json:"data,omitempty"`
-	Props   any       `json:"props,omitempty"` // further fields of a publication.
+	Props   any       `json:"props,omitempty"` // further fields of a publication, or of a handshake.
 	Ops     []command `json:"ops,omitempty"`
 }
 

@@ -10,7 +10,8 @@ import (
 // newOrigin describes the sender of a request. Headers are shared with the
 // request, not copied: both are read-only from here.
 func (h *handler) newOrigin(r *http.Request, transport string) Origin {
-	remote, https := resolveClient(parsePeer(r.RemoteAddr), r.Header, h.o.Trusted)
+	peer := parsePeer(r.RemoteAddr)
+	remote, https := resolveClient(peer, r.Header, h.o.Trusted)
 	from := Origin{
 		Transport: transport,
 		HTTP2:     r.ProtoMajor >= 2, // [R-HT-12]
@@ -21,6 +22,7 @@ func (h *handler) newOrigin(r *http.Request, transport string) Origin {
 			Host:      r.Host,
 			Header:    r.Header,
 			Remote:    remote,
+			ViaProxy:  isTrusted(peer, h.o.Trusted),
 			TLS:       r.TLS,
 			Secure:    r.TLS != nil || https,
 			Principal: principal(r),

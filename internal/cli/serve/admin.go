@@ -11,7 +11,8 @@ import (
 
 const readyHelp = "1 while the server takes clients, 0 while it stops."
 
-// adminHandler serves /healthz, /readyz and /metrics.
+// adminHandler serves /healthz, /readyz and /metrics, and /auth/revoke where
+// clients are authenticated.
 func (d *daemon) adminHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
@@ -40,6 +41,7 @@ func (d *daemon) adminHandler() http.Handler {
 		answer(w, http.StatusOK, "ready")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	d.serveRevoke(mux)
 	return mux
 }
 

@@ -20,7 +20,8 @@ type Command struct {
 	Limit           []string `sep:"none" placeholder:"NAME=VALUE" help:"Set a limit that CometD has no option for; repeatable. --print-config lists them."`
 	Extension       []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an extension: ack=BOOL, timesync=BOOL, timestamp.format=off|cometd|iso8601|http, activity.mode=off|client|client-server, activity.period=TIME; repeatable. Default ack=true and timesync=true, which act when a client asks for them; the others act on all clients and are off."`
 	Channel         []string `sep:"none" placeholder:"CHANNEL.PROPERTY=VALUE" help:"Set a property of a channel, or of all that a pattern matches: lazy, lazyTimeout, broadcastToPublisher, slowConsumer; repeatable."`
-	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, the maps options:, limits:, extensions: and channels:, and the list permissions:."`
+	Auth            []string `sep:"none" placeholder:"NAME=VALUE" help:"Set how clients are authenticated, such as jwt.secretFile=FILE, jwt.jwksURL=URL, hook.authURL=URL or proxy.userHeader=NAME; repeatable. --print-config lists them. Default: nobody is."`
+	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, the maps options:, limits:, extensions:, channels: and auth:, and the list permissions:."`
 	Permissions     []string `sep:"none" placeholder:"FILE" help:"YAML file of rules: who may do what on which channels. With it, or with permissions: in the file of --config, nothing else is allowed, whatever the posture. SIGHUP reads it anew. Default: what the posture allows."`
 	TLSCert         []string `sep:"none" name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; with --tls-key the listeners speak TLS."`
 	TLSKey          []string `sep:"none" name:"tls-key" placeholder:"FILE" help:"Private key in PEM."`

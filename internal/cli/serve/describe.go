@@ -19,6 +19,8 @@ func (c *Command) Describe(flag string) (values []string, variable string) {
 		values = assigned(names(limitTable("")))
 	case "posture":
 		values = []string{string(server.PostureCometD), string(server.PostureStrict)}
+	case "auth":
+		values = assigned(names(authTable()))
 	case "extension":
 		values = assigned(names(extensionTable()))
 	case "cors-credentials", "demo", "park":

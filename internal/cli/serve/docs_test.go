@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/extensions/auth"
 	"github.com/halleypush/halley/internal/testkit"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestOperationsTables(t *testing.T) {
 	path := filepath.Join("..", "..", "..", "docs", "OPERATIONS.md")
 	testkit.Tables(t, path, *update, "run make docs", map[string]string{
-		"flags": flagsTable(t), "options": optionsTable(), "limits": namedTable("limit", limitTable("")), "extensions": namedTable("setting", extensionTable()), "channels": namedTable("property", channelTable()), "metrics": metricsTable(),
+		"flags": flagsTable(t), "options": optionsTable(), "limits": namedTable("limit", limitTable("")), "extensions": namedTable("setting", extensionTable()), "channels": namedTable("property", channelTable()), "auth": namedTable("setting", authTable()), "metrics": metricsTable(),
 		"labels": labelsTable(t), "reasons": reasonsTable(t), "bounds": boundsTable(),
 	})
 }
@@ -92,6 +93,7 @@ func namedTable[T any](what string, table []named[T]) string {
 func metricsTable() string {
 	one := map[string]uint64{"x": 1}
 	all := samplesOf(server.Stats{Requests: one, Refused: one, Limits: one, Events: one, Ended: one, Slow: []server.SlowCount{{Count: 1}}})
+	all = append(all, authSamples(auth.Stats{Handshakes: one, Refreshes: one, Ended: one})...)
 	all = append(all, Sample{Name: "ready", Help: readyHelp})
 	text := "| metric | kind | labels | what |\n|---|---|---|---|\n"
 	for _, s := range all {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/halleypush/halley/bayeux/server"
+	"github.com/halleypush/halley/extensions/auth"
 )
 
 // Engine is what the program needs of the server.
@@ -21,15 +22,25 @@ type Engine interface {
 type Builder func(server.Config) (Engine, error)
 
 // engine fits a server to Engine.
-type engine struct{ *server.Server }
+type engine struct {
+	*server.Server
+	guard *auth.Extension // nil: nobody is authenticated
+}
 
 func buildEngine(c server.Config) (Engine, error) {
 	s, err := server.New(c)
 	if err != nil {
 		return nil, err
 	}
-	return engine{s}, nil
+	guard, err := attachAuth(c, s)
+	return engine{s, guard}, err
 }
 
 // Samples implements Engine.
-func (e engine) Samples() []Sample { return samplesOf(e.Stats()) }
+func (e engine) Samples() []Sample {
+	all := samplesOf(e.Stats())
+	if e.guard != nil {
+		all = append(all, authSamples(e.guard.Stats())...)
+	}
+	return all
+}

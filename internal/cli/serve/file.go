@@ -23,10 +23,10 @@ type entry struct {
 }
 
 // fileSettings are the settings of a file by flag name, and those of its maps
-// options, limits, extensions and channels by theirs.
+// options, limits, extensions, channels and auth by theirs.
 type fileSettings struct {
-	flags, options, limits, extensions, channels map[string]entry
-	permissions                                  *ruleList // nil: none
+	flags, options, limits, extensions, channels, auth map[string]entry
+	permissions                                        *ruleList // nil: none
 }
 
 // fileReader walks the syntax tree of a file; errors name file and line.
@@ -38,7 +38,7 @@ type fileReader struct {
 // parseFile reads YAML. It never panics, whatever the text.
 func parseFile(path string, text []byte) (fileSettings, error) {
 	r := fileReader{name: filepath.Base(path)}
-	r.out = fileSettings{flags: map[string]entry{}, options: map[string]entry{}, limits: map[string]entry{}, extensions: map[string]entry{}, channels: map[string]entry{}}
+	r.out = fileSettings{flags: map[string]entry{}, options: map[string]entry{}, limits: map[string]entry{}, extensions: map[string]entry{}, channels: map[string]entry{}, auth: map[string]entry{}}
 	err := r.read(text, func(body ast.Node) error { return r.each(body, "the file", r.topLevel) })
 	return r.out, err
 }
@@ -117,6 +117,8 @@ func (r *fileReader) topLevel(key, source string, value ast.Node) error {
 		return r.section(value, source, "extensions", "", 0, r.out.extensions)
 	case "channels":
 		return r.section(value, source, "channels", "", 0, r.out.channels)
+	case "auth":
+		return r.section(value, source, "auth", "", 0, r.out.auth)
 	case "permissions":
 		if _, name := scalar(value); !name {
 			return r.permissions(value, source)

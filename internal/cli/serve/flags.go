@@ -34,8 +34,8 @@ func envName(flagName string) string {
 }
 
 // flagTable lists the flags with one value or a list of them, in the order of
-// --print-config. The maps --set, --limit, --extension
-// and --channel are apart.
+// --print-config. The maps --set, --limit, --extension,
+// --channel and --auth are apart.
 func flagTable() []setting {
 	return []setting{
 		{"listen", "localhost:8080", ",", func(c *Command) []string { return c.Listen }, applyListen},
@@ -59,8 +59,8 @@ func flagTable() []setting {
 // flagNames are the keys that a file may have.
 func flagNames() []string {
 	table := flagTable()
-	names := make([]string, 0, len(table)+4)
-	names = append(names, "options", "limits", "extensions", "channels")
+	names := make([]string, 0, len(table)+5)
+	names = append(names, "options", "limits", "extensions", "channels", "auth")
 	for _, f := range table {
 		names = append(names, f.name)
 	}

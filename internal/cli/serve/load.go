@@ -26,6 +26,7 @@ type Settings struct {
 	TLSCert, TLSKey string
 	TrustedProxies  []netip.Prefix
 	Extensions      Extensions
+	Auth            Auth
 	// AdminListen is where the admin listener is; the zero Address for none.
 	AdminListen Address
 	// CORSOrigins are exact origins, or * alone; none means no CORS.
@@ -85,6 +86,9 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 		return nil, err
 	}
 	s.command = s.commandLine(c.Config)
+	if err := s.loadAuth(c, lookup, file); err != nil {
+		return nil, err
+	}
 	if err := s.loadPermissions(c, lookup, file); err != nil {
 		return nil, err
 	}
@@ -274,6 +278,9 @@ func (s *Settings) validate() error {
 	if err := s.validateCORS(); err != nil {
 		return err
 	}
+	if err := s.validateAuth(); err != nil {
+		return err
+	}
 	return s.settlePosture()
 }
 
@@ -295,7 +302,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 		Logger:         log,
 		Posture:        s.Posture,
 		Policy:         s.policy(log),
-		Extensions:     s.Extensions.build(),
+		Extensions:     s.extensions(log),
 		Options:        s.Options,
 		Limits:         s.Limits,
 		Channels:       s.Channels,

@@ -45,7 +45,7 @@ func TestPrintConfigJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out.Bytes(), &lines))
 	require.Contains(t, lines, shown{"options.timeout", "4000", "20000", "flag --set"})
 	require.Contains(t, lines, shown{"posture", "cometd", "cometd", "default"})
-	require.Len(t, lines, len(flagTable())+len(server.OptionTable())+len(limitTable(""))+len(extensionTable()), "each setting once")
+	require.Len(t, lines, len(flagTable())+len(server.OptionTable())+len(limitTable(""))+len(extensionTable())+len(authTable()), "each setting once")
 }
 
 func TestPrintFormats(t *testing.T) {

@@ -71,7 +71,16 @@ export function control(cometd, options, tell) {
 
     const reply = done => message => done(digest(cometd, message));
     const commands = {
-        handshake: (command, done) => cometd.handshake(reply(done)),
+        handshake: ({props}, done) => props ? cometd.handshake(props, reply(done)) : cometd.handshake(reply(done)),
+        // A service channel is listened to, not subscribed to.
+        listen({channel}, done) {
+            cometd.addListener(channel, message => {
+                if (message.data !== undefined) {
+                    tell({kind: "message", channel: message.channel, data: message.data});
+                }
+            });
+            done({ok: true});
+        },
         subscribe({channel}, done) {
             const receive = message => tell({kind: "message", channel: message.channel, subscription: channel, data: message.data});
             subscriptions.set(channel, cometd.subscribe(channel, receive, reply(done)));
