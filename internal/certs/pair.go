@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -56,6 +57,6 @@ func title(cert *x509.Certificate) string {
 	case len(cert.IPAddresses) > 0:
 		return cert.IPAddresses[0].String()
 	default:
-		return cert.Subject.CommonName
+		return strings.ToValidUTF8(cert.Subject.CommonName, "?")
 	}
 }

@@ -32,7 +32,7 @@ func (k *Keeper) Stats() Stats {
 		Handshakes: k.shaken.done.Load(), HandshakesFailed: k.shaken.failures(), InProgress: k.room.taken(),
 	}
 	for _, cert := range k.state.Load().pairs {
-		s.Expiry = append(s.Expiry, Expiry{"file", title(cert.Leaf), cert.Leaf.NotAfter})
+		s.Expiry = soonest(s.Expiry, Expiry{"file", title(cert.Leaf), cert.Leaf.NotAfter})
 	}
 	if k.acme == nil {
 		return s
@@ -44,4 +44,17 @@ func (k *Keeper) Stats() Stats {
 		}
 	}
 	return s
+}
+
+// soonest adds an expiry; of several with one name the first to come is told.
+func soonest(all []Expiry, e Expiry) []Expiry {
+	for i := range all {
+		if all[i].Name == e.Name {
+			if e.At.Before(all[i].At) {
+				all[i] = e
+			}
+			return all
+		}
+	}
+	return append(all, e)
 }

@@ -18,12 +18,12 @@ import (
 
 // Settings are the checked settings of a server.
 type Settings struct {
-	Listen          []Address
-	Path            string
-	Posture         server.Posture
-	TLSCert, TLSKey string
-	TrustedProxies  []netip.Prefix
-	Extensions      Extensions
+	Listen         []Address
+	Path           string
+	Posture        server.Posture
+	TLS            TLS
+	TrustedProxies []netip.Prefix
+	Extensions     Extensions
 	// AdminListen is where the admin listener is; the zero Address for none.
 	AdminListen Address
 	// CORSOrigins are exact origins, or * alone; none means no CORS.
@@ -247,8 +247,8 @@ func load[T any](s *Settings, kind string, table []named[T], given map[string]en
 
 // validate checks what several settings say together.
 func (s *Settings) validate() error {
-	if (s.TLSCert == "") != (s.TLSKey == "") {
-		return usagef("", "tls-cert and tls-key need each other")
+	if err := s.validateTLS(); err != nil {
+		return err
 	}
 	for _, a := range s.Listen {
 		if a.Proxy != "" && len(s.TrustedProxies) == 0 {
@@ -292,11 +292,7 @@ func (s *Settings) settlePosture() error {
 		}
 	}
 	s.Posture = server.PostureCometD
-	for i := range s.shown {
-		if s.shown[i].Name == "posture" {
-			s.shown[i].Value, s.shown[i].Default = string(s.Posture), string(s.Posture)
-		}
-	}
+	s.show("posture", string(s.Posture))
 	return nil
 }
 
@@ -324,7 +320,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 
 // check does all that can be done without a listener.
 func (s *Settings) check(ctx context.Context, env Env) error {
-	if _, err := s.tlsConfig(); err != nil {
+	if err := s.checkTLS(env.Stderr); err != nil {
 		return err
 	}
 	engine, err := env.Build(s.config(zerolog.Nop()))
