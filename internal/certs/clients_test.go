@@ -13,10 +13,9 @@ import (
 
 // mutual is a server with certificates of clients.
 type mutual struct {
-	ca, server  *authority
-	dir         string
-	config      Config
-	clientFiles string
+	ca, server *authority
+	dir        string
+	config     Config
 }
 
 func newMutual(t *testing.T) *mutual {

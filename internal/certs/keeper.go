@@ -161,7 +161,7 @@ func notOlder(old, cert *tls.Certificate, now time.Time) error {
 // newConfig makes the settings of a handshake. Cipher suites and curves are
 // those of the standard library, which also changes the keys of session tickets.
 func (k *Keeper) newConfig(c *clients) *tls.Config {
-	config := &tls.Config{ //nolint:gosec // the version is set below
+	config := &tls.Config{
 		MinVersion:     max(k.config.MinVersion, tls.VersionTLS12),
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: k.certificate,
@@ -171,6 +171,7 @@ func (k *Keeper) newConfig(c *clients) *tls.Config {
 	}
 	config.ClientCAs, config.VerifyConnection = c.roots, c.verify
 	switch k.config.ClientAuth {
+	case AuthNone:
 	case AuthRequest:
 		config.ClientAuth = tls.VerifyClientCertIfGiven
 	case AuthRequire:

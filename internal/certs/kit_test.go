@@ -171,7 +171,7 @@ func listen(t *testing.T, k *Keeper) string {
 	t.Helper()
 	inner, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	l := k.Listen(inner)
+	l := k.Listen(t.Context(), inner)
 	var group sync.WaitGroup
 	group.Go(func() {
 		for {

@@ -24,8 +24,9 @@ const (
 // Listen makes a listener of TLS connections, with HTTP/2, whose handshake is
 // done when Accept returns them: peers that are slow at it keep nobody waiting,
 // and are cut after HandshakeTimeout, earlier when there are many.
-func (k *Keeper) Listen(inner net.Listener) net.Listener {
-	ctx, cancel := context.WithCancel(context.Background())
+// It ends with ctx or when it is closed.
+func (k *Keeper) Listen(ctx context.Context, inner net.Listener) net.Listener {
+	ctx, cancel := context.WithCancel(ctx)
 	l := &listener{Listener: inner, keeper: k, done: make(chan accepted), ended: ctx.Done(), cancel: cancel}
 	l.group.Go(func() { l.acceptAll(ctx) })
 	return l

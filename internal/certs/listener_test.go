@@ -34,7 +34,7 @@ func newBubble(t *testing.T, limit int) *bubble {
 	b := &bubble{t: t, ca: newAuthority(t, "ca"), inner: testkit.Listen()}
 	b.k, b.log = openFor(t, Config{Pairs: []Pair{b.ca.issue("x.test", nil).write(t, t.TempDir())}})
 	b.k.room.max = limit
-	b.outer = b.k.Listen(b.inner)
+	b.outer = b.k.Listen(t.Context(), b.inner)
 	return b
 }
 
@@ -174,7 +174,7 @@ func TestAcceptErrors(t *testing.T) {
 		b := newBubble(t, 2)
 		require.NoError(t, b.outer.Close())
 		b.inner = testkit.Listen()
-		b.outer = b.k.Listen(&failing{Listener: b.inner})
+		b.outer = b.k.Listen(t.Context(), &failing{Listener: b.inner})
 		_, err := b.outer.Accept()
 		require.EqualError(t, err, "too many files")
 		require.NoError(t, b.served(b.dial()))

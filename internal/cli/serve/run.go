@@ -68,7 +68,7 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	defer closeDemo()
 	d := newDaemon(s, log, engine, page, keeper)
 	defer d.keepCertificates(ctx)()
-	d.start(open)
+	d.start(context.WithoutCancel(ctx), open)
 	env.tell(log, notifyReady)
 	s.tellDemo(log, demo.Complete())
 	cause := d.wait(ctx, env)
@@ -153,13 +153,13 @@ func route(path string, h, rest http.Handler) http.Handler {
 	})
 }
 
-func (d *daemon) start(open listeners) {
+func (d *daemon) start(ctx context.Context, open listeners) {
 	d.failed = make(chan error, len(open.front)+len(open.admin)+len(open.redirect)+len(open.challenges))
 	for _, l := range open.front {
 		secure := d.certs != nil && !l.Plain
 		served := l.Listener
 		if secure {
-			served = d.certs.Listen(served)
+			served = d.certs.Listen(ctx, served)
 		}
 		go func() { d.failed <- d.front.Serve(served) }()
 		d.log.Info().Stringer("address", l.Addr()).Str("path", d.settings.Path).Bool("tls", secure).

@@ -114,7 +114,7 @@ func redirect(port string) http.Handler {
 		if port == "443" {
 			to = strings.TrimSuffix(to, ":443")
 		}
-		http.Redirect(w, r, "https://"+to+r.URL.RequestURI(), http.StatusPermanentRedirect)
+		http.Redirect(w, r, "https://"+to+r.URL.RequestURI(), http.StatusPermanentRedirect) //nolint:gosec // to the host that was asked
 	})
 }
 
@@ -168,7 +168,7 @@ func (o opener) openPlain(ctx context.Context, s *Settings, open *listeners) (er
 }
 
 func (d *daemon) closePlain() error {
-	var errs []error
+	errs := make([]error, 0, len(d.plain))
 	for _, srv := range d.plain {
 		errs = append(errs, srv.Close())
 	}

@@ -123,7 +123,7 @@ func applyHSTS(s *Settings, values []string) error {
 	}
 	d, err := time.ParseDuration(text)
 	if seconds, notSeconds := strconv.ParseUint(text, 10, 31); notSeconds == nil {
-		d, err = time.Duration(seconds)*time.Second, nil //nolint:gosec // 31 bits fit
+		d, err = time.Duration(seconds)*time.Second, nil
 	}
 	if err != nil || d < time.Second {
 		return errors.New("want a time such as 8760h, or seconds, or off")
