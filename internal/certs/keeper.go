@@ -74,7 +74,7 @@ type Keeper struct {
 
 // Open reads all certificates. Where ACME has none yet, they are got in Run.
 func Open(c Config, log zerolog.Logger) (*Keeper, error) {
-	k := &Keeper{config: c, log: log, shaken: newTally(log), room: newRoom(maxHandshakes, patience)}
+	k := &Keeper{config: c, log: log, shaken: newTally(log), room: newRoom(MaxHandshakes, Patience)}
 	k.seen = look(c.files())
 	first, errs := k.next(&state{})
 	if err := errors.Join(errs...); err != nil {
@@ -236,7 +236,7 @@ func (k *Keeper) Run(ctx context.Context) {
 		group.Go(func() { k.acme.run(ctx) })
 	}
 	k.warn(k.state.Load())
-	polls, warnings := time.NewTicker(pollEvery), time.NewTicker(warnEvery)
+	polls, warnings := time.NewTicker(PollEvery), time.NewTicker(WarnEvery)
 	defer polls.Stop()
 	defer warnings.Stop()
 	for {

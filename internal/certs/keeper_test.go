@@ -96,7 +96,7 @@ func TestFilesThatChange(t *testing.T) {
 			k.Run(ctx)
 		}()
 		passed := func() string {
-			time.Sleep(pollEvery + time.Millisecond)
+			time.Sleep(PollEvery + time.Millisecond)
 			synctest.Wait()
 			return serves(t, k, "")
 		}
@@ -132,7 +132,7 @@ func TestWarns(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.Empty(t, log.String())
-		time.Sleep(warnEvery + time.Minute)
+		time.Sleep(WarnEvery + time.Minute)
 		require.Contains(t, log.String(), `"level":"warn","setting":"tls-cert","name":"soon.test","problem":"expires at `)
 		require.Contains(t, log.String(), `, in 13 days","message":"a certificate needs care"`)
 		time.Sleep(14 * 24 * time.Hour)

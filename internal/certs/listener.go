@@ -15,10 +15,10 @@ import (
 const (
 	// HandshakeTimeout is how long a handshake may take.
 	HandshakeTimeout = 10 * time.Second
-	// maxHandshakes are in progress at a time, of all listeners together.
-	maxHandshakes = 1024
-	// patience is how long a handshake is left in peace when others wait.
-	patience = 3 * time.Second
+	// MaxHandshakes are in progress at a time, of all listeners together.
+	MaxHandshakes = 1024
+	// Patience is how long a handshake is left in peace when others wait.
+	Patience = 3 * time.Second
 )
 
 // Listen makes a listener of TLS connections, with HTTP/2, whose handshake is

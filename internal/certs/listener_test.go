@@ -101,7 +101,7 @@ func TestSlowHandshakes(t *testing.T) {
 	})
 }
 
-// TestCrowdedHandshakes fills all seats: the oldest goes once its patience is
+// TestCrowdedHandshakes fills all seats: the oldest goes once its Patience is
 // over, and not before.
 func TestCrowdedHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -113,9 +113,9 @@ func TestCrowdedHandshakes(t *testing.T) {
 		second := b.dial()
 		synctest.Wait()
 		require.NoError(t, b.served(b.dial()))
-		require.Equal(t, patience, time.Since(begin))
+		require.Equal(t, Patience, time.Since(begin))
 		gone(first)
-		require.Equal(t, patience, time.Since(begin), "it is the first that went")
+		require.Equal(t, Patience, time.Since(begin), "it is the first that went")
 		synctest.Wait()
 		require.Equal(t, map[string]uint64{"crowded": 1}, b.k.Stats().HandshakesFailed)
 
@@ -127,7 +127,7 @@ func TestCrowdedHandshakes(t *testing.T) {
 		synctest.Wait()
 		_ = third.Close()
 		require.NoError(t, <-fourth)
-		require.Equal(t, patience, time.Since(begin))
+		require.Equal(t, Patience, time.Since(begin))
 		_ = second.Close()
 		require.NoError(t, b.outer.Close())
 	})

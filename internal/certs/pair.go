@@ -11,9 +11,9 @@ import (
 // Pair names the files of a certificate chain and its key, both in PEM.
 type Pair struct{ Cert, Key string }
 
-// warnBefore is how long before its end a certificate is warned of; one that
+// WarnBefore is how long before its end a certificate is warned of; one that
 // lives for less than three times as long, only in the last third of its life.
-const warnBefore = 14 * 24 * time.Hour
+const WarnBefore = 14 * 24 * time.Hour
 
 // loadPair reads a pair. Key and chain come from one reading, or not at all.
 func loadPair(p Pair) (*tls.Certificate, error) {
@@ -28,7 +28,7 @@ func loadPair(p Pair) (*tls.Certificate, error) {
 // is. An expired one is told from one that ends soon.
 func warning(cert *x509.Certificate, now time.Time) (text string, expired bool) {
 	left := cert.NotAfter.Sub(now)
-	early := min(warnBefore, cert.NotAfter.Sub(cert.NotBefore)/3)
+	early := min(WarnBefore, cert.NotAfter.Sub(cert.NotBefore)/3)
 	switch day := cert.NotAfter.UTC().Format(time.RFC3339); {
 	case left <= 0:
 		return "expired at " + day, true

@@ -15,8 +15,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// logEvery is how often the log tells of failed handshakes of one kind.
-const logEvery = time.Minute
+// LogEvery is how often the log tells of failed handshakes of one kind.
+const LogEvery = time.Minute
 
 // Reason is why a handshake failed. Logs and figures have these words and no
 // text of the peer's.
@@ -105,7 +105,7 @@ func timeout(err error) bool {
 }
 
 // tally counts handshakes and tells the log of those that fail, at most once in
-// logEvery for each reason.
+// LogEvery for each reason.
 type tally struct {
 	log  zerolog.Logger
 	done atomic.Uint64
@@ -144,7 +144,7 @@ func (t *tally) add(r Reason, now time.Time) (n uint64, tell bool) {
 	defer t.mu.Unlock()
 	t.count[r]++
 	last := t.told[r]
-	if !last.at.IsZero() && now.Sub(last.at) < logEvery {
+	if !last.at.IsZero() && now.Sub(last.at) < LogEvery {
 		return 0, false
 	}
 	t.told[r] = telling{now, t.count[r]}

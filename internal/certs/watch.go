@@ -8,8 +8,8 @@ import (
 
 // How often files are looked at, and how often the log repeats its warnings.
 const (
-	pollEvery = 10 * time.Second
-	warnEvery = 12 * time.Hour
+	PollEvery = 10 * time.Second
+	WarnEvery = 12 * time.Hour
 )
 
 // stamp tells versions of a file apart. Links are followed, so that a link that

@@ -67,8 +67,8 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	}
 	defer closeDemo()
 	d := newDaemon(s, log, engine, page, keeper)
-	defer d.keepCertificates(ctx)()
 	d.start(context.WithoutCancel(ctx), open)
+	defer d.keepCertificates(ctx)()
 	env.tell(log, notifyReady)
 	s.tellDemo(log, demo.Complete())
 	cause := d.wait(ctx, env)
@@ -95,7 +95,8 @@ func (d *daemon) keepCertificates(ctx context.Context) func() {
 // wait returns when the server is to stop, with the reason if it is a failure.
 // Meanwhile it reloads on SIGHUP.
 func (d *daemon) wait(ctx context.Context, env Env) error {
-	hangups, stop := d.reload.signals(env.Hangups)
+	_, managed := env.Lookup("NOTIFY_SOCKET")
+	hangups, stop := d.reload.signals(env.Hangups, managed)
 	defer stop()
 	for {
 		select {

@@ -88,9 +88,14 @@ func TestHangup(t *testing.T) {
 func TestReloaders(t *testing.T) {
 	var out strings.Builder
 	r := reloaders{log: zerolog.New(&out)}
-	from, stop := r.signals(nil)
+	from, stop := r.signals(nil, false)
 	require.Nil(t, from)
 	stop()
+	from, stop = r.signals(nil, true)
+	require.NotNil(t, from, "a service manager's reload must not end the program")
+	stop()
+	r.run()
+	require.Contains(t, out.String(), "there is nothing to reload")
 	n := 0
 	r.add("one", func() error { n++; return errors.New("no") })
 	r.add("two", func() error { n++; return nil })
@@ -98,7 +103,7 @@ func TestReloaders(t *testing.T) {
 	require.Equal(t, 2, n)
 	require.Contains(t, out.String(), `"error":"no","what":"one"`)
 	require.Contains(t, out.String(), `"what":"two","message":"reloaded"`)
-	from, stop = r.signals(nil)
+	from, stop = r.signals(nil, false)
 	require.NotNil(t, from)
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
 	require.Equal(t, syscall.SIGHUP, <-from)
