@@ -161,3 +161,15 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// TestResumedIsVerifiedAgain does not lean on the library, which believed
+// older sessions for long.
+func TestResumedIsVerifiedAgain(t *testing.T) {
+	ca := newAuthority(t, "ca")
+	alice := ca.issue("alice", nil).leaf
+	old := tls.ConnectionState{DidResume: true, PeerCertificates: []*x509.Certificate{alice}, VerifiedChains: [][]*x509.Certificate{{alice, ca.cert}}}
+	require.NoError(t, (&clients{roots: ca.pool()}).verify(old))
+	var refused *tls.CertificateVerificationError
+	require.ErrorAs(t, (&clients{roots: newAuthority(t, "ca").pool()}).verify(old), &refused)
+	require.Equal(t, ReasonClientCA, reason(refused, false))
+}
