@@ -74,7 +74,7 @@ type Keeper struct {
 
 // Open reads all certificates. Where ACME has none yet, they are got in Run.
 func Open(c Config, log zerolog.Logger) (*Keeper, error) {
-	k := &Keeper{config: c, log: log, shaken: newTally(log), room: newRoom(MaxHandshakes, Patience)}
+	k := &Keeper{config: c, log: log, shaken: newTally(log), room: newRoom(MaxHandshakes)}
 	k.seen = look(c.files())
 	first, errs := k.next(&state{})
 	if err := errors.Join(errs...); err != nil {
@@ -182,6 +182,9 @@ func (k *Keeper) newConfig(c *clients) *tls.Config {
 
 // present gives a handshake the settings of this moment.
 func (k *Keeper) present(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if s, ok := hello.Conn.(*seat); ok {
+		s.speaks()
+	}
 	if k.acme != nil && isChallenge(hello) {
 		return k.acme.tls.config(hello.ServerName)
 	}

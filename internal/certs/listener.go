@@ -17,8 +17,10 @@ const (
 	HandshakeTimeout = 10 * time.Second
 	// MaxHandshakes are in progress at a time, of all listeners together.
 	MaxHandshakes = 1024
-	// Patience is how long a handshake is left in peace when others wait.
-	Patience = 3 * time.Second
+	// QuietPatience is how long a peer may say nothing when others wait for a
+	// place, Patience how long its handshake may then take.
+	QuietPatience = time.Second
+	Patience      = 5 * time.Second
 )
 
 // Listen makes a listener of TLS connections, with HTTP/2, whose handshake is
@@ -97,13 +99,13 @@ func (l *listener) hand(ctx context.Context, a accepted) bool {
 func (l *listener) shake(ctx context.Context, s *seat) {
 	soon, cancel := context.WithTimeout(ctx, HandshakeTimeout)
 	defer cancel()
-	conn := tls.Server(s.conn, l.keeper.outer)
+	conn := tls.Server(s, l.keeper.outer)
 	if err := conn.HandshakeContext(soon); err != nil {
 		if ctx.Err() == nil {
-			l.keeper.shaken.failed(reason(err, s.cut.Load()), s.conn.RemoteAddr())
+			l.keeper.shaken.failed(reason(err, s.cut.Load()), s.RemoteAddr())
 			refusePlain(err)
 		}
-		_ = s.conn.Close()
+		_ = s.Close()
 		return
 	}
 	l.keeper.shaken.done.Add(1)
@@ -112,7 +114,7 @@ func (l *listener) shake(ctx context.Context, s *seat) {
 		return
 	}
 	if !l.hand(ctx, accepted{conn, nil}) {
-		_ = s.conn.Close()
+		_ = s.Close()
 	}
 }
 

@@ -101,34 +101,70 @@ func TestSlowHandshakes(t *testing.T) {
 	})
 }
 
-// TestCrowdedHandshakes fills all seats: the oldest goes once its Patience is
-// over, and not before.
+// hello makes a peer that says what it wants and then no more.
+func (b *bubble) hello() net.Conn {
+	b.t.Helper()
+	ours, theirs := net.Pipe()
+	go func() {
+		_ = tls.Client(theirs, &tls.Config{ServerName: "x.test", InsecureSkipVerify: true}).HandshakeContext(b.t.Context())
+	}()
+	record := make([]byte, 5)
+	_, err := io.ReadFull(ours, record)
+	require.NoError(b.t, err)
+	rest := make([]byte, int(record[3])<<8|int(record[4]))
+	_, err = io.ReadFull(ours, rest)
+	require.NoError(b.t, err)
+	_ = ours.Close()
+	c := b.dial()
+	_, err = c.Write(append(record, rest...))
+	require.NoError(b.t, err)
+	return c
+}
+
+// TestCrowdedHandshakes fills all seats: the oldest that says nothing goes once
+// its time is over, and not before, even if one that spoke is older.
 func TestCrowdedHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBubble(t, 2)
+		b := newBubble(t, 3)
 		begin := time.Now()
+		spoke := b.hello()
+		synctest.Wait()
+		time.Sleep(100 * time.Millisecond)
 		first := b.dial()
 		synctest.Wait()
-		time.Sleep(time.Second)
+		time.Sleep(time.Second / 2)
 		second := b.dial()
 		synctest.Wait()
 		require.NoError(t, b.served(b.dial()))
-		require.Equal(t, Patience, time.Since(begin))
+		require.Equal(t, QuietPatience+100*time.Millisecond, time.Since(begin))
 		gone(first)
-		require.Equal(t, Patience, time.Since(begin), "it is the first that went")
+		require.Equal(t, QuietPatience+100*time.Millisecond, time.Since(begin), "it is the first that went")
 		synctest.Wait()
 		require.Equal(t, map[string]uint64{"crowded": 1}, b.k.Stats().HandshakesFailed)
 
 		// A seat that is given back is taken at once.
-		synctest.Wait()
 		third, fourth := b.dial(), make(chan error, 1)
 		synctest.Wait()
 		go func() { fourth <- b.served(b.dial()) }()
 		synctest.Wait()
 		_ = third.Close()
 		require.NoError(t, <-fourth)
-		require.Equal(t, Patience, time.Since(begin))
+		require.Equal(t, QuietPatience+100*time.Millisecond, time.Since(begin))
 		_ = second.Close()
+		_ = spoke.Close()
+		require.NoError(t, b.outer.Close())
+	})
+}
+
+// TestPatienceWithThoseThatSpoke ends too.
+func TestPatienceWithThoseThatSpoke(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t, 1)
+		begin := time.Now()
+		spoke := b.hello()
+		require.NoError(t, b.served(b.dial()))
+		require.Equal(t, Patience, time.Since(begin))
+		gone(spoke)
 		require.NoError(t, b.outer.Close())
 	})
 }

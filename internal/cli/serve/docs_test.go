@@ -29,7 +29,8 @@ func TestTLSTables(t *testing.T) {
 	bounds := "| what | bound |\n|---|---|\n" +
 		row("time for a handshake", certs.HandshakeTimeout.String()) +
 		row("handshakes in progress, all listeners together", fmt.Sprint(certs.MaxHandshakes)) +
-		row("minimum that a handshake has when all seats are taken", certs.Patience.String()) +
+		row("time for the first word of a peer when all places are taken", certs.QuietPatience.String()) +
+		row("time for a handshake when all places are taken", certs.Patience.String()) +
 		row("certificates by file", fmt.Sprint(certs.MaxPairs)) +
 		row("names by ACME", fmt.Sprint(certs.MaxDomains))
 	reasons := "| reason | what |\n|---|---|\n"
