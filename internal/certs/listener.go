@@ -16,11 +16,11 @@ const (
 	// HandshakeTimeout is how long a handshake may take.
 	HandshakeTimeout = 10 * time.Second
 	// MaxHandshakes are in progress at a time, of all listeners together.
-	MaxHandshakes = 1024
+	MaxHandshakes = 4096
 	// QuietPatience is how long a peer may say nothing when others wait for a
 	// place, Patience how long its handshake may then take.
-	QuietPatience = time.Second
-	Patience      = 5 * time.Second
+	QuietPatience = 3 * time.Second
+	Patience      = 8 * time.Second
 )
 
 // Listen makes a listener of TLS connections, with HTTP/2, whose handshake is

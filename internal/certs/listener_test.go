@@ -132,7 +132,7 @@ func TestCrowdedHandshakes(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		first := b.dial()
 		synctest.Wait()
-		time.Sleep(time.Second / 2)
+		time.Sleep(time.Second)
 		second := b.dial()
 		synctest.Wait()
 		require.NoError(t, b.served(b.dial()))
