@@ -265,3 +265,22 @@ func TestRedirectListener(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.stop())
 }
+
+// TestProxyHeaderBeforeTLS believes a trusted proxy that passes TLS on.
+func TestProxyHeaderBeforeTLS(t *testing.T) {
+	cert, key := keyPair(t, t.TempDir(), "x.test", time.Now().Add(1000*time.Hour))
+	r := start(t, newFake(), "--listen", "tcp://127.0.0.1:0?proxy=v1", "--trusted-proxies", "127.0.0.1", "--tls-cert", cert, "--tls-key", key)
+	r.wait("listening")
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", r.address("listening"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n")
+	require.NoError(t, err)
+	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+	_, err = io.WriteString(secure, "GET /cometd HTTP/1.0\r\n\r\n")
+	require.NoError(t, err)
+	text, err := io.ReadAll(secure)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "HTTP/1.0 192.0.2.7:4711")
+	require.NoError(t, r.stop())
+}
