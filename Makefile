@@ -12,6 +12,7 @@ CLIENT := $(DEMO)/assets/vendor/cometd/cometd.js
 PYTHON := clients/interop/python
 JAVA  := clients/interop/java
 PEERS := internal/peers
+PEBBLE := build/pebble/pebble
 LISTEN ?= localhost:8080
 FUZZTIME ?= 30s
 SHELL := bash
@@ -63,7 +64,7 @@ interop: deps ## every published client through every scenario; writes docs/COMP
 	$(GO) test ./internal/readme -update || rc=1; \
 	exit $$rc
 
-deps: $(CLIENT) $(JS)/$(NPM) $(BROWSER)/$(NPM) $(PYTHON)/.venv/installed $(JAVA)/target/installed ## install what the tests need
+deps: $(CLIENT) $(JS)/$(NPM) $(BROWSER)/$(NPM) $(PYTHON)/.venv/installed $(JAVA)/target/installed $(PEBBLE) ## install what the tests need
 	$(GO) mod download
 	@missing=; for program in chromium zsh fish groff mandoc script; do \
 		command -v $$program >/dev/null || missing="$$missing $$program"; done; \
@@ -86,6 +87,11 @@ $(PYTHON)/.venv/installed: $(PYTHON)/requirements.txt
 $(JAVA)/target/installed: $(shell find $(JAVA) -name pom.xml -o -name '*.java')
 	cd $(JAVA) && mvn -q -B package
 	@mkdir -p $(@D) && touch $@
+
+# Let's Encrypt's ACME server for tests, from a module of its own.
+$(PEBBLE): internal/tools/pebble/go.mod
+	cd $(<D) && $(GO) build -o $(CURDIR)/$(@D)/ tool
+	@touch $@
 
 # Servers of other makers, and ours, for comparisons: internal/peers.
 peers-deps: $(PEERS)/java/target/installed $(PEERS)/js/node_modules/installed $(PEERS)/rust/target/installed ## install the peer servers

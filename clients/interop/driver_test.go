@@ -27,6 +27,8 @@ type driver struct {
 	hostName bool
 	// page has the client, for those that live in pages; one browser serves them all.
 	page string
+	// env is added to the environment.
+	env []string
 }
 
 func nodeDriver() driver {
@@ -104,6 +106,7 @@ func newDriverClient(t *testing.T, d driver, o driverOptions) *driverClient {
 		return err
 	}
 	c.proc.Dir = d.dir
+	c.proc.Env = append(os.Environ(), d.env...)
 	c.proc.Stderr = c.log
 	endWithParent(c.proc)
 	c.in, err = c.proc.StdinPipe()

@@ -27,14 +27,18 @@ type goClient struct {
 
 func newGoClient(t *testing.T, base, transport string, ack bool) *goClient {
 	t.Helper()
+	return newGoClientWith(t, base, bayeuxclient.Options{Transports: []string{transport}, Ack: ack})
+}
+
+// newGoClientWith fills what the options leave open.
+func newGoClientWith(t *testing.T, base string, o bayeuxclient.Options) *goClient {
+	t.Helper()
 	g := &goClient{box: newInbox(), subs: map[string]*bayeuxclient.Subscription{}}
-	c, err := bayeuxclient.New(base, bayeuxclient.Options{
-		Transports: []string{transport}, Ack: ack, Extensions: []bayeux.Extension{g},
-		Backoff: 100 * time.Millisecond, MaxBackoff: 500 * time.Millisecond,
-		OnState: func(s bayeuxclient.State, reason error) {
-			g.box.add(event{Kind: "state", Status: s.String(), Error: fmt.Sprint(reason)})
-		},
-	})
+	o.Extensions, o.Backoff, o.MaxBackoff = []bayeux.Extension{g}, 100*time.Millisecond, 500*time.Millisecond
+	o.OnState = func(s bayeuxclient.State, reason error) {
+		g.box.add(event{Kind: "state", Status: s.String(), Error: fmt.Sprint(reason)})
+	}
+	c, err := bayeuxclient.New(base, o)
 	require.NoError(t, err)
 	g.c = c
 	t.Cleanup(g.Close)

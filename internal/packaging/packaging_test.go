@@ -68,7 +68,7 @@ func TestUnits(t *testing.T) {
 	require.Equal(t, []string{"halley.socket halley-admin.socket"}, service["Service.Sockets"])
 	require.Equal(t, service["Service.Sockets"], service["Unit.Requires"])
 	require.Equal(t, []string{"2"}, service["Service.RestartPreventExitStatus"], "the exit code of wrong settings")
-	require.Empty(t, service["Service.ExecReload"], "there is no reload")
+	require.Equal(t, []string{"/bin/kill -HUP $MAINPID"}, service["Service.ExecReload"])
 
 	stop, err := time.ParseDuration(service["Service.TimeoutStopSec"][0])
 	require.NoError(t, err)

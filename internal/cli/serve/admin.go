@@ -18,7 +18,7 @@ func (d *daemon) adminHandler() http.Handler {
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collector{d.engine},
+		collector{d.samples},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "halley_ready",
 			Help: readyHelp,
@@ -43,6 +43,15 @@ func (d *daemon) adminHandler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	d.serveRevoke(mux)
 	return mux
+}
+
+// samples are the figures of the server and of transport security.
+func (d *daemon) samples() []Sample {
+	all := d.engine.Samples()
+	if d.certs != nil {
+		all = append(all, tlsSamples(d.certs.Stats())...)
+	}
+	return all
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -13,18 +13,17 @@ import (
 // Command is the command line of `halley serve`. Flags that were not given
 // stay empty: Load fills them from the other sources.
 type Command struct {
-	Listen          []string `sep:"none" placeholder:"ADDR" help:"Address to serve on, HOST:PORT or tcp://HOST:PORT?proxy=v1|v2|any&tls=off; fd:NAME for a socket of the service manager, with the same settings; repeatable. Default localhost:8080."`
-	Path            []string `sep:"none" placeholder:"PATH" help:"Path of the Bayeux endpoint. Default /cometd."`
-	Posture         []string `sep:"none" placeholder:"WORD" help:"cometd: every well-behaved client is served as CometD does, anonymous publishing and wildcards included. strict: nothing that is not allowed. Default cometd where only loopback addresses are served; on any other address the word must be given."`
-	Set             []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an option by its CometD name, prefixes such as ws. included; repeatable. --print-config lists them."`
-	Limit           []string `sep:"none" placeholder:"NAME=VALUE" help:"Set a limit that CometD has no option for; repeatable. --print-config lists them."`
-	Extension       []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an extension: ack=BOOL, timesync=BOOL, timestamp.format=off|cometd|iso8601|http, activity.mode=off|client|client-server, activity.period=TIME; repeatable. Default ack=true and timesync=true, which act when a client asks for them; the others act on all clients and are off."`
-	Channel         []string `sep:"none" placeholder:"CHANNEL.PROPERTY=VALUE" help:"Set a property of a channel, or of all that a pattern matches: lazy, lazyTimeout, broadcastToPublisher, slowConsumer; repeatable."`
-	Auth            []string `sep:"none" placeholder:"NAME=VALUE" help:"Set how clients are authenticated, such as jwt.secretFile=FILE, jwt.jwksURL=URL, hook.authURL=URL or proxy.userHeader=NAME; repeatable. --print-config lists them. Default: nobody is."`
-	Config          string   `placeholder:"FILE" help:"YAML file: keys as the flags, the maps options:, limits:, extensions:, channels: and auth:, and the list permissions:."`
-	Permissions     []string `sep:"none" placeholder:"FILE" help:"YAML file of rules: who may do what on which channels. With it, or with permissions: in the file of --config, nothing else is allowed, whatever the posture. SIGHUP reads it anew. Default: what the posture allows."`
-	TLSCert         []string `sep:"none" name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM; with --tls-key the listeners speak TLS."`
-	TLSKey          []string `sep:"none" name:"tls-key" placeholder:"FILE" help:"Private key in PEM."`
+	Listen      []string `sep:"none" placeholder:"ADDR" help:"Address to serve on, HOST:PORT or tcp://HOST:PORT?proxy=v1|v2|any&tls=off; fd:NAME for a socket of the service manager, with the same settings; repeatable. Default localhost:8080."`
+	Path        []string `sep:"none" placeholder:"PATH" help:"Path of the Bayeux endpoint. Default /cometd."`
+	Posture     []string `sep:"none" placeholder:"WORD" help:"cometd: every well-behaved client is served as CometD does, anonymous publishing and wildcards included. strict: nothing that is not allowed. Default cometd where only loopback addresses are served; on any other address the word must be given."`
+	Set         []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an option by its CometD name, prefixes such as ws. included; repeatable. --print-config lists them."`
+	Limit       []string `sep:"none" placeholder:"NAME=VALUE" help:"Set a limit that CometD has no option for; repeatable. --print-config lists them."`
+	Extension   []string `sep:"none" placeholder:"NAME=VALUE" help:"Set an extension: ack=BOOL, timesync=BOOL, timestamp.format=off|cometd|iso8601|http, activity.mode=off|client|client-server, activity.period=TIME; repeatable. Default ack=true and timesync=true, which act when a client asks for them; the others act on all clients and are off."`
+	Channel     []string `sep:"none" placeholder:"CHANNEL.PROPERTY=VALUE" help:"Set a property of a channel, or of all that a pattern matches: lazy, lazyTimeout, broadcastToPublisher, slowConsumer; repeatable."`
+	Auth        []string `sep:"none" placeholder:"NAME=VALUE" help:"Set how clients are authenticated, such as jwt.secretFile=FILE, jwt.jwksURL=URL, hook.authURL=URL or proxy.userHeader=NAME; repeatable. --print-config lists them. Default: nobody is."`
+	Config      string   `placeholder:"FILE" help:"YAML file: keys as the flags, the maps options:, limits:, extensions:, channels: and auth:, and the list permissions:."`
+	Permissions []string `sep:"none" placeholder:"FILE" help:"YAML file of rules: who may do what on which channels. With it, or with permissions: in the file of --config, nothing else is allowed, whatever the posture. SIGHUP reads it anew. Default: what the posture allows."`
+	tlsFlags
 	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`
 	AdminListen     []string `sep:"none" placeholder:"ADDR" help:"Address for /healthz, /readyz and /metrics, or fd:NAME for a socket of the service manager; without a host it is the loopback. Default off."`
 	CORSOrigins     []string `sep:"none" name:"cors-origins" placeholder:"ORIGINS" help:"Origins whose pages may use long-polling from elsewhere, such as https://app.example, separated by commas; * for all, without credentials. Default none."`
@@ -46,8 +45,8 @@ func (Command) Help() string {
 		`over the file, the file over the defaults.
 
 SIGTERM or SIGINT stops the server within --shutdown-timeout: /readyz fails, held polls are answered, connections are closed. ` +
-		`A second signal ends it at once. SIGHUP reads the permissions anew and ends ` +
-		"subscriptions that they no longer allow; where something is wrong with them the old ones stay, and the log says so."
+		`A second signal ends it at once. SIGHUP reads the certificates and the permissions anew; subscriptions that are no longer ` +
+		`allowed end. Where something is wrong with what is read the old stays, and the log says so.`
 }
 
 // printFormat is the value of --print-config: a flag that may have a value.
@@ -106,7 +105,7 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	// Signals stop the server: the first in good order, the second at once.
 	Signals <-chan os.Signal
-	// Hangups have the server read again what can be: permissions. Nil asks
+	// Hangups have the server read again what can be: certificates, permissions. Nil asks
 	// for SIGHUP.
 	Hangups <-chan os.Signal
 	// Build makes the engine. Nil means the real one.

@@ -29,6 +29,8 @@ func (c *Command) Describe(flag string) (values []string, variable string) {
 		values = logLevels()
 	case "log-format":
 		values = logFormats()
+	default:
+		values = tlsValues(flag)
 	}
 	return values, envName(flag)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/halleypush/halley/bayeux/server"
 	"github.com/halleypush/halley/extensions/auth"
+	"github.com/halleypush/halley/internal/certs"
 	"github.com/halleypush/halley/internal/testkit"
 )
 
@@ -48,6 +49,29 @@ func posturesTable() string {
 		text += row("`"+d.Name+"`", cometd, strict, d.Threat, "`"+d.Library+"`", "`"+d.Program+"`")
 	}
 	return text
+}
+
+// TestTLSTables does the same for docs/TLS.md.
+func TestTLSTables(t *testing.T) {
+	bounds := "| what | bound |\n|---|---|\n" +
+		row("time for a handshake", certs.HandshakeTimeout.String()) +
+		row("handshakes in progress, all listeners together", fmt.Sprint(certs.MaxHandshakes)) +
+		row("time for the first word of a peer when all places are taken", certs.QuietPatience.String()) +
+		row("time for a handshake when all places are taken", certs.Patience.String()) +
+		row("certificates by file", fmt.Sprint(certs.MaxPairs)) +
+		row("names by ACME", fmt.Sprint(certs.MaxDomains))
+	reasons := "| reason | what |\n|---|---|\n"
+	n := 0
+	for _, c := range constants(sourceOf(t, "../internal/certs")) {
+		if strings.HasPrefix(c.name, "Reason") {
+			require.NotEmpty(t, c.what, c.name)
+			reasons += row("`"+c.value+"`", c.what)
+			n++
+		}
+	}
+	require.Greater(t, n, 10)
+	path := filepath.Join("..", "..", "..", "docs", "TLS.md")
+	testkit.Tables(t, path, *update, "run make docs", map[string]string{"tls bounds": bounds, "tls reasons": reasons})
 }
 
 func row(cells ...string) string { return testkit.Row(cells...) }
@@ -95,8 +119,14 @@ func metricsTable() string {
 	all := samplesOf(server.Stats{Requests: one, Refused: one, Limits: one, Events: one, Ended: one, Slow: []server.SlowCount{{Count: 1}}})
 	all = append(all, authSamples(auth.Stats{Handshakes: one, Refreshes: one, Ended: one})...)
 	all = append(all, Sample{Name: "ready", Help: readyHelp})
+	all = append(all, tlsSamples(certs.Stats{HandshakesFailed: one, Expiry: []certs.Expiry{{}}})...)
 	text := "| metric | kind | labels | what |\n|---|---|---|---|\n"
+	told := map[string]bool{}
 	for _, s := range all {
+		if told[s.Name] {
+			continue // Its other labels are told of.
+		}
+		told[s.Name] = true
 		kind := "gauge"
 		if s.Counter {
 			kind = "counter"

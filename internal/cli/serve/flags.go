@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,13 +38,12 @@ func envName(flagName string) string {
 // --print-config. The maps --set, --limit, --extension,
 // --channel and --auth are apart.
 func flagTable() []setting {
-	return []setting{
+	return slices.Concat([]setting{
 		{"listen", "localhost:8080", ",", func(c *Command) []string { return c.Listen }, applyListen},
 		{"path", "/cometd", "", func(c *Command) []string { return c.Path }, applyPath},
 		{"posture", "", "", func(c *Command) []string { return c.Posture }, applyPosture},
 		{"permissions", "", "", func(c *Command) []string { return c.Permissions }, applyText(func(s *Settings) *string { return &s.PermissionsFile })},
-		{"tls-cert", "", "", func(c *Command) []string { return c.TLSCert }, applyText(func(s *Settings) *string { return &s.TLSCert })},
-		{"tls-key", "", "", func(c *Command) []string { return c.TLSKey }, applyText(func(s *Settings) *string { return &s.TLSKey })},
+	}, tlsTable(), []setting{
 		{"trusted-proxies", "", ",", func(c *Command) []string { return c.TrustedProxies }, applyProxies},
 		{"admin-listen", "", "", func(c *Command) []string { return c.AdminListen }, applyAdmin},
 		{"cors-origins", "", ",", func(c *Command) []string { return c.CORSOrigins }, applyOrigins},
@@ -53,7 +53,7 @@ func flagTable() []setting {
 		{"shutdown-timeout", "10s", "", func(c *Command) []string { return c.ShutdownTimeout }, applyShutdown},
 		{"log-level", "info", "", func(c *Command) []string { return c.LogLevel }, applyLogLevel},
 		{"log-format", "json", "", func(c *Command) []string { return c.LogFormat }, applyLogFormat},
-	}
+	})
 }
 
 // flagNames are the keys that a file may have.

@@ -57,7 +57,7 @@ func constants(files []*ast.File) []word {
 				}
 				if text, ok := literal(v.Values[0]); ok {
 					name := v.Names[0].Name
-					what := strings.Join(strings.Fields(v.Doc.Text()), " ")
+					what := strings.Join(strings.Fields(cmp.Or(v.Doc.Text(), v.Comment.Text())), " ")
 					all = append(all, word{name, text, strings.TrimSuffix(strings.TrimPrefix(what, name+" is "), ".")})
 				}
 			}

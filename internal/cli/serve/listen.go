@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -193,16 +192,4 @@ func isTrusted(peer net.Addr, trusted []netip.Prefix) bool {
 	}
 	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
 	return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(ip) })
-}
-
-// tlsConfig loads the certificate; nil when TLS is off.
-func (s *Settings) tlsConfig() (*tls.Config, error) {
-	if s.TLSCert == "" {
-		return nil, nil //nolint:nilnil // no TLS is not an error
-	}
-	pair, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey)
-	if err != nil {
-		return nil, usagef("", "tls-cert and tls-key: %v", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }

@@ -23,7 +23,7 @@ type Settings struct {
 	Posture server.Posture
 	// PermissionsFile has the rules, unless they stand in the file itself.
 	PermissionsFile string
-	TLSCert, TLSKey string
+	TLS             TLS
 	TrustedProxies  []netip.Prefix
 	Extensions      Extensions
 	Auth            Auth
@@ -261,8 +261,8 @@ func load[T any](s *Settings, kind string, table []named[T], given map[string]en
 
 // validate checks what several settings say together.
 func (s *Settings) validate() error {
-	if (s.TLSCert == "") != (s.TLSKey == "") {
-		return usagef("", "tls-cert and tls-key need each other")
+	if err := s.validateTLS(); err != nil {
+		return err
 	}
 	for _, a := range s.Listen {
 		if a.Proxy != "" && len(s.TrustedProxies) == 0 {
@@ -313,7 +313,7 @@ func (s *Settings) config(log zerolog.Logger) server.Config {
 
 // check does all that can be done without a listener.
 func (s *Settings) check(ctx context.Context, env Env) error {
-	if _, err := s.tlsConfig(); err != nil {
+	if err := s.checkTLS(env.Stderr); err != nil {
 		return err
 	}
 	engine, err := env.Build(s.config(zerolog.Nop()))

@@ -20,7 +20,7 @@ type label struct{ name, value string }
 
 // collector exports the samples of an engine. They are read when asked for, so
 // that counting costs the hot path nothing.
-type collector struct{ engine Engine }
+type collector struct{ samples func() []Sample }
 
 // Describe sends nothing: the collector is an unchecked one, for the values of
 // its labels are known only to the server.
@@ -28,7 +28,7 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(out chan<- prometheus.Metric) {
-	for _, s := range c.engine.Samples() {
+	for _, s := range c.samples() {
 		out <- s.metric()
 	}
 }

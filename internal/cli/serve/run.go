@@ -2,18 +2,18 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	stdlog "log"
-	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/halleypush/halley/internal/certs"
 	"github.com/halleypush/halley/internal/demo"
 )
 
@@ -33,6 +33,8 @@ type daemon struct {
 	engine   Engine
 	front    *http.Server
 	admin    *http.Server
+	plain    []*http.Server // redirects and ACME challenges
+	certs    *certs.Keeper  // nil without TLS
 	ready    atomic.Bool
 	// reload is what SIGHUP has read again.
 	reload reloaders
@@ -45,7 +47,7 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	log := newLog(env.Stderr, s.LogFormat, s.LogLevel)
 	env = env.withManager()
 	prepareProcess(s, log, env.Lookup)
-	tlsConfig, err := s.tlsConfig()
+	keeper, err := s.openTLS(log)
 	if err != nil {
 		return err
 	}
@@ -64,8 +66,9 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 		return errors.Join(err, engine.Shutdown(ctx))
 	}
 	defer closeDemo()
-	d := newDaemon(s, log, engine, page, tlsConfig)
-	d.start(open, tlsConfig != nil)
+	d := newDaemon(s, log, engine, page, keeper)
+	d.start(context.WithoutCancel(ctx), open)
+	defer d.keepCertificates(ctx)()
 	env.tell(log, notifyReady)
 	s.tellDemo(log, demo.Complete())
 	d.keepPermissions(ctx)
@@ -74,10 +77,27 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 	return errors.Join(cause, d.stop(context.WithoutCancel(ctx), env))
 }
 
+// keepCertificates looks after them until the function that it returns is
+// called.
+func (d *daemon) keepCertificates(ctx context.Context) func() {
+	if d.certs == nil {
+		return func() {}
+	}
+	d.reload.add("certificates", d.certs.Reload)
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { d.certs.Run(ctx) })
+	return func() {
+		cancel()
+		group.Wait()
+	}
+}
+
 // wait returns when the server is to stop, with the reason if it is a failure.
 // Meanwhile it reloads on SIGHUP.
 func (d *daemon) wait(ctx context.Context, env Env) error {
-	hangups, stop := d.reload.signals(env.Hangups)
+	_, managed := env.Lookup("NOTIFY_SOCKET")
+	hangups, stop := d.reload.signals(env.Hangups, managed)
 	defer stop()
 	for {
 		select {
@@ -96,15 +116,14 @@ func (d *daemon) wait(ctx context.Context, env Env) error {
 	}
 }
 
-func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler, tlsConfig *tls.Config) *daemon {
+func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler, keeper *certs.Keeper) *daemon {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	d := &daemon{settings: s, log: log, engine: engine, reload: reloaders{log: log}}
+	d := &daemon{settings: s, log: log, engine: engine, certs: keeper, reload: reloaders{log: log}}
 	d.front = &http.Server{
-		Handler:           route(s.Path, s.crossOrigin(engine), page),
-		TLSConfig:         tlsConfig,
+		Handler:           s.overTLS(route(s.Path, s.crossOrigin(engine), page)),
 		Protocols:         protocols,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -136,11 +155,15 @@ func route(path string, h, rest http.Handler) http.Handler {
 	})
 }
 
-func (d *daemon) start(open listeners, withTLS bool) {
-	d.failed = make(chan error, len(open.front)+len(open.admin))
+func (d *daemon) start(ctx context.Context, open listeners) {
+	d.failed = make(chan error, len(open.front)+len(open.admin)+len(open.redirect)+len(open.challenges))
 	for _, l := range open.front {
-		secure := withTLS && !l.Plain
-		go func() { d.failed <- d.serveOn(l.Listener, secure) }()
+		secure := d.certs != nil && !l.Plain
+		served := l.Listener
+		if secure {
+			served = d.certs.Listen(ctx, served)
+		}
+		go func() { d.failed <- d.front.Serve(served) }()
 		d.log.Info().Stringer("address", l.Addr()).Str("path", d.settings.Path).Bool("tls", secure).
 			Str("posture", string(d.settings.Posture)).Str("proxy", l.Proxy).Msg("listening")
 	}
@@ -148,14 +171,8 @@ func (d *daemon) start(open listeners, withTLS bool) {
 		go func() { d.failed <- d.admin.Serve(l) }()
 		d.log.Info().Stringer("address", l.Addr()).Msg("admin listening")
 	}
+	d.startPlain(open)
 	d.ready.Store(true)
-}
-
-func (d *daemon) serveOn(l net.Listener, secure bool) error {
-	if secure {
-		return d.front.ServeTLS(l, "", "")
-	}
-	return d.front.Serve(l)
 }
 
 // stop ends the server within the deadline, in this order: not ready, held
@@ -174,7 +191,7 @@ func (d *daemon) stop(ctx context.Context, env Env) error {
 		err = fmt.Errorf("ended at once by a second signal: %s", sig)
 		cancel()
 	}
-	err = errors.Join(err, d.front.Close(), d.admin.Close())
+	err = errors.Join(err, d.front.Close(), d.admin.Close(), d.closePlain())
 	if err != nil {
 		d.log.Warn().Err(err).Msg("stopped before all connections had ended")
 		return err

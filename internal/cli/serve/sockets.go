@@ -47,17 +47,19 @@ type bound struct {
 	Address
 }
 
-// listeners are what a daemon serves on; admin may be nil.
+// listeners are what a daemon serves on; all but front may be nil.
 type listeners struct {
 	front []bound
 	admin []net.Listener
+	// Plain HTTP for TLS's sake.
+	redirect, challenges []net.Listener
 }
 
 func (l listeners) close() {
 	for _, one := range l.front {
 		_ = one.Close()
 	}
-	for _, one := range l.admin {
+	for _, one := range slices.Concat(l.admin, l.redirect, l.challenges) {
 		_ = one.Close()
 	}
 }
@@ -92,6 +94,9 @@ func openAll(ctx context.Context, s *Settings, env Env, log zerolog.Logger) (ope
 		for _, l := range all {
 			open.front = append(open.front, bound{l, a})
 		}
+	}
+	if err := o.openPlain(ctx, s, &open); err != nil {
+		return open, err
 	}
 	if s.AdminListen == (Address{}) {
 		return open, nil
