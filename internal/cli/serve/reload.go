@@ -30,6 +30,9 @@ func (r *reloaders) add(name string, reload func() error) {
 }
 
 func (r *reloaders) run() {
+	if len(r.all) == 0 {
+		r.log.Info().Msg("there is nothing to reload; new settings need a restart")
+	}
 	for _, one := range r.all {
 		if err := one.reload(); err != nil {
 			r.log.Error().Err(err).Str("what", one.name).Msg("reload failed; what was there stays")
@@ -40,9 +43,10 @@ func (r *reloaders) run() {
 }
 
 // signals is where SIGHUP arrives, and what stops that. A server with nothing
-// to read again ends on a hang-up, as any program whose terminal is closed.
-func (r *reloaders) signals(given <-chan os.Signal) (from <-chan os.Signal, stop func()) {
-	if given != nil || len(r.all) == 0 {
+// to read again ends on a hang-up, as any program whose terminal is closed;
+// but not under a service manager, whose reload must not end it.
+func (r *reloaders) signals(given <-chan os.Signal, managed bool) (from <-chan os.Signal, stop func()) {
+	if given != nil || len(r.all) == 0 && !managed {
 		return given, func() {}
 	}
 	own := make(chan os.Signal, 1)

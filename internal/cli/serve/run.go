@@ -77,7 +77,8 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 // wait returns when the server is to stop, with the reason if it is a failure.
 // Meanwhile it reloads on SIGHUP.
 func (d *daemon) wait(ctx context.Context, env Env) error {
-	hangups, stop := d.reload.signals(env.Hangups)
+	_, managed := env.Lookup("NOTIFY_SOCKET")
+	hangups, stop := d.reload.signals(env.Hangups, managed)
 	defer stop()
 	for {
 		select {
