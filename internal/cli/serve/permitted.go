@@ -29,35 +29,31 @@ const (
 // Rules returns the permissions that the command line, the environment or the
 // file give, compiled; nil where there are none. Nothing else of the settings is
 // looked at. The error is a *UsageError.
-func (c *Command) Rules(lookup func(string) (string, bool)) (*permissions.Rules, error) {
+func (c *Command) Rules(lookup func(string) (string, bool)) (rules *permissions.Rules, err error) {
 	file, err := c.readFile(lookup)
 	if err != nil {
 		return nil, err
 	}
-	rules, _, err := c.rules(lookup, file)
+	rules, _, err = c.rules(lookup, file)
 	return rules, err
 }
 
 // rules also returns the line of the settings.
-func (c *Command) rules(lookup func(string) (string, bool), file fileSettings) (*permissions.Rules, shown, error) {
+func (c *Command) rules(lookup func(string) (string, bool), file fileSettings) (rules *permissions.Rules, line shown, err error) {
 	f := permissionsFlag()
 	values, source := c.resolve(f, lookup, file)
-	list := file.permissions
-	path := last(values)
-	if source == sourceDefault && list != nil {
-		source = list.source
-	} else if path == "" {
+	list, path := file.permissions, last(values)
+	switch {
+	case source == sourceDefault && list == nil:
 		return nil, shown{}, nil
-	} else {
-		text, err := readRules(path)
-		if err != nil {
-			return nil, shown{}, usagef(source, "permissions %q: %v", path, err)
-		}
-		if list, err = parseRules(path, text); err != nil {
+	case source == sourceDefault:
+		source = list.source
+	default:
+		if list, err = readRules(path, source); err != nil {
 			return nil, shown{}, err
 		}
 	}
-	rules, err := list.compile()
+	rules, err = list.compile()
 	if err != nil {
 		return nil, shown{}, err
 	}
@@ -66,6 +62,19 @@ func (c *Command) rules(lookup func(string) (string, bool), file fileSettings) (
 		text = path + ": " + text
 	}
 	return rules, shown{f.name, text, f.def, source}, nil
+}
+
+// readRules reads a file of rules. An empty name is an error: it must not mean
+// that everything is allowed.
+func readRules(path, source string) (*ruleList, error) {
+	if path == "" {
+		return nil, usagef(source, "permissions: want the name of a file")
+	}
+	text, err := readAll(path)
+	if err != nil {
+		return nil, usagef(source, "permissions %q: %v", path, err)
+	}
+	return parseRules(path, text)
 }
 
 func permissionsFlag() (found setting) {
@@ -77,8 +86,8 @@ func permissionsFlag() (found setting) {
 	return found
 }
 
-// readRules reads no more of a file than it may have.
-func readRules(path string) ([]byte, error) {
+// readAll reads no more of a file than it may have.
+func readAll(path string) ([]byte, error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, err

@@ -148,6 +148,12 @@ func TestWrongPermissions(t *testing.T) {
 	}
 	_, err := parse(t, "--permissions", "/nowhere/rules.yaml").Load(lookup())
 	require.ErrorContains(t, err, `flag --permissions: permissions "/nowhere/rules.yaml": open /nowhere/rules.yaml`)
+	_, err = parse(t, "--config", file(t, "permissions: ''\n")).Load(lookup())
+	require.ErrorContains(t, err, "halley.yaml:1: permissions: want the name of a file")
+	_, err = parse(t, "--config", file(t, "permissions: []\n")).Load(lookup("HALLEY_PERMISSIONS", ""))
+	require.ErrorContains(t, err, "env HALLEY_PERMISSIONS: permissions: want the name of a file")
+	_, err = parse(t, "--permissions=").Load(lookup())
+	require.ErrorContains(t, err, "flag --permissions: permissions: want the name of a file")
 	_, err = parse(t, "--demo", "--permissions", rulesFile(t, "[]")).Load(lookup())
 	require.ErrorContains(t, err, "the demo has rules of its own")
 }
