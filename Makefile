@@ -147,6 +147,9 @@ conformance-mutants: ## would the suite notice? it meets 440 servers with one fa
 conformance-clients: deps ## the client mode against published clients and ours; writes docs/CONFORMANCE_CLIENTS.md
 	$(GO) run ./internal/clientmatrix -out build/conformance-clients -doc docs/CONFORMANCE_CLIENTS.md
 
+attack: ## the attack suite: what is tried against push servers, in both postures; a minute
+	$(GO) test -count=1 -timeout 5m ./internal/attacks
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$f"); do \
@@ -170,6 +173,7 @@ docs: ## write the tables of the documents and the golden files from the code
 	$(GO) test ./internal/cli -update
 	$(GO) test ./internal/readme -update
 	$(GO) test ./internal/migration -update
+	$(GO) test ./internal/attacks -short -run TestDocument -update
 
 release: ## build the release of the last commit into dist/
 	$(GO) run ./internal/release -out dist
@@ -191,4 +195,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peers-test transcripts fuzz bench load slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peers-test transcripts attack fuzz bench load slow docs release release-check lint fmt tools clean

@@ -80,7 +80,7 @@ func OptionTable() []OptionInfo {
 		{"bufferSize", "bytes", "0", "ws", "accepted and ignored: buffers are pooled"},
 		{"idleTimeout", "ms", "0", "ws", "closes a connection without frames; 0: twice the longest hold, at least 30 s"},
 		{"requireHandshakePerConnection", "bool", "false", "ws", "a fresh connection needs a handshake of its own"},
-		{"requireBrowserCookie", "bool", "false", "ws", "a session that began over HTTP goes on over WebSocket only with its browser cookie, not by its clientId alone"},
+		{"requireBrowserCookie", "bool", "false", "ws", "a session whose handshake had a browser cookie, as all over HTTP have, goes on over another WebSocket only with that cookie, not by its clientId alone"},
 		{"enableExtension.permessage-deflate", "bool", "true", "ws", "negotiate compression"},
 		{"ackMessageLimit", "bytes", "60000", "ws", "largest WebSocket message of retained messages with their connect reply"},
 		{"ackFrames", "text", "joined", "ws", "joined: retained messages and their connect reply in one WebSocket message; separate: as CometD"},

@@ -97,7 +97,7 @@ func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error 
 		return err
 	}
 	defer p.srv.opening.Add(-1)
-	s := p.srv.newSession(home{transport: transport.WebSocket}, p.settings)
+	s := p.srv.newSession(home{transport.WebSocket, p.origin.Browser}, p.settings)
 	s.seat(address)
 	w.sess = s
 	s.enter(transport.WebSocket)

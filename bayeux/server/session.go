@@ -123,7 +123,7 @@ func (s *session) owns(h home) bool {
 }
 
 // mayMove tells whether a WebSocket of that browser may go on with the session:
-// one that began over WebSocket has no cookie.
+// one that began without a cookie, on a WebSocket, is anybody's who knows its id.
 func (s *session) mayMove(browser string) bool {
 	return s.home.browser == "" || s.owns(home{s.home.transport, browser})
 }

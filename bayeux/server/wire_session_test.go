@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,34 @@ func TestWireSocketSession(t *testing.T) {
 		s := r.Dial(nil)
 		defer s.Cut()
 		require.Equal(t, false, answer(s, r.hello("").id))
+	})
+}
+
+// With ws.requireBrowserCookie a fresh socket needs the cookie that the session's
+// handshake had; one that had none is free as ever ([R-ID-5]).
+func TestWireBoundToBrowser(t *testing.T) {
+	dial := func(r *rig, cookie string) *testkit.Socket { return r.Dial(http.Header{"Cookie": {cookie}}) }
+	may := func(r *rig, cookie, id string) any {
+		s := dial(r, cookie)
+		defer s.Cut()
+		s.Send(strings.ReplaceAll(connectNow, "$", id))
+		return s.Next(time.Second).Messages[0]["successful"]
+	}
+	bubble(t, option("ws.requireBrowserCookie", "true"), func(t *testing.T, r *rig) {
+		for cookie, free := range map[string]bool{"BAYEUX_BROWSER=abc": false, "other=1": true} {
+			s := dial(r, cookie)
+			s.Send(`[{"channel":"/meta/handshake"}]`)
+			id := text(s.Next(time.Second).Messages[0]["clientId"])
+			s.Send(strings.ReplaceAll(connectNow, "$", id))
+			require.Equal(t, true, s.Next(time.Second).Messages[0]["successful"])
+			require.Equal(t, true, may(r, cookie, id))
+			require.Equal(t, free, may(r, "BAYEUX_BROWSER=ab", id))
+			require.Equal(t, free, may(r, "", id))
+			s.Cut()
+		}
+		u := r.hello("").connect()
+		require.Equal(t, false, may(r, "BAYEUX_BROWSER=other", u.id))
+		require.Equal(t, true, may(r, u.cookie, u.id))
 	})
 }
 

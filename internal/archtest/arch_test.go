@@ -60,6 +60,7 @@ func arrows() map[string][]string {
 		"internal/hostileproxy":     {},
 		"internal/faults":           {"bayeux", "bayeux/server", "channels", "extensions/*"},
 		"internal/archtest":         {},
+		"internal/attacks":          {"clients/bayeuxclient", "internal/cli/serve"},
 		"internal/certs":            {},
 		"internal/load":             {},
 		"internal/clientmatrix":     {"conformance/*"},
@@ -189,7 +190,7 @@ func TestImportArrows(t *testing.T) {
 
 // TestArrowsPoint checks the table itself: it has no cycle, and each leaf is
 // reached from internal/cli or another leaf only, and by the servers of
-// internal/faults.
+// internal/faults and internal/attacks.
 func TestArrowsPoint(t *testing.T) {
 	table := arrows()
 	var reach func(from string, seen map[string]bool)
@@ -209,7 +210,7 @@ func TestArrowsPoint(t *testing.T) {
 		}
 		for _, to := range targets {
 			if strings.HasPrefix(to, "extensions") || strings.HasPrefix(to, "clients") {
-				up := strings.HasPrefix(from, "internal/cli") || strings.HasPrefix(from, "clients/") || from == "internal/faults"
+				up := strings.HasPrefix(from, "internal/cli") || strings.HasPrefix(from, "clients/") || from == "internal/faults" || from == "internal/attacks"
 				assert.True(t, up, "%s imports the leaf %s", from, to)
 			}
 		}
