@@ -95,7 +95,6 @@ func (o strictOption) example(info OptionInfo) string {
 func strictOptions() []strictOption {
 	return []strictOption{
 		{name: "checkOrigin", value: "true", threat: "pages of other sites act for the user: cross-site WebSockets (CSWSH), forged POSTs (CSRF)"},
-		{name: "ws.requireBrowserCookie", value: "true", threat: "whoever has read a clientId somewhere takes the session over by a WebSocket"},
 		{name: "checkContentType", value: "true", threat: "POSTs that browsers send to other sites without asking (text/plain)"},
 		{name: "allowedTransports", value: "websocket,long-polling", threat: "callback-polling hands answers to any page that loads them as a script"},
 		{name: "callbackPrefix", value: "true", threat: "the first bytes of an answer are the client's choice (Rosetta Flash, CVE-2014-4671)"},
@@ -183,10 +182,8 @@ func PostureOptions(p Posture) []OptionInfo {
 		strict[d.Name] = d.Strict
 	}
 	for i := range table {
-		for _, name := range []string{table[i].Name, "ws." + table[i].Name} {
-			if def, ok := strict[name]; ok {
-				table[i].Default = def
-			}
+		if def, ok := strict[table[i].Name]; ok {
+			table[i].Default = def
 		}
 	}
 	return table

@@ -455,7 +455,7 @@ func TestPostureTable(t *testing.T) {
 		}
 	}
 	for i, o := range server.PostureOptions(server.PostureStrict) {
-		require.Equal(t, server.OptionTable()[i].Default != o.Default, seen[o.Name] || seen["ws."+o.Name], o.Name)
+		require.Equal(t, server.OptionTable()[i].Default != o.Default, seen[o.Name], o.Name)
 	}
 }
 

@@ -26,6 +26,32 @@ func operatorGroup() group {
 			fails("one line of JSON each"), fails("one line of JSON each"), injectLog,
 		},
 		{
+			"log-flood", "CometD #904", "800 requests that are no messages, and 40 sessions that come and go, to fill the disk with log lines",
+			fails("bounded"), fails("bounded"), func(t *testing.T, g *target) end {
+				t.Helper()
+				for range 800 {
+					require.Less(t, g.post(t, `{"not":"a message"`).status, 500)
+				}
+				for range 40 {
+					g.victim(t, "").send(t, `[{"channel":"/meta/disconnect","clientId":"$"}]`)
+				}
+				if n := strings.Count(g.logs.String(), "\n"); n > 400 {
+					return succeeds(strconv.Itoa(n) + " lines")
+				}
+				return fails("bounded")
+			},
+		},
+		{
+			"forged-node", "CometD #249", "a client says that it is another node of a cluster, as CometD's nodes do",
+			fails("a session like any other"), fails("a session like any other"), func(t *testing.T, g *target) end {
+				t.Helper()
+				v := g.victim(t, `{"oort":{"oortURL":"http://x/cometd","oortId":"x","oortSecret":"x","b64url":"x"}}`)
+				require.Equal(t, g.victim(t, "").publish(t, "/oort/cluster", "{}"), v.publish(t, "/oort/cluster", "{}"))
+				require.Nil(t, g.post(t, handshake).field("ext"))
+				return fails("a session like any other")
+			},
+		},
+		{
 			"secrets-in-logs", "tokens and payloads in logs", "a token and a payload are looked for in the log of level debug",
 			fails("not there"), fails("not there"), func(t *testing.T, g *target) end {
 				t.Helper()

@@ -58,28 +58,14 @@ func sessionGroup() group {
 			},
 		},
 		{
-			"stolen-id-websocket", "rule R-ID-5 of the protocol as CometD has it", "the attacker knows a clientId and goes on with it on a WebSocket of his own",
-			succeeds("the session"), fails("402::session_unknown"), func(t *testing.T, g *target) end {
+			"stolen-id-websocket", "rule R-ID-5 of the protocol as CometD has it", "the attacker knows the clientId of a session over HTTP and goes on with it on a WebSocket of his own",
+			succeeds("the session"), succeeds("the session; `ws.requireBrowserCookie` refuses it"), func(t *testing.T, g *target) end {
 				t.Helper()
-				v := g.victim(t, "")
-				require.Empty(t, v.connect(t).reason("/meta/connect"))
-				conn, err := g.dial(t)
-				require.NoError(t, err)
-				return connected(talk(t, conn, connectNow(v.id)))
-			},
-		},
-		{
-			"stolen-id-of-websocket", "rule R-ID-5", "the same with the id of a session that began on a WebSocket without the cookie: such an id is the key itself, as long as ws.requireHandshakePerConnection is off",
-			succeeds("the session"), succeeds("the session"), func(t *testing.T, g *target) end {
-				t.Helper()
-				return stealSocket(t, g, "")
-			},
-		},
-		{
-			"stolen-id-of-bound-websocket", "rule R-ID-5", "the same with the id of a session that began on a WebSocket with the cookie",
-			succeeds("the session"), fails("402::session_unknown"), func(t *testing.T, g *target) end {
-				t.Helper()
-				return stealSocket(t, g, "BAYEUX_BROWSER=mine")
+				e := stealPolled(t, g)
+				if g.posture == "strict" {
+					e.sees += "; `ws.requireBrowserCookie` refuses it"
+				}
+				return e
 			},
 		},
 		{
@@ -121,6 +107,33 @@ func sessionGroup() group {
 			},
 		},
 	}}
+}
+
+// boundGroup is the same where the operator has bound sessions to browsers.
+func boundGroup() group {
+	both := func(name, how string, e end, run func(*testing.T, *target) end) attack {
+		return attack{name, "rule R-ID-5", how, e, e, run}
+	}
+	return group{name: "requireBrowserCookie", args: []string{"--set", "ws.requireBrowserCookie=true"}, attacks: []attack{
+		both("stolen-id-bound", "a stolen clientId on a WebSocket, of a session over HTTP", fails("402::session_unknown"), stealPolled),
+		both("stolen-id-bound-socket", "the same, of a session that began on a WebSocket with the cookie", fails("402::session_unknown"), func(t *testing.T, g *target) end {
+			t.Helper()
+			return stealSocket(t, g, "BAYEUX_BROWSER=mine")
+		}),
+		both("stolen-id-free-socket", "the same, of a session that began on a WebSocket without a cookie: its id is the key, unless `ws.requireHandshakePerConnection` is on", succeeds("the session"), func(t *testing.T, g *target) end {
+			t.Helper()
+			return stealSocket(t, g, "")
+		}),
+	}}
+}
+
+func stealPolled(t *testing.T, g *target) end {
+	t.Helper()
+	v := g.victim(t, "")
+	require.Empty(t, v.connect(t).reason("/meta/connect"))
+	conn, err := g.dial(t)
+	require.NoError(t, err)
+	return connected(talk(t, conn, connectNow(v.id)))
 }
 
 func connectNow(id string) string {

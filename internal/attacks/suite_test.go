@@ -60,7 +60,7 @@ type group struct {
 }
 
 func groups() []group {
-	return []group{webGroup(), sessionGroup(), channelGroup(), permissionGroup(), tokenGroup(), proxyGroup(), floodGroup(), operatorGroup(), slowGroup()}
+	return []group{webGroup(), sessionGroup(), boundGroup(), channelGroup(), permissionGroup(), tokenGroup(), proxyGroup(), floodGroup(), operatorGroup(), slowGroup()}
 }
 
 // Each attack ends in each posture as docs/SECURITY.md says.
