@@ -49,6 +49,8 @@ func (s *Settings) policy(log zerolog.Logger) bayeux.Policy {
 		return demo.Policy{}
 	case s.permitted != nil:
 		return s.permitted.open(log)
+	case s.Auth.on():
+		return newGrantedPolicy(s.Posture, log)
 	}
 	return nil
 }

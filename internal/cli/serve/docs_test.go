@@ -48,6 +48,7 @@ func posturesTable() string {
 		}
 		text += row("`"+d.Name+"`", cometd, strict, d.Threat, "`"+d.Library+"`", "`"+d.Program+"`")
 	}
+	text += row("`hsts`", "off", code(server.SpanText(strictHSTS)), "a network that keeps browsers from TLS; where the server ends TLS itself", "a handler of yours", "`--hsts off`")
 	return text
 }
 

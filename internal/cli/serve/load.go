@@ -281,7 +281,11 @@ func (s *Settings) validate() error {
 	if err := s.validateAuth(); err != nil {
 		return err
 	}
-	return s.settlePosture()
+	if err := s.settlePosture(); err != nil {
+		return err
+	}
+	s.settleHSTS()
+	return nil
 }
 
 // validateSockets refuses to serve one socket twice.

@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/halleypush/halley/bayeux/server"
 )
@@ -25,6 +26,20 @@ read everything. Halley does not do so by accident. Choose one:
 The word can also be given as HALLEY_POSTURE=strict, or as posture: strict in the
 file. What each posture does, and how to change one thing of it, is told in
 docs/SECURITY.md (https://github.com/halleypush/halley/blob/main/docs/SECURITY.md).`
+
+// strictHSTS is the default of hsts in the strict posture.
+const strictHSTS = 365 * 24 * time.Hour
+
+// settleHSTS has browsers stay with TLS where the posture is strict and nothing
+// else was said.
+func (s *Settings) settleHSTS() {
+	for i := range s.shown {
+		if line := &s.shown[i]; line.Name == "hsts" && line.Source == sourceDefault && s.Posture == server.PostureStrict {
+			s.TLS.HSTS = strictHSTS
+			s.show(line.Name, server.SpanText(strictHSTS))
+		}
+	}
+}
 
 // settlePosture refuses to serve strangers by accident (DESIGN 4.10).
 func (s *Settings) settlePosture() error {

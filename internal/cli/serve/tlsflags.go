@@ -24,7 +24,7 @@ type tlsFlags struct {
 	TLSClientAuth []string `sep:"none" name:"tls-client-auth" placeholder:"WORD" help:"none, request or require a certificate of clients; one that is shown is always verified. Default require with --tls-client-ca, else none."`
 	TLSClientCRL  []string `sep:"none" name:"tls-client-crl" placeholder:"FILE" help:"Revocation lists in PEM of those authorities."`
 	TLSClientName []string `sep:"none" name:"tls-client-name" placeholder:"KIND" help:"Which name of a client's certificate is its principal: dn, cn, dns, email or uri; one without is refused. Default dn."`
-	HSTS          []string `sep:"none" name:"hsts" placeholder:"TIME" help:"Tell browsers over TLS to use nothing else for so long, such as 8760h (Strict-Transport-Security); off for no word. Default off."`
+	HSTS          []string `sep:"none" name:"hsts" placeholder:"TIME" help:"Tell browsers over TLS to use nothing else for so long, such as 8760h (Strict-Transport-Security); off for no word. Default off, in the posture strict 8760h."`
 	HTTPRedirect  []string `sep:"none" name:"http-redirect" placeholder:"ADDR" help:"Address on which plain HTTP is sent to https, such as :80. Default off."`
 	ACMEDomain    []string `sep:"none" name:"acme-domain" placeholder:"NAMES" help:"Hosts to get certificates for by ACME, separated by commas; the listeners speak TLS then. Needs --acme-cache and --acme-accept-terms."`
 	ACMECache     []string `sep:"none" name:"acme-cache" placeholder:"DIR" help:"Folder that keeps the ACME account and certificates."`
