@@ -167,7 +167,12 @@ func (srv *Server) begin(ctx context.Context, s *session, first turn) bool {
 	told := srv.tellBegin(s)
 	first.leave()
 	srv.stats.handshakes.Add(1)
-	srv.log.Debug().Str("session", s.id).Str("transport", s.home.transport).Msg("session begins")
+	if e := srv.log.Debug(); e.Enabled() {
+		if r := bayeux.RequestFrom(ctx); r != nil {
+			e = e.Stringer("address", r.Remote.Addr())
+		}
+		e.Str("session", s.id).Str("transport", s.home.transport).Msg("session begins")
+	}
 	srv.await(ctx, told)
 	return true
 }

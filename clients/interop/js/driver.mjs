@@ -8,6 +8,7 @@
 //   {"kind":"meta","channel":"/meta/connect","ok":true,…} a reply or a failure that the client notices
 // With "transcript":true also each message as it leaves or has come:
 //   {"kind":"sent","channel":"/a","message":{…}}, {"kind":"received",…}
+// With "page":true a client from major 8 on has callback-polling, and its WebSockets have cookies (page.mjs).
 // The first line tells what is driven: {"kind":"about","client":"cometd","version":"8.0.11","cannot":{}}; cannot names the
 // scenarios that the client has no means for, each with the reason.
 // The program ends with its stdin.
@@ -16,6 +17,7 @@ import {readFileSync} from "node:fs";
 import {createRequire} from "node:module";
 import {control} from "./control/cometd.mjs";
 import {listen, tell} from "./lines.mjs";
+import {furnish} from "./page.mjs";
 
 const require = createRequire(import.meta.url);
 
@@ -29,7 +31,11 @@ async function load(major) {
         };
     }
     const shim = await import("cometd-nodejs-client");
-    shim.adapt();
+    const settings = {};
+    shim.adapt(settings);
+    if (options.page) {
+        furnish(globalThis.window, settings);
+    }
     return import(`cometd${major}`);
 }
 

@@ -39,6 +39,7 @@ export function control(cometd, options, tell) {
         backoffIncrement: options.backoffIncrement ?? 100,
         maxBackoff: options.maxBackoff ?? 500,
         maxNetworkDelay: options.maxNetworkDelay ?? 10000,
+        ...options.maxSend && {maxSendBayeuxMessageSize: options.maxSend},
     });
 
     if (options.transcript) {
