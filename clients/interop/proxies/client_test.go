@@ -183,6 +183,17 @@ func (c *jsClient) session() string {
 
 func (c *jsClient) sessions() int { return c.count(0, "/meta/handshake", true) }
 
+// handshakesBefore is how many sessions began before an event.
+func (c *jsClient) handshakesBefore(e event) int {
+	n := 0
+	for _, other := range c.since(0) {
+		if other.is("/meta/handshake", true) && !other.at.After(e.at) {
+			n++
+		}
+	}
+	return n
+}
+
 func (c *jsClient) count(mark int, channel string, ok bool) int {
 	n := 0
 	for _, e := range c.since(mark) {

@@ -65,8 +65,8 @@ func newRig(t *testing.T, k kind, hold time.Duration, changes ...change) *rig {
 	require.NoError(t, err, "run `make deps`")
 	fill(t, k.recipe, g.config(), append(k.changes(g, dir), changes...))
 	g.proxy = k.start(t, g, dir)
-	g.proxy.accepts(t, g.address)
 	t.Cleanup(func() { g.confess(t) })
+	g.proxy.accepts(t, g.address)
 	return g
 }
 
@@ -124,15 +124,13 @@ func (g *rig) url() string { return "https://" + g.address + "/cometd" }
 // backendOf returns the backend where the session began.
 func (g *rig) backendOf(t *testing.T, session string) *backend {
 	t.Helper()
-	switch {
-	case g.a.has(t, session):
+	eventually(t, func() bool { return g.a.has(t, session) || g.b.has(t, session) }, func() string {
+		return "a backend that knows the session " + session
+	})
+	if g.a.has(t, session) {
 		return g.a
-	case g.b.has(t, session):
-		return g.b
-	default:
-		require.Fail(t, "no backend knows the session", session)
-		return nil
 	}
+	return g.b
 }
 
 func (g *rig) other(b *backend) *backend {
