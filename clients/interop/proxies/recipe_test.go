@@ -125,6 +125,6 @@ func apacheMain(t *testing.T, dir string) string {
 		load(name)
 	}
 	s.WriteString("ServerRoot " + dir + "\nDefaultRuntimeDir " + dir + "\nPidFile " + dir + "/apache.pid\nServerName 127.0.0.1\n" +
-		"TypesConfig /dev/null\nErrorLog " + dir + "/error.log\nUser www-data\nGroup www-data\nKeepAliveTimeout 75\nInclude " + dir + "/site.conf\n")
+		"TypesConfig /dev/null\nErrorLog " + dir + "/error.log\nUser www-data\nGroup www-data\nInclude " + dir + "/site.conf\n")
 	return s.String()
 }
