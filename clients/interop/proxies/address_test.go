@@ -26,6 +26,7 @@ func forged() http.Header {
 // TestAddress has clients of another address come through each proxy: the server sees their address, whatever they claim,
 // and that they use https.
 func TestAddress(t *testing.T) {
+	t.Parallel()
 	for _, k := range chosen(kinds()) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -64,6 +65,7 @@ func TestAddress(t *testing.T) {
 // TestSticky has many sessions come to both backends, and all requests of a session to the one that has it, each by a
 // connection of its own.
 func TestSticky(t *testing.T) {
+	t.Parallel()
 	for _, k := range chosen(kinds()) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()

@@ -78,12 +78,12 @@ func withCookies(t *testing.T, c *http.Client) *http.Client {
 	return c
 }
 
-// dial opens a TLS connection from an address of the loopback.
-func dial(t *testing.T, local, to string) *tls.Conn {
+// dial opens a TLS connection from an address of the loopback, for a protocol.
+func dial(t *testing.T, local, to, protocol string) *tls.Conn {
 	t.Helper()
 	d := &tls.Dialer{
 		NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}},
-		Config:    &tls.Config{RootCAs: shared.roots, NextProtos: []string{"http/1.1"}},
+		Config:    &tls.Config{RootCAs: shared.roots, NextProtos: []string{protocol}},
 	}
 	c, err := d.DialContext(t.Context(), "tcp", to)
 	require.NoError(t, err)
@@ -98,7 +98,7 @@ const upgradeLines = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket
 // socketHandshake opens a WebSocket, shakes hands by it, and returns the id of the session.
 func socketHandshake(t *testing.T, local, to, fields string) string {
 	t.Helper()
-	c := dial(t, local, to)
+	c := dial(t, local, to, "http/1.1")
 	_, err := fmt.Fprintf(c, "GET /cometd HTTP/1.1\r\nHost: %s\r\n%s%s\r\n", to, upgradeLines, fields)
 	require.NoError(t, err)
 	r := bufio.NewReader(c)

@@ -82,6 +82,7 @@ func settled(t *testing.T, at *backend, clients []*jsClient, since time.Time) ti
 // that are at the backend that ends have a new session at the other, by themselves, and get what is published from then on.
 // What was published before is delivered before the backend ends.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	for _, k := range chosen(kinds()) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -125,6 +126,7 @@ func TestRestart(t *testing.T) {
 // TestDrain takes a backend out of the balance by the means of the proxy: sessions that are there go on, new ones go to the
 // other backend.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	for _, k := range chosen(httpKinds()) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -29,6 +30,10 @@ const patience = 90 * time.Second
 // depthVariable set to "full" runs everything, as `make interop` does.
 const depthVariable = "HALLEY_INTEROP"
 
+// rigsAtOnce bounds the proxies that run together, each with its backends and clients, which wait most of their time. It
+// stands in for the default of -parallel, the number of processors.
+const rigsAtOnce = 6
+
 // setup is what all tests share; TestMain fills it before they start.
 type setup struct {
 	binary string // the server built from this module
@@ -40,7 +45,12 @@ var shared setup
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	parallel := false
+	flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
 	dir, err := os.MkdirTemp("", "halley-proxies")
+	if err == nil && !parallel {
+		err = flag.Set("test.parallel", strconv.Itoa(rigsAtOnce))
+	}
 	if err == nil {
 		err = prepare(dir)
 	}

@@ -44,6 +44,7 @@ func reload(t *testing.T, g *rig) {
 // TestReload reloads each proxy while polls are held and sockets are open, and has the bounds pass after which the old
 // workers end: sessions go on, with new connections.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	short := map[string][]change{
 		"nginx.conf":        {{"worker_shutdown_timeout 5m", "worker_shutdown_timeout 2s"}},
 		"nginx-stream.conf": {{"worker_shutdown_timeout 5m", "worker_shutdown_timeout 2s"}},

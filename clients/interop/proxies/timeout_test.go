@@ -27,6 +27,7 @@ func impatient() map[string][]change {
 // TestHeld holds polls longer than the proxy waits for a request, for its body and for the next request: none of that is
 // for a request that waits for its answer.
 func TestHeld(t *testing.T) {
+	t.Parallel()
 	for _, k := range chosen(httpKinds()) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,6 +50,7 @@ func TestHeld(t *testing.T) {
 // TestTooShort shows what a proxy does that waits for less than the hold: it cuts each poll, which clients take for a
 // broken connection; sessions and messages survive.
 func TestTooShort(t *testing.T) {
+	t.Parallel()
 	second := map[string][]change{
 		"nginx":   {{"proxy_read_timeout    90s", "proxy_read_timeout 1s"}},
 		"haproxy": {{"timeout server  90s", "timeout server 1s"}, {"timeout tunnel  90s", "timeout tunnel 1s"}},

@@ -15,6 +15,7 @@ func transports() []string { return []string{"websocket", "long-polling", "callb
 // TestTransports has the published client work through each proxy on each transport: what it asks for comes about, in one
 // session that all requests find.
 func TestTransports(t *testing.T) {
+	t.Parallel()
 	if !everything() {
 		g := newRig(t, kinds()[0], hold)
 		converse(t, g, "long-polling")

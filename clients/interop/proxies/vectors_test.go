@@ -13,6 +13,7 @@ type vector struct {
 	name    string
 	raw     string
 	refused bool // no part of it may be served; otherwise it may be, as long as nothing is smuggled
+	frames  []frame
 }
 
 // request is a handshake; fields are whole lines.
@@ -43,7 +44,7 @@ func lengths(host string) []vector {
 	in := inner(host)
 	both := handshake + in
 	with := func(name string, refused bool, fields, body string) vector {
-		return vector{name, request(host, "/cometd", fields, body), refused}
+		return vector{name: name, raw: request(host, "/cometd", fields, body), refused: refused}
 	}
 	n, all := strconv.Itoa(len(handshake)), strconv.Itoa(len(both))
 	return []vector{
@@ -66,8 +67,8 @@ func lengths(host string) []vector {
 		with("CL empty", true, "Content-Length:\r\n", in),
 		with("CL space before colon", true, "Content-Length : "+n+"\r\n", both),
 		with("CL folded", true, "Content-Length:\r\n "+all+"\r\nContent-Length: "+n+"\r\n", both),
-		{"GET with a body", "GET /cometd HTTP/1.1\r\nHost: " + host + "\r\n" + length(in) + "\r\n" + in, false},
-		{"HEAD with a body", "HEAD /cometd HTTP/1.1\r\nHost: " + host + "\r\n" + length(in) + "\r\n" + in, false},
+		{name: "GET with a body", raw: "GET /cometd HTTP/1.1\r\nHost: " + host + "\r\n" + length(in) + "\r\n" + in},
+		{name: "HEAD with a body", raw: "HEAD /cometd HTTP/1.1\r\nHost: " + host + "\r\n" + length(in) + "\r\n" + in},
 		with("expectation", false, "Expect: 100-continue\r\n"+length(in), in),
 		with("expectation unknown", false, "Expect: 100-continue, smuggle\r\n"+length(in), in),
 	}
@@ -105,12 +106,12 @@ func codings(host string) []vector {
 	} {
 		// By its length the body is all of it; by its chunks it ends at once, and the rest is a request.
 		body := "0\r\n\r\n" + in
-		all = append(all, vector{c.name, request(host, "/cometd", length(body)+c.fields, body), c.refused})
+		all = append(all, vector{name: c.name, raw: request(host, "/cometd", length(body)+c.fields, body), refused: c.refused})
 		// And without a length: the body is chunked, or there is none.
-		all = append(all, vector{c.name + ", no CL", request(host, "/cometd", c.fields, body), false})
+		all = append(all, vector{name: c.name + ", no CL", raw: request(host, "/cometd", c.fields, body)})
 	}
-	all = append(all, vector{"TE of HTTP 1.0", strings.Replace(request(host, "/cometd", "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n"+length("0\r\n\r\n"+in), "0\r\n\r\n"+in), "HTTP/1.1", "HTTP/1.0", 1), false})
-	return all
+	old := request(host, "/cometd", "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n"+length("0\r\n\r\n"+in), "0\r\n\r\n"+in)
+	return append(all, vector{name: "TE of HTTP 1.0", raw: strings.Replace(old, "HTTP/1.1", "HTTP/1.0", 1)})
 }
 
 // chunks differ about where a chunk ends.
@@ -140,7 +141,7 @@ func chunks(host string) []vector {
 		{"trailer names a length", chunk(handshake) + "0\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\n\r\n" + in, false},
 		{"trailer without an end", chunk(handshake) + "0\r\nX: y\r\n" + in, false},
 	} {
-		all = append(all, vector{c.name, request(host, "/cometd", "Transfer-Encoding: chunked\r\n", c.body), c.refused})
+		all = append(all, vector{name: c.name, raw: request(host, "/cometd", "Transfer-Encoding: chunked\r\n", c.body), refused: c.refused})
 	}
 	return all
 }
@@ -152,53 +153,55 @@ func lines(host string) []vector {
 	body := handshake + in
 	named := "X-Forwarded-For: " + stranger
 	return []vector{
-		{"bare LF", strings.ReplaceAll(request(host, "/cometd", whole, ""), "\r\n", "\n") + body, false},
-		{"field by bare LF", request(host, "/cometd", "X: y\n"+named+"\r\n"+whole, body), false},
-		{"field by bare CR", request(host, "/cometd", "X: y\r"+named+"\r\n"+whole, body), false},
-		{"field with space before colon", request(host, "/cometd", "X-Forwarded-For : "+stranger+"\r\n"+whole, body), false},
-		{"field with underscores", request(host, "/cometd", "X_Forwarded_For: "+stranger+"\r\n"+whole, body), false},
-		{"field folded", request(host, "/cometd", "X: y\r\n "+named+"\r\n"+whole, body), false},
-		{"field without a colon", request(host, "/cometd", "Nothing\r\n"+named+"\r\n"+whole, body), false},
-		{"field with NUL", request(host, "/cometd", "X: y\x00\r\n"+whole, body), true},
-		{"field without a name", request(host, "/cometd", ": y\r\n"+whole, body), true},
-		{"field of the hop", request(host, "/cometd", "Connection: close, X-Forwarded-For, X-Forwarded-Proto, Host\r\n"+whole, body), false},
-		{"first line folded", "POST /cometd HTTP/1.1\r\n " + named + "\r\nHost: " + host + "\r\nContent-Type: application/json\r\n" + whole + "\r\n" + body, false},
-		{"HTTP 0.9", "GET /cometd\r\n" + in, false},
-		{"HTTP 0.9, POST", "POST /cometd\r\n\r\n" + in, true},
-		{"HTTP 2.0", strings.Replace(request(host, "/cometd", whole, body), "HTTP/1.1", "HTTP/2.0", 1), false},
-		{"HTTP 1.1 twice in the line", strings.Replace(request(host, "/cometd", whole, body), "HTTP/1.1", "HTTP/1.1 HTTP/1.1", 1), true},
-		{"preface of HTTP 2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00" + in, true},
-		{"tabs in the line", strings.Replace(request(host, "/cometd", whole, body), " /cometd ", "\t/cometd\t", 1), false},
-		{"bare CR in the target", request(host, "/cometd\rX", whole, body), true},
-		{"no Host", strings.Replace(request(host, "/cometd", whole, body), "Host: "+host+"\r\n", "", 1), true},
-		{"Host twice", request(host, "/cometd", "Host: elsewhere.example\r\n"+whole, body), true},
-		{"Host elsewhere", request("elsewhere.example", "/cometd", whole, body), false},
-		{"absolute elsewhere", request(host, "https://elsewhere.example/cometd", whole, body), false},
-		{"absolute here, Host elsewhere", request("elsewhere.example", "https://"+host+"/cometd", whole, body), false},
-		{"another path", request(host, "/metrics", whole, body), false},
-		{"path with dots", request(host, "/cometd/../metrics", whole, body), false},
-		{"asterisk", request(host, "*", whole, body), false},
-		{"CONNECT", strings.Replace(request(host, host, whole, body), "POST", "CONNECT", 1), true},
-		{"pipelined", request(host, "/cometd", whole, body), false},
+		{name: "bare LF", raw: strings.ReplaceAll(request(host, "/cometd", whole, ""), "\r\n", "\n") + body},
+		{name: "field by bare LF", raw: request(host, "/cometd", "X: y\n"+named+"\r\n"+whole, body)},
+		{name: "field by bare CR", raw: request(host, "/cometd", "X: y\r"+named+"\r\n"+whole, body)},
+		{name: "field with space before colon", raw: request(host, "/cometd", "X-Forwarded-For : "+stranger+"\r\n"+whole, body)},
+		{name: "field with underscores", raw: request(host, "/cometd", "X_Forwarded_For: "+stranger+"\r\n"+whole, body)},
+		{name: "field folded", raw: request(host, "/cometd", "X: y\r\n "+named+"\r\n"+whole, body)},
+		{name: "field without a colon", raw: request(host, "/cometd", "Nothing\r\n"+named+"\r\n"+whole, body)},
+		{name: "field with NUL", raw: request(host, "/cometd", "X: y\x00\r\n"+whole, body), refused: true},
+		{name: "field without a name", raw: request(host, "/cometd", ": y\r\n"+whole, body), refused: true},
+		{name: "field of the hop", raw: request(host, "/cometd", "Connection: close, X-Forwarded-For, X-Forwarded-Proto, Host\r\n"+whole, body)},
+		{name: "first line folded", raw: "POST /cometd HTTP/1.1\r\n " + named + "\r\nHost: " + host + "\r\nContent-Type: application/json\r\n" + whole + "\r\n" + body},
+		{name: "HTTP 0.9", raw: "GET /cometd\r\n" + in},
+		{name: "HTTP 0.9, POST", raw: "POST /cometd\r\n\r\n" + in, refused: true},
+		{name: "HTTP 2.0", raw: strings.Replace(request(host, "/cometd", whole, body), "HTTP/1.1", "HTTP/2.0", 1)},
+		{name: "HTTP 1.1 twice in the line", raw: strings.Replace(request(host, "/cometd", whole, body), "HTTP/1.1", "HTTP/1.1 HTTP/1.1", 1), refused: true},
+		{name: "preface of HTTP 2", raw: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00" + in, refused: true},
+		{name: "tabs in the line", raw: strings.Replace(request(host, "/cometd", whole, body), " /cometd ", "\t/cometd\t", 1)},
+		{name: "bare CR in the target", raw: request(host, "/cometd\rX", whole, body), refused: true},
+		{name: "no Host", raw: strings.Replace(request(host, "/cometd", whole, body), "Host: "+host+"\r\n", "", 1)},
+		{name: "Host twice", raw: request(host, "/cometd", "Host: elsewhere.example\r\n"+whole, body), refused: true},
+		{name: "Host elsewhere", raw: request("elsewhere.example", "/cometd", whole, body)},
+		{name: "absolute elsewhere", raw: request(host, "https://elsewhere.example/cometd", whole, body)},
+		{name: "absolute here, Host elsewhere", raw: request("elsewhere.example", "https://"+host+"/cometd", whole, body)},
+		{name: "another path", raw: request(host, "/metrics", whole, body)},
+		{name: "path with dots", raw: request(host, "/cometd/../metrics", whole, body)},
+		{name: "asterisk", raw: request(host, "*", whole, body)},
+		{name: "CONNECT", raw: strings.Replace(request(host, host, whole, body), "POST", "CONNECT", 1)},
+		{name: "pipelined", raw: request(host, "/cometd", whole, body)},
 	}
 }
 
 // upgrades would have the proxy take the connection for one that is not its business any more.
 func upgrades(host string) []vector {
 	in := inner(host)
-	get := func(fields string) string { return "GET /cometd HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n" + in }
+	get := func(fields string) string {
+		return "GET /cometd HTTP/1.1\r\nHost: " + host + "\r\n" + fields + "\r\n" + in
+	}
 	h2c := "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
 	return []vector{
-		{"h2c", get(h2c), false},
-		{"h2c and WebSocket", get(strings.Replace(h2c, "Upgrade: h2c", "Upgrade: websocket, h2c", 1)), false},
-		{"h2c by POST", request(host, "/cometd", h2c+length(handshake), handshake+in), false},
-		{"h2c without its settings", get("Connection: Upgrade\r\nUpgrade: h2c\r\n"), false},
-		{"WebSocket of an unknown version", get(strings.Replace(upgradeLines, "Version: 13", "Version: 1777", 1)), false},
-		{"WebSocket without a key", get("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"), false},
-		{"WebSocket by POST", request(host, "/cometd", upgradeLines+length(handshake), handshake+in), false},
-		{"WebSocket to another path", "GET /metrics HTTP/1.1\r\nHost: " + host + "\r\n" + upgradeLines + "\r\n" + in, false},
-		{"WebSocket with a body", get(upgradeLines + length(in) + "Sec-WebSocket-Version: 1\r\n"), false},
-		{"WebSocket without Connection", get("Upgrade: websocket\r\nSec-WebSocket-Version: 1777\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), false},
-		{"TLS by Upgrade", get("Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n"), false},
+		{name: "h2c", raw: get(h2c)},
+		{name: "h2c and WebSocket", raw: get(strings.Replace(h2c, "Upgrade: h2c", "Upgrade: websocket, h2c", 1))},
+		{name: "h2c by POST", raw: request(host, "/cometd", h2c+length(handshake), handshake+in)},
+		{name: "h2c without its settings", raw: get("Connection: Upgrade\r\nUpgrade: h2c\r\n")},
+		{name: "WebSocket of an unknown version", raw: get(strings.Replace(upgradeLines, "Version: 13", "Version: 1777", 1))},
+		{name: "WebSocket without a key", raw: get("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")},
+		{name: "WebSocket by POST", raw: request(host, "/cometd", upgradeLines+length(handshake), handshake+in)},
+		{name: "WebSocket to another path", raw: "GET /metrics HTTP/1.1\r\nHost: " + host + "\r\n" + upgradeLines + "\r\n" + in},
+		{name: "WebSocket with a body", raw: get(upgradeLines + length(in) + "Sec-WebSocket-Version: 1\r\n")},
+		{name: "WebSocket without Connection", raw: get("Upgrade: websocket\r\nSec-WebSocket-Version: 1777\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")},
+		{name: "TLS by Upgrade", raw: get("Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n")},
 	}
 }
