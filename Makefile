@@ -12,6 +12,9 @@ CLIENT := $(DEMO)/assets/vendor/cometd/cometd.js
 PYTHON := clients/interop/python
 JAVA  := clients/interop/java
 PEERS := internal/peers
+# The proxies of docs/recipes; Debian starts no service while this file says so.
+NGINX_STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
+POLICY := /usr/sbin/policy-rc.d
 LISTEN ?= localhost:8080
 FUZZTIME ?= 30s
 SHELL := bash
@@ -65,11 +68,14 @@ interop: deps ## every published client through every scenario; writes docs/COMP
 
 deps: $(CLIENT) $(JS)/$(NPM) $(BROWSER)/$(NPM) $(PYTHON)/.venv/installed $(JAVA)/target/installed ## install what the tests need
 	$(GO) mod download
-	@missing=; for program in chromium zsh fish groff mandoc script; do \
-		command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=; for program in chromium zsh fish groff mandoc script nginx haproxy apache2; do \
+		PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	[ -e $(NGINX_STREAM) ] || missing="$$missing libnginx-mod-stream"; \
 	packages=$${missing/script/bsdutils}; \
 	if [ -n "$$missing" ]; then \
 		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+			if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
+				printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); fi; \
 			apt-get update -q && apt-get install -qy --no-install-recommends $$packages; \
 		else echo "missing programs: install the packages$$packages" >&2; exit 1; fi; fi
 

@@ -22,6 +22,7 @@ import (
 type backend struct {
 	name              string
 	plain, tcp, admin string // addresses: HTTP, TLS behind the PROXY protocol, health
+	secure            string // and TLS
 	hold              time.Duration
 	log               *journal
 	proc              *process
@@ -32,8 +33,8 @@ const hold = 2 * time.Second
 
 func startBackend(t *testing.T, name string, hold time.Duration) *backend {
 	t.Helper()
-	free := freeAddresses(t, 3)
-	b := &backend{name: name, plain: free[0], tcp: free[1], admin: free[2], hold: hold, log: newJournal()}
+	free := freeAddresses(t, 4)
+	b := &backend{name: name, plain: free[0], tcp: free[1], admin: free[2], secure: free[3], hold: hold, log: newJournal()}
 	b.start(t)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -47,7 +48,7 @@ func startBackend(t *testing.T, name string, hold time.Duration) *backend {
 func (b *backend) start(t *testing.T) {
 	t.Helper()
 	b.proc = launch(t, nil, b.log, shared.binary, "serve", "--posture", "cometd", "--log-level", "debug",
-		"--listen", "tcp://"+b.plain+"?tls=off", "--listen", "tcp://"+b.tcp+"?proxy=any",
+		"--listen", "tcp://"+b.plain+"?tls=off", "--listen", "tcp://"+b.tcp+"?proxy=any", "--listen", b.secure,
 		"--tls-cert", filepath.Join(shared.certs, "cert.pem"), "--tls-key", filepath.Join(shared.certs, "key.pem"),
 		"--trusted-proxies", "127.0.0.1", "--admin-listen", b.admin,
 		"--set", fmt.Sprintf("timeout=%d", b.hold.Milliseconds()), "--set", "maxInterval=60000", "--set", "sweepPeriod=500",

@@ -59,13 +59,16 @@ func goOn(t *testing.T, clients []*jsClient, n int) {
 	}
 }
 
+// stuck is how long a client may be without a session, as docs/RECIPES.md promises; it takes a second or two.
+const stuck = 20 * time.Second
+
 // settled waits until each client has a session at that backend and a connect of it was answered, and tells how long that
 // took since a moment.
 func settled(t *testing.T, at *backend, clients []*jsClient, since time.Time) time.Duration {
 	t.Helper()
 	last := since
 	for _, c := range clients {
-		eventually(t, func() bool { return at.has(t, c.session()) }, func() string {
+		within(t, stuck, func() bool { return at.has(t, c.session()) }, func() string {
 			return "a client to come to " + at.name + ":\n" + c.tell(0)
 		})
 		again := c.await(t, 0, 1, "subscription of its session", func(e event) bool {

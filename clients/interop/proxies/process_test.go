@@ -86,7 +86,12 @@ func run(t *testing.T, env []string, name string, args ...string) {
 // eventually polls a condition; what says what is waited for, when it is too late.
 func eventually(t *testing.T, condition func() bool, what func() string) {
 	t.Helper()
-	late := time.NewTimer(patience)
+	within(t, patience, condition, what)
+}
+
+func within(t *testing.T, d time.Duration, condition func() bool, what func() string) {
+	t.Helper()
+	late := time.NewTimer(d)
 	defer late.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

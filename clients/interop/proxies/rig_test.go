@@ -61,7 +61,11 @@ func newRig(t *testing.T, k kind, hold time.Duration, changes ...change) *rig {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
 	g.dir = dir
-	_, err = exec.LookPath(k.program)
+	// Whoever is not root may not have the folder in their path.
+	if _, err := exec.LookPath(k.program); err != nil {
+		g.program = filepath.Join("/usr/sbin", k.program)
+	}
+	_, err = exec.LookPath(g.program)
 	require.NoError(t, err, "run `make deps`")
 	fill(t, k.recipe, g.config(), append(k.changes(g, dir), changes...))
 	g.proxy = k.start(t, g, dir)

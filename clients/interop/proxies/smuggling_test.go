@@ -79,7 +79,10 @@ func TestSmuggling(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			g := newRig(t, k, hold, impatient()[k.name]...)
-			for _, v := range append(vectors(g.address), framed(g.address)...) {
+			for i, v := range append(vectors(g.address), framed(g.address)...) {
+				if !everything() && i%8 != 0 {
+					continue
+				}
 				t.Run(v.name, func(t *testing.T) {
 					before := g.handshakes(t)
 					var got answers
