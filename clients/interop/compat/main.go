@@ -1,5 +1,5 @@
 // Command compat writes docs/COMPATIBILITY.md from what the interop tests have seen: `compat FOLDER` reads the JSON files
-// of the folder, in the order of their names, and prints the document.
+// of the folder, in the order of their names, and of its folder proxies, and prints the document.
 package main
 
 import (
@@ -12,9 +12,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: compat FOLDER")
 		os.Exit(2)
 	}
-	rows, err := readAll(os.DirFS(os.Args[1]))
+	folder := os.DirFS(os.Args[1])
+	rows, err := readAll(folder)
+	var behind []proxy
 	if err == nil {
-		_, err = os.Stdout.WriteString(render(rows))
+		behind, err = readProxies(folder)
+	}
+	if err == nil {
+		_, err = os.Stdout.WriteString(render(rows) + renderProxies(behind))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "compat:", err)

@@ -45,3 +45,18 @@ func TestReadAllRefuses(t *testing.T) {
 	_, err = readAll(fstest.MapFS{"x.json": {Data: []byte(`{`)}})
 	require.ErrorContains(t, err, "x.json")
 }
+
+func TestProxies(t *testing.T) {
+	all, err := readProxies(folder())
+	require.NoError(t, err)
+	require.Empty(t, renderProxies(all), "none were seen")
+	all, err = readProxies(fstest.MapFS{"proxies/proxies.json": {Data: []byte(`[
+		{"proxy":"one","version":"1.2.3","recipe":"one.conf","passed":true},{"proxy":"two","version":"2","recipe":"two.cfg","passed":false}]`)}})
+	require.NoError(t, err)
+	require.Contains(t, renderProxies(all), `
+| one | 1.2.3 | [one.conf](recipes/one.conf) | ✓ |
+| two | 2 | [two.cfg](recipes/two.cfg) | ✗ |
+`)
+	_, err = readProxies(fstest.MapFS{"proxies/proxies.json": {Data: []byte(`{`)}})
+	require.ErrorContains(t, err, "proxies.json")
+}

@@ -87,7 +87,7 @@ func makeCertificate(dir string) error {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "push"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames: []string{"127.0.0.1"}, // nginx and Apache look for the name alone
+		DNSNames:  []string{"127.0.0.1"}, // nginx and Apache look for the name alone
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true,
 	}

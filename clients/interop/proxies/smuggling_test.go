@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -159,4 +160,18 @@ func TestSmugglingIsSeen(t *testing.T) {
 		}
 		return false
 	}, func() string { return "a session of " + stranger })
+}
+
+// The document tells how many there are.
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../../docs/RECIPES.md")
+	require.NoError(t, err)
+	all := append(vectors("h"), framed("h")...)
+	require.True(t, strings.Contains(string(document), fmt.Sprintf("try %d disagreements", len(all))), "there are %d", len(all))
+	names := map[string]bool{}
+	for _, v := range all {
+		require.False(t, names[v.name], v.name)
+		names[v.name] = true
+	}
 }

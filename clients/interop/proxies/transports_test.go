@@ -21,10 +21,13 @@ func TestTransports(t *testing.T) {
 		converse(t, g, "long-polling")
 		return
 	}
+	seen := &results{}
+	t.Cleanup(func() { seen.write(t) })
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			g := newRig(t, k, hold)
+			t.Cleanup(func() { seen.add(t, g) })
 			for _, transport := range transports() {
 				t.Run(transport, func(t *testing.T) {
 					t.Parallel()
