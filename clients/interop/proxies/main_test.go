@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type setup struct {
 	binary string // the server built from this module
 	certs  string // folder of cert.pem, key.pem and both.pem, which are for 127.0.0.1
 	roots  *x509.CertPool
+	given  sync.Map // ports that tests have
 }
 
 var shared setup
