@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/notify"
@@ -167,12 +169,11 @@ func (srv *Server) begin(ctx context.Context, s *session, first turn) bool {
 	told := srv.tellBegin(s)
 	first.leave()
 	srv.stats.handshakes.Add(1)
-	if e := srv.log.Debug(); e.Enabled() {
-		if r := bayeux.RequestFrom(ctx); r != nil {
-			e = e.Stringer("address", r.Remote.Addr())
+	srv.log.Debug().Func(func(e *zerolog.Event) {
+		if r := bayeux.RequestFrom(ctx); r != nil && r.Remote.IsValid() {
+			e.Stringer("address", r.Remote.Addr())
 		}
-		e.Str("session", s.id).Str("transport", s.home.transport).Msg("session begins")
-	}
+	}).Str("session", s.id).Str("transport", s.home.transport).Msg("session begins")
 	srv.await(ctx, told)
 	return true
 }

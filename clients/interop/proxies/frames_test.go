@@ -5,6 +5,7 @@ package proxies
 import (
 	"encoding/binary"
 	"io"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -98,7 +99,7 @@ func framed(host string) []vector {
 	usual := pseudo("POST", "/cometd", host, "https")
 	injected := "\r\nX-Forwarded-For: " + stranger + "\r\nX: y"
 	with := func(name string, refused bool, first []string, body string, fields ...string) vector {
-		fields = append(append(first[:len(first):len(first)], "content-type", "application/json"), fields...)
+		fields = append(append(slices.Clip(first), "content-type", "application/json"), fields...)
 		return vector{name: "h2 " + name, refused: refused, frames: []frame{
 			{frameHeaders, flagEndHeaders, headers(fields...)}, {frameData, flagEndStream, []byte(body)},
 		}}
@@ -131,7 +132,7 @@ func framed(host string) []vector {
 		with("authority with a line", true, pseudo("POST", "/cometd", host+injected, "https"), handshake),
 		with("authority elsewhere", true, pseudo("POST", "/cometd", "elsewhere.example", "https"), handshake),
 		with("Host besides authority", false, usual, handshake, "host", "elsewhere.example"),
-		with("path twice", true, append(usual[:len(usual):len(usual)], ":path", "/metrics"), handshake),
+		with("path twice", true, append(slices.Clip(usual), ":path", "/metrics"), handshake),
 		with("pseudo field late", false, usual[:6], handshake, "x", "y", ":scheme", "https"),
 		with("field of the hop", false, usual, handshake, "connection", "X-Forwarded-For"),
 		with("upgrade", false, usual, handshake, "upgrade", "h2c", "http2-settings", "AAMAAABkAARAAAAAAAIAAAAA"),

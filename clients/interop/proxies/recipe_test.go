@@ -112,7 +112,7 @@ func apacheMain(t *testing.T, dir string) string {
 		require.NoError(t, err, "run `make deps`")
 		for line := range strings.Lines(string(text)) {
 			if needs, ok := strings.CutPrefix(line, "# Depends:"); ok {
-				for _, other := range strings.Fields(needs) {
+				for other := range strings.FieldsSeq(needs) {
 					load(other)
 				}
 			}

@@ -55,8 +55,7 @@ func newRig(t *testing.T, k kind, hold time.Duration, changes ...change) *rig {
 	t.Helper()
 	free := freeAddresses(t, 2)
 	g := &rig{kind: k, address: free[0], second: free[1], a: startBackend(t, "a", hold), b: startBackend(t, "b", hold)}
-	// Not t.TempDir, whose paths may be longer than those of sockets may be.
-	dir, err := os.MkdirTemp("", "proxy")
+	dir, err := os.MkdirTemp("", "proxy") //nolint:usetesting // t.TempDir makes longer paths than sockets may have
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))

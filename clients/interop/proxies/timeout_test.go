@@ -13,11 +13,13 @@ import (
 func impatient() map[string][]change {
 	return map[string][]change{
 		"nginx": {
-			{"client_header_timeout       10s", "client_header_timeout 1s"}, {"client_body_timeout         20s", "client_body_timeout 1s"},
+			{"client_header_timeout       10s", "client_header_timeout 1s"},
+			{"client_body_timeout         20s", "client_body_timeout 1s"},
 			{"keepalive_timeout           75s", "keepalive_timeout 1s"},
 		},
 		"haproxy": {
-			{"timeout http-request    10s", "timeout http-request 1s"}, {"timeout http-keep-alive 75s", "timeout http-keep-alive 1s"},
+			{"timeout http-request    10s", "timeout http-request 1s"},
+			{"timeout http-keep-alive 75s", "timeout http-keep-alive 1s"},
 			{"client-fin 10s", "client-fin 1s"},
 		},
 		"apache": {{"handshake=10 header=10 body=20,MinRate=500", "handshake=1 header=1 body=1,MinRate=500"}, {"KeepAliveTimeout 75", "KeepAliveTimeout 1"}},
