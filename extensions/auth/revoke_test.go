@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
 	"github.com/halleypush/halley/extensions/auth"
 )
@@ -94,6 +96,54 @@ func TestWrongTarget(t *testing.T) {
 			_, err := r.guard.Revoke(t.Context(), target)
 			require.ErrorIs(t, err, auth.ErrTarget)
 		}
+	})
+}
+
+// hasty revokes a user while a handshake of his is under way.
+type hasty struct {
+	grants
+	guard **auth.Extension
+}
+
+// CanHandshake implements bayeux.Policy.
+func (h hasty) CanHandshake(ctx context.Context, s bayeux.Session, _ *bayeux.Message) error {
+	_, err := (*h.guard).Revoke(ctx, auth.Target{User: s.User()})
+	return err
+}
+
+// A session that begins while its user is revoked ends at once.
+func TestRevokedMeanwhile(t *testing.T) {
+	var guard *auth.Extension
+	bubble(t, auth.Config{}, func(c *server.Config) { c.Policy = hasty{guard: &guard} }, func(t *testing.T, r *rig) {
+		guard = r.guard
+		c := r.client("long-polling", nil)
+		m := c.good(meta+"handshake", withToken(mint(t, nil)))
+		c.id, _ = m["clientId"].(string)
+		c.bad(meta+"connect", "", "401::session_revoked")
+		require.Empty(t, r.srv.Sessions())
+	})
+}
+
+// A revocation is forgotten when no token can be left that it is about.
+func TestRevocationsEnd(t *testing.T) {
+	bubble(t, auth.Config{RevokeFor: time.Hour}, nil, func(t *testing.T, r *rig) {
+		try := func(c claims) any {
+			return r.client("long-polling", nil).ask(meta+"handshake", withToken(mint(t, c)))["error"]
+		}
+		old := claims{"iat": time.Now().Unix(), "exp": time.Now().Add(3 * time.Hour).Unix(), "jti": "t"}
+		r.revoke(auth.Target{User: "alice"}, 0)
+		r.revoke(auth.Target{Token: "u"}, 0)
+		time.Sleep(59 * time.Minute)
+		require.Equal(t, "401::token_invalid", try(old))
+		require.Equal(t, "401::token_invalid", try(claims{"jti": "u"}))
+		time.Sleep(time.Minute)
+		require.Nil(t, try(old))
+		require.Nil(t, try(claims{"jti": "u"}))
+
+		// Where a token is known to live longer, that counts.
+		r.revoke(auth.Target{Token: "t"}, 1)
+		time.Sleep(time.Hour)
+		require.Equal(t, "401::token_invalid", try(old))
 	})
 }
 

@@ -469,3 +469,24 @@ func TestBrokenMethod(t *testing.T) {
 		})
 	}
 }
+
+// Channels that only look like the one of refreshes are others.
+func TestLookAlikes(t *testing.T) {
+	bubble(t, auth.Config{}, nil, func(t *testing.T, r *rig) {
+		heard := 0
+		_, err := r.srv.Listen("/service/**", func(context.Context, bayeux.Session, *bayeux.Message) error {
+			heard++
+			return nil
+		})
+		require.NoError(t, err)
+		c := r.join("websocket", mint(t, nil))
+		for i, name := range []string{"/service/authors", "/service/auth/x", "/service/Auth"} {
+			require.Nil(t, c.good(name, refresh("x"))["ext"])
+			require.Equal(t, i+1, heard, name)
+		}
+		for _, name := range []string{"/service/auth", "/service/auth/", "/service/auth "} {
+			c.bad(name, refresh("x"), "401::token_invalid")
+		}
+		require.Equal(t, 3, heard, "a token is nobody else's")
+	})
+}
