@@ -5,6 +5,7 @@
 // A Server is an http.Handler. The way of a message through this package:
 //
 //	exchange.go, port.go   a batch arrives from a carrier; its session is found
+//	admission.go, addresses.go   is there room for one more session, and for whom
 //	hub.go                 validation, extensions, session check, dispatch [R-MSG-9]
 //	subscribe.go           /meta/subscribe, /meta/unsubscribe: policy, then the machine
 //	publish.go             policy, listeners, fan-out to the sessions' queues
@@ -12,6 +13,9 @@
 //	session.go             steps of the machine under the lock, effects after it
 //	deadlines.go           one heap for all holds, expiries and lazy messages
 //	pipeline.go, call.go   extensions and policy, called outside all locks
+//
+// The postures and what they change are in posture.go, limits.go and origins.go;
+// quiet.go bounds what clients can have written to the log.
 //
 // What server code uses besides:
 //
@@ -26,7 +30,7 @@
 // Services in Go types are in package service, filters of data in package filter.
 //
 // Locks: a session's own, the registry's and the users' shards, the router's, the
-// deadlines', the browsers', those of what is registered. At most one is held at
+// deadlines', the browsers', the addresses', those of what is registered. At most one is held at
 // any time, and none while an extension, a policy, a listener or a socket is
 // called. Effects that touch the router, the registry or the users are carried
 // out in the order of the steps that caused them: each step takes a turn under

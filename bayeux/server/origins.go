@@ -56,7 +56,7 @@ func (c Config) validateOptions() error {
 	}
 	everybody := slices.Contains(splitList(http.text("allowedOrigins", "")), "*")
 	transports := splitList(http.text("allowedTransports", ""))
-	if c.Posture == PostureStrict && everybody && slices.Contains(transports, transport.CallbackPolling) {
+	if http.flag("checkOrigin", false) && everybody && slices.Contains(transports, transport.CallbackPolling) {
 		errs = append(errs, errors.New("option allowedOrigins=\"*\": with callback-polling in allowedTransports every page could read answers; name the origins"))
 	}
 	return errors.Join(errs...)

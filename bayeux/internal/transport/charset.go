@@ -48,6 +48,9 @@ func parseContentType(value string) (bodyType, error) {
 // isJSON tells whether a Content-Type says JSON. Pages cannot send one of these
 // to another origin without being asked for theirs first.
 func isJSON(value string) bool {
+	if value == "application/json" || strings.EqualFold(value, "application/json;charset=UTF-8") { // Nearly all.
+		return true
+	}
 	media, _, err := mime.ParseMediaType(value)
 	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
 }
@@ -56,8 +59,11 @@ func isJSON(value string) bool {
 // Dojo and Faye send it. One that is missing or malformed does not: browsers
 // send bodies of no type to other origins without asking.
 func knownType(value string) bool {
+	if isJSON(value) {
+		return true
+	}
 	media, _, err := mime.ParseMediaType(value)
-	return isJSON(value) || err == nil && media == "application/x-www-form-urlencoded"
+	return err == nil && media == "application/x-www-form-urlencoded"
 }
 
 // toUTF8 converts text of that charset.

@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -260,4 +262,36 @@ func TestIdentifierPath(t *testing.T) {
 	} {
 		require.Equal(t, good, identifierPath(name), name)
 	}
+}
+
+// FuzzGuard checks that no spelling of an origin passes but the server's own
+// and an allowed one, with or without cookies, and that nothing panics.
+func FuzzGuard(f *testing.F) {
+	for _, seed := range []string{
+		"http://example.org", "https://app.example", "null", "", "http://example.org.evil.example", "http://evil.example#http://example.org",
+		"http://example.org\x00", "http://example.org@evil.example", "//example.org", "HTTPS://APP.EXAMPLE", "*", "http://[::1", "about:blank",
+	} {
+		f.Add(seed, false)
+		f.Add(seed, true)
+	}
+	g := &Guard{Allowed: []string{"https://app.example"}}
+	from := &bayeux.Request{Host: "example.org"}
+	own := Cookie{}.withDefaults()
+	f.Fuzz(func(t *testing.T, text string, cookies bool) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		if cookies {
+			r.Header.Set("Cookie", "login=me")
+		}
+		r.Header["Origin"] = []string{text}
+		good := slices.Contains([]string{"http://example.org", "https://app.example"}, strings.ToLower(text))
+		require.Equal(t, good, g.check(r, from, own) == "", "%q", text)
+		delete(r.Header, "Origin")
+		r.Header["Referer"] = []string{text}
+		r.Header["Sec-Fetch-Site"] = []string{"cross-site"}
+		if g.check(r, from, own) == "" {
+			u, err := url.Parse(text)
+			require.NoError(t, err)
+			require.Contains(t, []string{"example.org", "example.org:80", "app.example", "app.example:443"}, strings.ToLower(u.Host))
+		}
+	})
 }
