@@ -177,6 +177,7 @@ func TestExpiry(t *testing.T) {
 				require.Equal(t, "401::token_expired", m["error"])
 				sameJSON(t, `{"reconnect":"handshake"}`, m["advice"])
 				require.Equal(t, 30*time.Second, time.Since(start))
+				synctest.Wait() // sessions end one after the other
 				c.bad(channel, refresh(mint(t, nil)), "401::token_expired")
 				idle.bad(meta+"subscribe", `"subscription":"/b"`, "401::token_expired")
 				idle.bad(meta+"connect", "", "401::token_expired")
@@ -427,6 +428,7 @@ func TestMove(t *testing.T) {
 		require.Equal(t, [4]int{1, 1, 1, 2}, auth.Sizes(r.guard))
 		c.good(channel, refresh(mint(t, claims{"exp": time.Now().Add(2 * time.Minute).Unix()})))
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		c.bad(meta+"connect", "", "401::token_expired")
 	})
 }
