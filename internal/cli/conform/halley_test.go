@@ -54,7 +54,14 @@ func TestHalley(t *testing.T) {
 		require.Zero(t, rep.Summary.Fail+rep.Summary.Error)
 	})
 	t.Run("spec", func(t *testing.T) {
-		rep := conformtest.Test(t, url, conformance.Options{Known: lines})
+		o := conformance.Options{Known: lines}
+		if testing.Short() { // what the other profile does not say
+			o.Only = []string{"BX-HS-0?"}
+			for _, k := range lines {
+				o.Only = append(o.Only, k.ID)
+			}
+		}
+		rep := conformtest.Test(t, url, o)
 		require.True(t, rep.Passed())
 		require.Zero(t, rep.Summary.NonStrict+rep.Summary.Fail-rep.Summary.Known)
 	})
