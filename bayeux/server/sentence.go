@@ -156,6 +156,7 @@ func (s *session) Review(ctx context.Context) []channels.Name {
 // Review has all sessions' subscriptions reviewed (bayeux.Reviewing), for a
 // policy that has changed, and returns how many ended.
 func (srv *Server) Review(ctx context.Context) (ended int) {
+	srv.reviews.Add(1) // before: see subscribe
 	for _, s := range srv.registry.all() {
 		ended += len(s.Review(ctx))
 	}

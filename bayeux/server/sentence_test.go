@@ -127,6 +127,32 @@ func TestSubject(t *testing.T) {
 	require.Nil(t, bayeux.SubjectOf(nil))
 }
 
+// A subscription that was allowed before a review and takes effect after it does
+// not stay.
+func TestReviewMeetsSubscribe(t *testing.T) {
+	var asked, answer chan struct{}
+	var closed atomic.Bool
+	policy := policyFuncs{subscribe: func(bayeux.Session) error {
+		if closed.Load() {
+			return bayeux.Deny(bayeux.ReasonSecurityPolicy)
+		}
+		close(asked)
+		<-answer
+		return nil
+	}}
+	bubble(t, ruled(policy), func(t *testing.T, r *rig) {
+		asked, answer = make(chan struct{}), make(chan struct{})
+		u := r.hello("").connect()
+		reply := u.later(subscribing("subscribe", `"/a"`))
+		<-asked
+		closed.Store(true)
+		require.Zero(t, r.srv.Review(t.Context()))
+		close(answer)
+		require.Len(t, (<-reply).Messages, 1)
+		require.Zero(t, r.srv.Stats().Subscriptions)
+	})
+}
+
 // Review takes back what the policy no longer allows.
 func TestReview(t *testing.T) {
 	var closed atomic.Bool

@@ -69,6 +69,7 @@ type Server struct {
 	stats     counters
 
 	opening atomic.Int64 // handshakes being processed
+	reviews atomic.Int64 // how often all subscriptions were reviewed
 	// unconnected counts the sessions whose first connect has not come.
 	unconnected atomic.Int64
 	ending      atomic.Int64 // sessions that have ended, as listeners are being told

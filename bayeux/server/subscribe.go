@@ -15,6 +15,7 @@ import (
 // ([R-SB-3]).
 func (p *pass) subscribe(ctx context.Context, s *session, m *bayeux.Message) *bayeux.Message {
 	in := p.input(m)
+	reviews := p.srv.reviews.Load()
 	names, bad := p.parseNames(m)
 	in.Refused = bad
 	for _, n := range names {
@@ -36,6 +37,9 @@ func (p *pass) subscribe(ctx context.Context, s *session, m *bayeux.Message) *ba
 	}
 	reply := p.stepTold(ctx, s, m, in)
 	s.routed() // also what a request at the same time has subscribed [R-SB-14]
+	if p.srv.reviews.Load() != reviews {
+		s.Review(ctx) // what was allowed under the old policy took effect too late to be seen
+	}
 	if !reply.OK() && strings.Contains(reply.Error, "subscriptions_limit") {
 		p.srv.stats.limit("subscriptions")
 	}

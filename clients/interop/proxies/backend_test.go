@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ type backend struct {
 	name              string
 	plain, tcp, admin string // addresses: HTTP, TLS behind the PROXY protocol, health
 	secure            string // and TLS
+	posture           []string
 	hold              time.Duration
 	log               *journal
 	proc              *process
@@ -31,10 +33,16 @@ type backend struct {
 // hold is how long polls are held where a test does not say otherwise.
 const hold = 2 * time.Second
 
-func startBackend(t *testing.T, name string, hold time.Duration) *backend {
+func startBackend(t *testing.T, name string, strict bool, hold time.Duration) *backend {
 	t.Helper()
 	free := freeAddresses(t, 4)
 	b := &backend{name: name, plain: free[0], tcp: free[1], admin: free[2], secure: free[3], hold: hold, log: newJournal()}
+	b.posture = []string{"--posture", "cometd"}
+	if strict {
+		rules := filepath.Join(t.TempDir(), "rules.yaml")
+		require.NoError(t, os.WriteFile(rules, []byte("- allow: [subscribe, publish]\n  who: everyone\n  channels: /*\n"), 0o600))
+		b.posture = []string{"--posture", "strict", "--permissions", rules}
+	}
 	b.start(t)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -47,12 +55,14 @@ func startBackend(t *testing.T, name string, hold time.Duration) *backend {
 // start returns when the server is ready.
 func (b *backend) start(t *testing.T) {
 	t.Helper()
-	b.proc = launch(t, nil, b.log, shared.binary, "serve", "--posture", "cometd", "--log-level", "debug",
-		"--listen", "tcp://"+b.plain+"?tls=off", "--listen", "tcp://"+b.tcp+"?proxy=any", "--listen", b.secure,
+	b.proc = launch(t, nil, b.log, shared.binary, append([]string{
+		"serve", "--log-level", "debug",
+		"--listen", "tcp://" + b.plain + "?tls=off", "--listen", "tcp://" + b.tcp + "?proxy=any", "--listen", b.secure,
 		"--tls-cert", filepath.Join(shared.certs, "cert.pem"), "--tls-key", filepath.Join(shared.certs, "key.pem"),
 		"--trusted-proxies", "127.0.0.1", "--admin-listen", b.admin,
 		"--set", fmt.Sprintf("timeout=%d", b.hold.Milliseconds()), "--set", "maxInterval=60000", "--set", "sweepPeriod=500",
-		"--set", "browserCookieSecure=true")
+		"--set", "browserCookieSecure=true",
+	}, b.posture...)...)
 	b.proc.accepts(t, b.admin)
 	eventually(t, func() bool { return b.status("/readyz") == http.StatusOK }, func() string { return b.name + " to be ready" })
 }

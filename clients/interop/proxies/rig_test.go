@@ -22,6 +22,7 @@ type kind struct {
 	name    string
 	recipe  string
 	tcp     bool // TLS ends in the backends, and clients stay where they are by their address
+	strict  bool // the posture of the backends
 	program string
 	changes func(g *rig, dir string) []change
 	start   func(t *testing.T, g *rig, dir string) *process
@@ -54,7 +55,7 @@ type rig struct {
 func newRig(t *testing.T, k kind, hold time.Duration, changes ...change) *rig {
 	t.Helper()
 	free := freeAddresses(t, 2)
-	g := &rig{kind: k, address: free[0], second: free[1], a: startBackend(t, "a", hold), b: startBackend(t, "b", hold)}
+	g := &rig{kind: k, address: free[0], second: free[1], a: startBackend(t, "a", k.strict, hold), b: startBackend(t, "b", k.strict, hold)}
 	dir, err := os.MkdirTemp("", "proxy") //nolint:usetesting // t.TempDir makes longer paths than sockets may have
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })

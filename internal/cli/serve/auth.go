@@ -243,6 +243,9 @@ func (s *Settings) validateAuth() error {
 	if a.Proxy.User != "" && len(s.TrustedProxies) == 0 {
 		return usagef("", "auth proxy.userHeader needs trusted-proxies: the networks of the proxies that may name users")
 	}
+	if a.Certificate != "" && s.TLS.Certs.ClientCA == "" {
+		return usagef("", "auth certificate needs tls-client-ca: the authorities whose certificates count")
+	}
 	if a.Proxy.Groups != "" && a.Proxy.User == "" {
 		return usagef("", "auth proxy.groupsHeader needs proxy.userHeader")
 	}

@@ -116,6 +116,9 @@ auth:
   certificate: commonName
   admin: {tokenFile: ` + hook + `}
 trusted-proxies: 10.0.0.0/8
+tls-cert: cert.pem
+tls-key: key.pem
+tls-client-ca: ca.pem
 `
 	s, err := parse(t, "--config", file(t, yaml), "--print-config").Load(lookup())
 	require.NoError(t, err)
@@ -144,6 +147,12 @@ trusted-proxies: 10.0.0.0/8
 	require.NoError(t, err)
 	require.NotNil(t, guard)
 	require.Equal(t, shown{"auth.jwt.leeway", "1s", "5s", "halley.yaml:10"}, find(t, s, "auth.jwt.leeway"))
+}
+
+// Whoever believes certificates says whose.
+func TestAuthCertificateNeedsAuthority(t *testing.T) {
+	_, err := parse(t, "--auth", "certificate=subject").Load(lookup())
+	require.ErrorContains(t, err, "auth certificate needs tls-client-ca")
 }
 
 // How long revocations are remembered.
