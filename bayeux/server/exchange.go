@@ -72,13 +72,12 @@ func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*
 	return x, nil
 }
 
-// resolve finds the session that an HTTP request may speak for: its browser
-// cookie must be the one of the handshake, unless the clientId alone is
-// trusted ([R-ID-3, R-ID-4, R-ID-7]). Nothing else binds a client to its
-// session, so that a page which was reloaded goes on with it ([R-RL-1]).
+// resolve finds the session that a request, or a fresh connection, may speak
+// for. Nothing but settings.mayGoOn binds a client to its session, so that a page
+// which was reloaded goes on with it ([R-RL-1]).
 func (srv *Server) resolve(from transport.Origin, st *settings, clientID string) *session {
 	s := srv.registry.get(clientID)
-	if s == nil || s.isLocal() || !st.trustClient && !s.owns(home{from.Transport, from.Browser}) {
+	if s == nil || s.isLocal() || !st.mayGoOn(s.home, from) {
 		return nil
 	}
 	return s

@@ -129,14 +129,10 @@ func (p *port) resolve(clientID string) *session {
 		}
 		return own
 	}
-	if p.settings.ownHandshake {
-		return nil
+	s := p.srv.resolve(p.origin, p.settings, clientID)
+	if s != nil {
+		p.adopt(s)
 	}
-	s := p.srv.registry.get(clientID)
-	if s == nil || s.isLocal() || p.settings.needsCookie && !s.mayMove(p.origin.Browser) {
-		return nil
-	}
-	p.adopt(s)
 	return s
 }
 

@@ -96,21 +96,11 @@ func (s *session) End(_ context.Context, err *bayeux.Error) {
 
 // stranger answers a message of nobody we know.
 func (p *pass) stranger(m *bayeux.Message) *bayeux.Message {
-	if e := p.srv.epitaphs.get(m.ClientID); e != nil && p.mourns(e) {
+	if e := p.srv.epitaphs.get(m.ClientID); e != nil && p.settings.mayGoOn(e.home, p.origin) {
 		return machine.Sentenced(m, e.verdict)
 	}
 	p.srv.stats.unknown.Add(1)
 	return machine.Unknown(m) // [R-ERR-1, R-ERR-2, R-ERR-3, R-ID-2]
-}
-
-// mourns tells whether the message may speak for the ended session: as resolve
-// has it for one that lives.
-func (p *pass) mourns(e *epitaph) bool {
-	s := session{home: e.home}
-	if p.port != nil {
-		return !p.settings.ownHandshake && (!p.settings.needsCookie || s.mayMove(p.origin.Browser))
-	}
-	return p.settings.trustClient || s.owns(home{p.origin.Transport, p.origin.Browser})
 }
 
 // late answers what a session sends that ended while its batch was processed.
@@ -125,19 +115,15 @@ func (p *pass) late(m *bayeux.Message) *bayeux.Message {
 func (s *session) Review(ctx context.Context) []channels.Name {
 	s.mu.Lock()
 	names := s.machine.Subscriptions()
-	over := s.over
+	if s.over {
+		names = nil
+	}
 	s.mu.Unlock()
 	var refused []channels.Name
 	for _, n := range names {
-		if over {
-			return nil
-		}
 		raw, _ := json.Marshal(n)
 		m := &bayeux.Message{Channel: metaSubscribe, HasChannel: true, ClientID: s.id, Subscription: raw}
-		e := s.srv.ask(ctx, s, bayeux.DeniedSubscribe, func(ctx context.Context) error {
-			return s.srv.config.Policy.CanSubscribe(ctx, s, channels.Compile(n), m)
-		})
-		if e != nil {
+		if s.srv.askSubscribe(ctx, s, n, m) != nil {
 			refused = append(refused, n)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/queue"
+	"github.com/halleypush/halley/bayeux/internal/transport"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -91,6 +92,26 @@ type home struct {
 	browser   string
 }
 
+// is tells whether a request that comes from another home may speak for a
+// session of this one.
+func (h home) is(other home) bool {
+	return h.transport == other.transport && h.browser != "" &&
+		subtle.ConstantTimeCompare([]byte(h.browser), []byte(other.browser)) == 1
+}
+
+// mayGoOn tells whether a request or a connection may speak for a session of
+// that home that its clientId names. Over HTTP the browser cookie must be the
+// one of the handshake, unless the clientId alone is trusted ([R-ID-3],
+// [R-ID-4], [R-ID-7]). A fresh WebSocket may speak for any ([R-ID-5], [R-RL-1]),
+// unless each needs its own handshake ([R-ID-6]), or the cookie where the
+// handshake had one.
+func (st *settings) mayGoOn(h home, from transport.Origin) bool {
+	if st.name != transport.WebSocket {
+		return st.trustClient || h.is(home{from.Transport, from.Browser})
+	}
+	return !st.ownHandshake && (!st.needsCookie || h.browser == "" || h.is(home{h.transport, from.Browser}))
+}
+
 // hold is a held connect and who answers it.
 type hold struct {
 	id     uint64
@@ -115,17 +136,6 @@ func (s *session) wake() {
 	if p != nil {
 		p.link.Wake()
 	}
-}
-
-func (s *session) owns(h home) bool {
-	return s.home.transport == h.transport && s.home.browser != "" &&
-		subtle.ConstantTimeCompare([]byte(s.home.browser), []byte(h.browser)) == 1
-}
-
-// mayMove tells whether a WebSocket of that browser may go on with the session:
-// one that began without a cookie, on a WebSocket, is anybody's who knows its id.
-func (s *session) mayMove(browser string) bool {
-	return s.home.browser == "" || s.owns(home{s.home.transport, browser})
 }
 
 // work is what is left to do once the lock is released.

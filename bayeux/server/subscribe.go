@@ -73,7 +73,6 @@ func over(n, limit int) bool { return limit > 0 && n > limit }
 // maySubscribe asks for CREATE where the channel is new, then for SUBSCRIBE
 // ([R-SB-8]). Meta channels are refused whatever the policy says ([R-SB-7]).
 func (p *pass) maySubscribe(ctx context.Context, s *session, n channels.Name, m *bayeux.Message) *bayeux.Error {
-	policy := p.srv.config.Policy
 	if n.IsMeta() {
 		operation := bayeux.DeniedCreate
 		if isMeta(n) {
@@ -86,14 +85,20 @@ func (p *pass) maySubscribe(ctx context.Context, s *session, n channels.Name, m 
 			return e
 		}
 		e := p.srv.ask(ctx, s, bayeux.DeniedCreate, func(ctx context.Context) error {
-			return policy.CanCreate(ctx, s, n, m)
+			return p.srv.config.Policy.CanCreate(ctx, s, n, m)
 		})
 		if e != nil {
 			return e
 		}
 	}
-	return p.srv.ask(ctx, s, bayeux.DeniedSubscribe, func(ctx context.Context) error {
-		return policy.CanSubscribe(ctx, s, channels.Compile(n), m)
+	return p.srv.askSubscribe(ctx, s, n, m)
+}
+
+// askSubscribe asks the policy whether a session may subscribe to a channel that
+// exists.
+func (srv *Server) askSubscribe(ctx context.Context, s *session, n channels.Name, m *bayeux.Message) *bayeux.Error {
+	return srv.ask(ctx, s, bayeux.DeniedSubscribe, func(ctx context.Context) error {
+		return srv.config.Policy.CanSubscribe(ctx, s, channels.Compile(n), m)
 	})
 }
 

@@ -221,7 +221,7 @@ func constantTime(t *testing.T, g *target) end {
 	require.Equal(t, b.status, a.status)
 	source, err := os.ReadFile("../../bayeux/server/session.go")
 	require.NoError(t, err)
-	if !strings.Contains(string(source), "subtle.ConstantTimeCompare([]byte(s.home.browser), []byte(h.browser)) == 1") {
+	if !strings.Contains(string(source), "subtle.ConstantTimeCompare([]byte(h.browser), []byte(other.browser)) == 1") {
 		return succeeds("compared otherwise")
 	}
 	return fails("compared in constant time")
