@@ -173,9 +173,6 @@ func applyHookURL(a *Auth, text string) error {
 	return auth.CheckURL(text)
 }
 
-// isURL tells which settings may hold a secret.
-func isURL(name string) bool { return strings.HasSuffix(name, "URL") }
-
 // shownURL is a URL without what may be a secret.
 func shownURL(text string) string {
 	u, err := url.Parse(text)
@@ -197,30 +194,8 @@ func (s *Settings) loadAuth(c *Command, lookup func(string) (string, bool), file
 		return err
 	}
 	s.Auth = defaultAuth()
-	for name, e := range given {
-		if !isURL(name) {
-			continue
-		}
-		// The error would show the whole.
-		for _, n := range authTable() {
-			if n.name != name {
-				continue
-			}
-			if err := n.apply(&s.Auth, e.values[0]); err != nil {
-				return usagef(e.source, "auth %s=%q: %v", name, shownURL(e.values[0]), err)
-			}
-		}
-	}
-	first := len(s.shown)
-	if err := load(s, "auth", authTable(), given, &s.Auth); err != nil {
+	if err := load(s, "auth", "auth.", authTable(), given, &s.Auth); err != nil {
 		return err
-	}
-	for i := first; i < len(s.shown); i++ {
-		line := &s.shown[i]
-		line.Name = "auth." + strings.TrimPrefix(line.Name, "auths.")
-		if isURL(line.Name) {
-			line.Value = shownURL(line.Value)
-		}
 	}
 	if len(given) > 0 && !s.Auth.on() {
 		return usagef("", "auth: there are settings but no method; set a key (jwt.secretFile, jwt.publicKeyFile, jwt.jwksFile, jwt.jwksURL), hook.authURL, proxy.userHeader or certificate")

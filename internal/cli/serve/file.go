@@ -2,6 +2,8 @@ package serve
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"unicode"
@@ -27,6 +29,16 @@ type entry struct {
 type fileSettings struct {
 	flags, options, limits, extensions, channels, auth map[string]entry
 	permissions                                        *ruleList // nil: none
+}
+
+// readAll reads no more of a file than it may have.
+func readAll(path string) ([]byte, error) {
+	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return io.ReadAll(io.LimitReader(file, maxFile+1))
 }
 
 // fileReader walks the syntax tree of a file; errors name file and line.
@@ -145,15 +157,11 @@ func (r *fileReader) flag(f setting, key, source string, value ast.Node) error {
 	if !ok || f.sep == "" {
 		return usagef(source, "key %q: want %s", key, wantShape(f))
 	}
-	e := entry{source: source}
-	for _, item := range seq.Values {
-		text, ok := scalar(item)
-		if !ok {
-			return usagef(r.line(item), "key %q: want %s", key, wantShape(f))
-		}
-		e.values = append(e.values, text)
+	values, wrong := scalars(seq)
+	if wrong != nil {
+		return usagef(r.line(wrong), "key %q: want %s", key, wantShape(f))
 	}
-	r.out.flags[f.name] = e
+	r.out.flags[f.name] = entry{values, source}
 	return nil
 }
 
@@ -195,13 +203,9 @@ func (r *fileReader) section(node ast.Node, source, what, prefix string, depth i
 
 // joined reads a list as the value of an option: allowedTransports has one.
 func (r *fileReader) joined(seq *ast.SequenceNode, source, what, name string, out map[string]entry) error {
-	var texts []string
-	for _, item := range seq.Values {
-		text, ok := scalar(item)
-		if !ok {
-			return usagef(r.line(item), "%s: %q wants a value or a list of values", what, name)
-		}
-		texts = append(texts, text)
+	texts, wrong := scalars(seq)
+	if wrong != nil {
+		return usagef(r.line(wrong), "%s: %q wants a value or a list of values", what, name)
 	}
 	if _, twice := out[name]; twice {
 		return usagef(source, "%q stands twice in %s", name, what)
@@ -223,6 +227,19 @@ func scalar(node ast.Node) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// scalars returns the texts of a list, or the first of its values that is none.
+func scalars(list *ast.SequenceNode) (texts []string, wrong ast.Node) {
+	texts = make([]string, 0, len(list.Values))
+	for _, item := range list.Values {
+		text, ok := scalar(item)
+		if !ok {
+			return nil, item
+		}
+		texts = append(texts, text)
+	}
+	return texts, nil
 }
 
 // kebab turns trustedProxies into trusted-proxies.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -105,7 +104,7 @@ func (c *Command) readFile(lookup func(string) (string, bool)) (fileSettings, er
 	if path == "" {
 		return fileSettings{}, nil
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	text, err := readAll(path)
 	if err != nil {
 		return fileSettings{}, usagef(source, "%v", err)
 	}
@@ -209,7 +208,7 @@ func (s *Settings) loadLimits(c *Command, lookup func(string) (string, bool), fi
 	if err != nil {
 		return err
 	}
-	return load(s, "limit", limitTable(s.Posture), given, &s.Limits)
+	return load(s, "limit", "limits.", limitTable(s.Posture), given, &s.Limits)
 }
 
 func (s *Settings) loadExtensions(c *Command, lookup func(string) (string, bool), file fileSettings) error {
@@ -217,7 +216,7 @@ func (s *Settings) loadExtensions(c *Command, lookup func(string) (string, bool)
 	if err != nil {
 		return err
 	}
-	return load(s, "extension", extensionTable(), given, &s.Extensions)
+	return load(s, "extension", "extensions.", extensionTable(), given, &s.Extensions)
 }
 
 // named is a setting of the map --limit or --extension, or a property of --channel.
@@ -229,6 +228,14 @@ type named[T any] struct {
 	apply func(to *T, text string) error
 }
 
+// display is a value as it may be shown: what are URLs may hold secrets.
+func (n named[T]) display(text string) string {
+	if strings.HasSuffix(n.name, "URL") {
+		return shownURL(text)
+	}
+	return text
+}
+
 func names[T any](table []named[T]) []string {
 	all := make([]string, 0, len(table))
 	for _, n := range table {
@@ -238,8 +245,8 @@ func names[T any](table []named[T]) []string {
 }
 
 // load applies what is given to the settings of a table, and adds a line for
-// each of them.
-func load[T any](s *Settings, kind string, table []named[T], given map[string]entry, to *T) error {
+// each of them, whose name begins with prefix.
+func load[T any](s *Settings, kind, prefix string, table []named[T], given map[string]entry, to *T) error {
 	known := names(table)
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if !slices.Contains(known, name) {
@@ -247,10 +254,10 @@ func load[T any](s *Settings, kind string, table []named[T], given map[string]en
 		}
 	}
 	for _, n := range table {
-		line := shown{kind + "s." + n.name, n.def, n.def, sourceDefault}
+		line := shown{prefix + n.name, n.def, n.def, sourceDefault}
 		if e, ok := given[n.name]; ok {
-			line.Value, line.Source = e.values[0], e.source
-			if err := n.apply(to, line.Value); err != nil {
+			line.Value, line.Source = n.display(e.values[0]), e.source
+			if err := n.apply(to, e.values[0]); err != nil {
 				return usagef(e.source, "%s %s=%q: %v", kind, n.name, line.Value, err)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -84,16 +83,6 @@ func permissionsFlag() (found setting) {
 		}
 	}
 	return found
-}
-
-// readAll reads no more of a file than it may have.
-func readAll(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	return io.ReadAll(io.LimitReader(file, maxFile+1))
 }
 
 func (s *Settings) loadPermissions(c *Command, lookup func(string) (string, bool), file fileSettings) error {

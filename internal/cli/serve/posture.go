@@ -52,11 +52,7 @@ func (s *Settings) settlePosture() error {
 		}
 	}
 	s.Posture = server.PostureCometD
-	for i := range s.shown {
-		if s.shown[i].Name == "posture" {
-			s.shown[i].Value, s.shown[i].Default = string(s.Posture), string(s.Posture)
-		}
-	}
+	s.show("posture", string(s.Posture))
 	return nil
 }
 

@@ -149,18 +149,14 @@ func (r *fileReader) texts(node ast.Node, source, what string) ([]string, error)
 		return []string{text}, nil
 	}
 	list, ok := node.(*ast.SequenceNode)
-	if !ok {
-		return nil, usagef(source, "%s: want a value or a list of values; in a list in brackets, quote what has braces", what)
-	}
-	texts := make([]string, 0, len(list.Values))
-	for _, item := range list.Values {
-		text, ok := scalar(item)
-		if !ok {
-			return nil, usagef(r.line(item), "%s: want a value or a list of values; in a list in brackets, quote what has braces", what)
+	if ok {
+		texts, wrong := scalars(list)
+		if wrong == nil {
+			return texts, nil
 		}
-		texts = append(texts, text)
+		source = r.line(wrong)
 	}
-	return texts, nil
+	return nil, usagef(source, "%s: want a value or a list of values; in a list in brackets, quote what has braces", what)
 }
 
 // compile turns the errors of rules into those of settings.

@@ -78,8 +78,7 @@ func (s *Settings) overTLS(h http.Handler) http.Handler {
 	})
 }
 
-// plainServer makes the server of --http-redirect and --acme-http-listen; nil
-// if there is neither.
+// plainServer makes a server of --http-redirect or --acme-http-listen.
 func (d *daemon) plainServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
