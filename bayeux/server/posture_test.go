@@ -1,13 +1,11 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,7 +73,7 @@ func TestPostureWithoutPolicy(t *testing.T) {
 // The log of a strict server without a policy says what to do, at its start and
 // once a minute when clients are refused.
 func TestClosedIsExplained(t *testing.T) {
-	var log lockedBuffer
+	var log testkit.Buffer
 	synctest.Test(t, func(t *testing.T) {
 		srv, err := server.New(server.Config{Posture: server.PostureStrict, Logger: zerolog.New(&log)})
 		require.NoError(t, err)
@@ -93,23 +91,6 @@ func TestClosedIsExplained(t *testing.T) {
 	bubble(t, strict(allowAll), func(t *testing.T, r *rig) {
 		r.hello("").connect().subscribe("/**").publish("/a", "1")
 	})
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // Each limit of the strict column, and that it can be chosen alone.
@@ -461,7 +442,7 @@ func TestPostureTable(t *testing.T) {
 
 // Log lines that clients cause are bounded.
 func TestLogsAreBounded(t *testing.T) {
-	var log lockedBuffer
+	var log testkit.Buffer
 	change := func(c *server.Config) { c.Logger, c.Limits.LogsPerSecond = zerolog.New(&log), 5 }
 	bubble(t, change, func(t *testing.T, r *rig) {
 		for range 50 {

@@ -75,7 +75,7 @@ func TestListen(t *testing.T) {
 		}
 		require.NoError(t, r.srv.Publish(t.Context(), "/orders/9", order{Item: "tea"}))
 		require.Equal(t, []string{"9 false tea 0 0"}, got)
-		require.Empty(t, r.log.take())
+		require.Empty(t, r.log.Take())
 	})
 }
 
@@ -95,10 +95,10 @@ func TestListenFails(t *testing.T) {
 		require.NoError(t, err)
 		u := r.hello()
 		same(t, `[`+fine+`]`, u.send("/service/it", `"fail"`))
-		require.Contains(t, r.log.take(), "oops")
+		require.Contains(t, r.log.Take(), "oops")
 		same(t, `[{"channel":"/service/it","id":"7","successful":false,"error":"403:no:message_deleted"}]`, u.send("/service/it", `"refuse"`))
 		same(t, `[{"channel":"/service/it","id":"7","successful":false,"error":"404::message_deleted"}]`, u.send("/service/it", `""`))
-		require.NotContains(t, r.log.take(), "a secret")
+		require.NotContains(t, r.log.Take(), "a secret")
 		remove()
 		same(t, `[`+fine+`]`, u.send("/service/it", `5`))
 		_, err = service.Listen(r.srv, "no slash", func(context.Context, bayeux.Session, int) error { return nil })
@@ -214,7 +214,7 @@ func TestRemoteCall(t *testing.T) {
 			{`7`, answer(false, `{"class":"java.lang.IllegalArgumentException","message":"data: a string wanted"}`), ""},
 		} {
 			same(t, c.want, u.send("/service/it", c.in))
-			log := r.log.take()
+			log := r.log.Take()
 			require.Equal(t, c.log == "", log == "", "%s: %s", c.in, log)
 			require.Contains(t, log, c.log)
 			if c.in == `"panic"` {
@@ -305,7 +305,7 @@ func TestAsyncCall(t *testing.T) {
 
 		require.Len(t, u.send("/service/it", "1"), 2)
 		require.ErrorIs(t, callers[1].Result(ctx, 1), service.ErrAnswered)
-		require.Contains(t, r.log.take(), "at once")
+		require.Contains(t, r.log.Take(), "at once")
 
 		u.send("/service/it", "0")
 		require.NoError(t, callers[2].Fail(ctx, bayeux.Deny("x"))) // too late to refuse

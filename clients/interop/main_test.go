@@ -4,17 +4,13 @@ package interop
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // peerCommand starts another server than ours: a shell command with {port} and {options} ("a=1 b=2").
@@ -35,26 +31,7 @@ type rig struct {
 
 var shared rig
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	parallel := false
-	flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
-	dir, err := os.MkdirTemp("", "halley-interop")
-	if err == nil && !parallel {
-		err = flag.Set("test.parallel", strconv.Itoa(cellsAtOnce))
-	}
-	if err == nil {
-		err = prepare(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { testkit.Main(m, "halley-interop", cellsAtOnce, prepare) }
 
 func prepare(dir string) error {
 	for _, p := range publishedClients() {
@@ -69,15 +46,8 @@ func prepare(dir string) error {
 	if shared.peer = os.Getenv(peerCommand); shared.peer != "" {
 		return nil
 	}
-	shared.binary = filepath.Join(dir, "halley")
-	if runtime.GOOS == "windows" {
-		shared.binary += ".exe"
-	}
-	build := exec.Command("go", "build", "-o", shared.binary, "github.com/halleypush/halley/cmd/halley")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the server: %w\n%s", err, out)
-	}
-	return nil
+	shared.binary, err = testkit.Build(dir)
+	return err
 }
 
 func chooseSeed() (uint64, error) {

@@ -48,31 +48,13 @@ type rig struct {
 	t     *testing.T
 	srv   *server.Server
 	guard *auth.Extension
-	log   *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// Write implements io.Writer.
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	log   *testkit.Buffer
 }
 
 // bubble runs f with a rig in a synctest bubble; change may be nil.
 func bubble(t *testing.T, c auth.Config, change func(*server.Config), f func(t *testing.T, r *rig)) {
 	t.Helper()
-	r := &rig{log: &lockedBuffer{}}
+	r := &rig{log: &testkit.Buffer{}}
 	testkit.Bubble(t, func() (testkit.Engine, error) {
 		if c.Methods == nil {
 			c.Methods = []auth.Method{newJWT(t, auth.JWTConfig{Leeway: -1})}

@@ -6,20 +6,17 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // patience bounds what a test waits for one answer; nothing is expected to
@@ -29,28 +26,17 @@ const patience = 2 * time.Minute
 var binary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "halley-browser")
-	if err == nil {
-		binary = filepath.Join(dir, "halley")
-		var out []byte
-		out, err = exec.Command("go", "build", "-o", binary, "github.com/halleypush/halley/cmd/halley").CombinedOutput()
-		_, _ = os.Stderr.Write(out)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "building the server:", err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
+	testkit.Main(m, "halley-browser", 0, func(dir string) (err error) {
+		binary, err = testkit.Build(dir)
+		return err
+	})
 }
 
 // server is `halley serve --demo`, which can be stopped and started again on
 // the same port.
 type server struct {
 	addr string
-	log  *safeBuffer
+	log  *testkit.Buffer
 	proc *exec.Cmd
 	done chan struct{}
 }
@@ -59,7 +45,7 @@ func startServer(t *testing.T) *server {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &server{addr: l.Addr().String(), log: &safeBuffer{}}
+	s := &server{addr: l.Addr().String(), log: &testkit.Buffer{}}
 	require.NoError(t, l.Close())
 	s.start(t)
 	t.Cleanup(func() {
@@ -126,7 +112,7 @@ func open(t *testing.T, srv *server) *browser {
 	options, err := json.Marshal(args{"chromium": chromium, "profile": t.TempDir(), "url": "http://" + srv.addr + "/"})
 	require.NoError(t, err)
 	proc := exec.Command("node", "demo.mjs", string(options))
-	log := &safeBuffer{}
+	log := &testkit.Buffer{}
 	proc.Stderr = log
 	in, err := proc.StdinPipe()
 	require.NoError(t, err)
@@ -193,23 +179,3 @@ func result[T any](b *browser, cmd string, a args) T {
 
 // complaints are the errors and warnings of the consoles since the last call.
 func (b *browser) complaints() []string { return result[[]string](b, "complaints", nil) }
-
-// safeBuffer is a buffer that a process may write while a test reads it.
-type safeBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-// String implements fmt.Stringer.
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}

@@ -9,20 +9,17 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"flag"
 	"fmt"
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // patience bounds each wait; nothing is expected to take so long.
@@ -45,26 +42,7 @@ type setup struct {
 
 var shared setup
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	parallel := false
-	flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
-	dir, err := os.MkdirTemp("", "halley-proxies")
-	if err == nil && !parallel {
-		err = flag.Set("test.parallel", strconv.Itoa(rigsAtOnce))
-	}
-	if err == nil {
-		err = prepare(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { testkit.Main(m, "halley-proxies", rigsAtOnce, prepare) }
 
 func prepare(dir string) error {
 	for _, file := range []string{"node_modules/cometd9/package.json", "node_modules/cometd-nodejs-client/package.json"} {
@@ -72,10 +50,9 @@ func prepare(dir string) error {
 			return fmt.Errorf("the published clients are missing: run `make deps` (%w)", err)
 		}
 	}
-	shared.binary = filepath.Join(dir, "halley")
-	build := exec.Command("go", "build", "-o", shared.binary, "github.com/halleypush/halley/cmd/halley")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the server: %w\n%s", err, out)
+	var err error
+	if shared.binary, err = testkit.Build(dir); err != nil {
+		return err
 	}
 	shared.certs = dir
 	return makeCertificate(dir)
