@@ -86,71 +86,65 @@ func settled(t *testing.T, at *backend, clients []*jsClient, since time.Time) ti
 // What was published before is delivered before the backend ends.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	for _, k := range chosen(kinds()) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			g := newRig(t, k, hold)
-			clients := crowd(t, g)
-			news(t, g, clients, "both")
-			for i, ends := range []*backend{g.a, g.b} {
-				stays := g.other(ends)
-				ends.publish(t, "/news", fmt.Sprint("last words ", i))
-				var there []*jsClient
-				for _, c := range clients {
-					if ends.has(t, c.session()) {
-						there = append(there, c)
-					}
-				}
-				t0 := time.Now()
-				ends.stop(t)
-				t.Logf("%s ended after %s", ends.name, time.Since(t0).Round(time.Millisecond))
-				for _, c := range there {
-					c.receives(t, 0, "/news", fmt.Sprintf(`"last words %d"`, i))
-				}
-				t.Logf("%d clients came over within %s", len(there), settled(t, stays, clients, t0).Round(time.Millisecond))
-				news(t, g, clients, fmt.Sprint("meanwhile ", i))
-				ends.start(t)
-				marks := map[*jsClient]int{}
-				for _, c := range clients {
-					marks[c] = c.sessions()
-				}
-				news(t, g, clients, fmt.Sprint("after ", i))
-				if !k.tcp { // By its address a client goes back.
-					goOn(t, clients, 2)
-					for _, c := range clients {
-						require.Equal(t, marks[c], c.sessions(), "the return of %s moves nobody", ends.name)
-					}
+	through(t, kinds(), func(t *testing.T, k kind) {
+		g := newRig(t, k, hold)
+		clients := crowd(t, g)
+		news(t, g, clients, "both")
+		for i, ends := range []*backend{g.a, g.b} {
+			stays := g.other(ends)
+			ends.publish(t, "/news", fmt.Sprint("last words ", i))
+			var there []*jsClient
+			for _, c := range clients {
+				if ends.has(t, c.session()) {
+					there = append(there, c)
 				}
 			}
-		})
-	}
+			t0 := time.Now()
+			ends.stop(t)
+			t.Logf("%s ended after %s", ends.name, time.Since(t0).Round(time.Millisecond))
+			for _, c := range there {
+				c.receives(t, 0, "/news", fmt.Sprintf(`"last words %d"`, i))
+			}
+			t.Logf("%d clients came over within %s", len(there), settled(t, stays, clients, t0).Round(time.Millisecond))
+			news(t, g, clients, fmt.Sprint("meanwhile ", i))
+			ends.start(t)
+			marks := map[*jsClient]int{}
+			for _, c := range clients {
+				marks[c] = c.sessions()
+			}
+			news(t, g, clients, fmt.Sprint("after ", i))
+			if !k.tcp { // By its address a client goes back.
+				goOn(t, clients, 2)
+				for _, c := range clients {
+					require.Equal(t, marks[c], c.sessions(), "the return of %s moves nobody", ends.name)
+				}
+			}
+		}
+	})
 }
 
 // TestDrain takes a backend out of the balance by the means of the proxy: sessions that are there go on, new ones go to the
 // other backend.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	for _, k := range chosen(httpKinds()) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			g := newRig(t, k, hold)
-			clients := crowd(t, g)
-			drain(t, g)
-			begun := len(g.a.begun(t))
-			for range 8 {
-				idOf(t, post(t, from(t, "127.0.0.1", false), g.url(), nil, handshake))
-			}
-			require.Len(t, g.a.begun(t), begun, "new sessions go to the other backend")
-			goOn(t, clients, 2)
-			news(t, g, clients, "drained")
-			for _, c := range clients {
-				require.Equal(t, 1, c.sessions(), "sessions go on")
-			}
-			g.a.stop(t)
-			settled(t, g.b, clients, time.Now())
-			news(t, g, clients, "moved")
-		})
-	}
+	through(t, httpKinds(), func(t *testing.T, k kind) {
+		g := newRig(t, k, hold)
+		clients := crowd(t, g)
+		drain(t, g)
+		begun := len(g.a.begun(t))
+		for range 8 {
+			idOf(t, post(t, from(t, "127.0.0.1", false), g.url(), nil, handshake))
+		}
+		require.Len(t, g.a.begun(t), begun, "new sessions go to the other backend")
+		goOn(t, clients, 2)
+		news(t, g, clients, "drained")
+		for _, c := range clients {
+			require.Equal(t, 1, c.sessions(), "sessions go on")
+		}
+		g.a.stop(t)
+		settled(t, g.b, clients, time.Now())
+		news(t, g, clients, "moved")
+	})
 }
 
 // drain takes backend a out of the balance as docs/RECIPES.md says.

@@ -41,29 +41,26 @@ func TestEncrypted(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile("../../../docs/RECIPES.md")
 	require.NoError(t, err)
-	for _, k := range chosen(httpKinds()) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			filled := k.changes
-			k.changes = func(g *rig, dir string) []change {
-				changes := encrypted(g)
-				for _, c := range changes {
-					for line := range strings.Lines(c.new) {
-						if strings.Contains(line, "/ca.pem") || strings.Contains(strings.ToLower(line), "ssl") {
-							require.Contains(t, string(document), strings.TrimSpace(line))
-						}
+	through(t, httpKinds(), func(t *testing.T, k kind) {
+		filled := k.changes
+		k.changes = func(g *rig, dir string) []change {
+			changes := encrypted(g)
+			for _, c := range changes {
+				for line := range strings.Lines(c.new) {
+					if strings.Contains(line, "/ca.pem") || strings.Contains(strings.ToLower(line), "ssl") {
+						require.Contains(t, string(document), strings.TrimSpace(line))
 					}
 				}
-				return append(append(filled(g, dir), changes...),
-					change{"/etc/ssl/halley/ca.pem", shared.certs + "/cert.pem"}, named(g))
 			}
-			g := newRig(t, k, hold)
-			for _, transport := range transports() {
-				t.Run(transport, func(t *testing.T) {
-					t.Parallel()
-					converse(t, g, transport)
-				})
-			}
-		})
-	}
+			return append(append(filled(g, dir), changes...),
+				change{"/etc/ssl/halley/ca.pem", shared.certs + "/cert.pem"}, named(g))
+		}
+		g := newRig(t, k, hold)
+		for _, transport := range transports() {
+			t.Run(transport, func(t *testing.T) {
+				t.Parallel()
+				converse(t, g, transport)
+			})
+		}
+	})
 }

@@ -51,27 +51,24 @@ func TestReload(t *testing.T) {
 		"nginx-stream.conf": {{"worker_shutdown_timeout 5m", "worker_shutdown_timeout 2s"}},
 		"haproxy.cfg":       {{"hard-stop-after 5m", "hard-stop-after 2s"}},
 	}
-	for _, k := range chosen(kinds()) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			g := newRig(t, k, hold, short[k.recipe]...)
-			clients := crowd(t, g)
-			for i := range 2 {
-				old := g.children()
-				reload(t, g)
-				news(t, g, clients, fmt.Sprint("reloaded ", i))
-				if len(short[k.recipe]) > 0 {
-					eventually(t, func() bool {
-						return !slices.ContainsFunc(g.children(), func(pid string) bool { return slices.Contains(old, pid) })
-					}, func() string { return "the old workers to end" })
-				}
-				news(t, g, clients, fmt.Sprint("old workers gone ", i))
+	through(t, kinds(), func(t *testing.T, k kind) {
+		g := newRig(t, k, hold, short[k.recipe]...)
+		clients := crowd(t, g)
+		for i := range 2 {
+			old := g.children()
+			reload(t, g)
+			news(t, g, clients, fmt.Sprint("reloaded ", i))
+			if len(short[k.recipe]) > 0 {
+				eventually(t, func() bool {
+					return !slices.ContainsFunc(g.children(), func(pid string) bool { return slices.Contains(old, pid) })
+				}, func() string { return "the old workers to end" })
 			}
-			goOn(t, clients, 2)
-			for _, c := range clients {
-				require.Equal(t, 1, c.sessions(), "the session went on")
-			}
-			require.Zero(t, g.unknown(t))
-		})
-	}
+			news(t, g, clients, fmt.Sprint("old workers gone ", i))
+		}
+		goOn(t, clients, 2)
+		for _, c := range clients {
+			require.Equal(t, 1, c.sessions(), "the session went on")
+		}
+		require.Zero(t, g.unknown(t))
+	})
 }

@@ -42,6 +42,25 @@ func kinds() []kind {
 // httpKinds are those that read requests.
 func httpKinds() []kind { return kinds()[:3] }
 
+// chosen are all kinds, or without HALLEY_INTEROP=full none but the first.
+func chosen(all []kind) []kind {
+	if everything() {
+		return all
+	}
+	return all[:1]
+}
+
+// through runs a test for each of the chosen kinds, side by side.
+func through(t *testing.T, all []kind, f func(t *testing.T, k kind)) {
+	t.Helper()
+	for _, k := range chosen(all) {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			f(t, k)
+		})
+	}
+}
+
 // rig is a proxy in front of two backends.
 type rig struct {
 	kind

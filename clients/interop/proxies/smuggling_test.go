@@ -78,42 +78,39 @@ func (a *answers) count(body []byte) {
 // the answer to what they asked.
 func TestSmuggling(t *testing.T) {
 	t.Parallel()
-	for _, k := range chosen(httpKinds()) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			g := newRig(t, k, hold, impatient()[k.name]...)
-			for i, v := range append(vectors(g.address), framed(g.address)...) {
-				if !everything() && i%8 != 0 {
-					continue
-				}
-				t.Run(v.name, func(t *testing.T) {
-					before := g.handshakes(t)
-					var got answers
-					if v.frames != nil {
-						got = attackH2(t, g, v)
-					} else {
-						got = attack(t, g, v.raw)
-					}
-					t.Logf("answers %v, %d handshakes", got.statuses, got.handshakes)
-					for i, status := range got.statuses {
-						require.NotEqual(t, http.StatusSwitchingProtocols, status, "answer %d", i)
-					}
-					if v.refused {
-						require.Zero(t, got.handshakes)
-						for _, status := range got.statuses {
-							require.GreaterOrEqual(t, status, 400)
-						}
-					}
-					victims(t, g)
-					require.Equal(t, got.handshakes+victimsEach, g.handshakes(t)-before, "sessions that nobody was told of")
-					noStranger(t, g)
-				})
+	through(t, httpKinds(), func(t *testing.T, k kind) {
+		g := newRig(t, k, hold, impatient()[k.name]...)
+		for i, v := range append(vectors(g.address), framed(g.address)...) {
+			if !everything() && i%8 != 0 {
+				continue
 			}
-			g.a.stop(t)
-			g.b.stop(t)
-			noStranger(t, g) // in all that the logs have
-		})
-	}
+			t.Run(v.name, func(t *testing.T) {
+				before := g.handshakes(t)
+				var got answers
+				if v.frames != nil {
+					got = attackH2(t, g, v)
+				} else {
+					got = attack(t, g, v.raw)
+				}
+				t.Logf("answers %v, %d handshakes", got.statuses, got.handshakes)
+				for i, status := range got.statuses {
+					require.NotEqual(t, http.StatusSwitchingProtocols, status, "answer %d", i)
+				}
+				if v.refused {
+					require.Zero(t, got.handshakes)
+					for _, status := range got.statuses {
+						require.GreaterOrEqual(t, status, 400)
+					}
+				}
+				victims(t, g)
+				require.Equal(t, got.handshakes+victimsEach, g.handshakes(t)-before, "sessions that nobody was told of")
+				noStranger(t, g)
+			})
+		}
+		g.a.stop(t)
+		g.b.stop(t)
+		noStranger(t, g) // in all that the logs have
+	})
 }
 
 func (g *rig) handshakes(t *testing.T) int {

@@ -14,32 +14,29 @@ import (
 // served and those of others are refused, by what the proxy tells of host and scheme.
 func TestStrict(t *testing.T) {
 	t.Parallel()
-	for _, k := range chosen(kinds()) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			k.strict = true
-			g := newRig(t, k, hold)
-			own := "https://" + g.address
-			for origin, status := range map[string]int{
-				own: http.StatusOK, "https://evil.example": http.StatusForbidden, "null": http.StatusForbidden,
-				strings.Replace(own, "https", "http", 1): http.StatusForbidden,
-			} {
-				got, cookie := g.pageHandshake(t, origin)
-				require.Equal(t, status, got, origin)
-				if status == http.StatusOK {
-					require.Contains(t, cookie, "; Secure")
-					require.Contains(t, cookie, "; SameSite=Lax")
-				}
-				if status == http.StatusOK {
-					status = http.StatusSwitchingProtocols
-				}
-				require.Equal(t, status, g.pageUpgrade(t, origin), origin)
+	through(t, kinds(), func(t *testing.T, k kind) {
+		k.strict = true
+		g := newRig(t, k, hold)
+		own := "https://" + g.address
+		for origin, status := range map[string]int{
+			own: http.StatusOK, "https://evil.example": http.StatusForbidden, "null": http.StatusForbidden,
+			strings.Replace(own, "https", "http", 1): http.StatusForbidden,
+		} {
+			got, cookie := g.pageHandshake(t, origin)
+			require.Equal(t, status, got, origin)
+			if status == http.StatusOK {
+				require.Contains(t, cookie, "; Secure")
+				require.Contains(t, cookie, "; SameSite=Lax")
 			}
-			for _, transport := range []string{"websocket", "long-polling"} {
-				converse(t, g, transport)
+			if status == http.StatusOK {
+				status = http.StatusSwitchingProtocols
 			}
-		})
-	}
+			require.Equal(t, status, g.pageUpgrade(t, origin), origin)
+		}
+		for _, transport := range []string{"websocket", "long-polling"} {
+			converse(t, g, transport)
+		}
+	})
 }
 
 // pageHandshake posts a handshake as a page of that origin does, and returns the status and the browser cookie.

@@ -30,23 +30,20 @@ func impatient() map[string][]change {
 // for a request that waits for its answer.
 func TestHeld(t *testing.T) {
 	t.Parallel()
-	for _, k := range chosen(httpKinds()) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			g := newRig(t, k, 3*time.Second, impatient()[k.name]...)
-			var clients []*jsClient
-			for _, transport := range transports() {
-				c := newClient(t, g.url(), transport, true)
-				c.join(t, "/news")
-				clients = append(clients, c)
-			}
-			for _, c := range clients {
-				c.connects(t, 0, 3) // at once, and twice held
-				require.Equal(t, 1, c.sessions())
-			}
-			news(t, g, clients, "held")
-		})
-	}
+	through(t, httpKinds(), func(t *testing.T, k kind) {
+		g := newRig(t, k, 3*time.Second, impatient()[k.name]...)
+		var clients []*jsClient
+		for _, transport := range transports() {
+			c := newClient(t, g.url(), transport, true)
+			c.join(t, "/news")
+			clients = append(clients, c)
+		}
+		for _, c := range clients {
+			c.connects(t, 0, 3) // at once, and twice held
+			require.Equal(t, 1, c.sessions())
+		}
+		news(t, g, clients, "held")
+	})
 }
 
 // TestTooShort shows what a proxy does that waits for less than the hold: it cuts each poll, which clients take for a
@@ -58,28 +55,25 @@ func TestTooShort(t *testing.T) {
 		"haproxy": {{"timeout server  90s", "timeout server 1s"}, {"timeout tunnel  90s", "timeout tunnel 1s"}},
 		"apache":  {{"timeout=90", "timeout=1"}},
 	}
-	for _, k := range chosen(httpKinds()) {
-		t.Run(k.name, func(t *testing.T) {
-			t.Parallel()
-			g := newRig(t, k, 3*time.Second, second[k.name]...)
-			var clients []*jsClient
-			for _, transport := range transports() {
-				c := newClient(t, g.url(), transport, true)
-				c.join(t, "/news")
-				clients = append(clients, c)
+	through(t, httpKinds(), func(t *testing.T, k kind) {
+		g := newRig(t, k, 3*time.Second, second[k.name]...)
+		var clients []*jsClient
+		for _, transport := range transports() {
+			c := newClient(t, g.url(), transport, true)
+			c.join(t, "/news")
+			clients = append(clients, c)
+		}
+		for i, transport := range transports() {
+			if transport == "websocket" && k.name == "apache" {
+				clients[i].connects(t, 0, 3) // it never cuts one
+				continue
 			}
-			for i, transport := range transports() {
-				if transport == "websocket" && k.name == "apache" {
-					clients[i].connects(t, 0, 3) // it never cuts one
-					continue
-				}
-				clients[i].await(t, 0, 2, "connect that fails", func(e event) bool { return e.is("/meta/connect", false) })
-			}
-			news(t, g, clients, "all the same")
-			for _, c := range clients {
-				require.Equal(t, 1, c.sessions(), "the session went on: no backend was taken for dead")
-			}
-			require.Zero(t, g.unknown(t), "no poll was sent to the other backend")
-		})
-	}
+			clients[i].await(t, 0, 2, "connect that fails", func(e event) bool { return e.is("/meta/connect", false) })
+		}
+		news(t, g, clients, "all the same")
+		for _, c := range clients {
+			require.Equal(t, 1, c.sessions(), "the session went on: no backend was taken for dead")
+		}
+		require.Zero(t, g.unknown(t), "no poll was sent to the other backend")
+	})
 }
