@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,16 @@ func dial(t *testing.T, local, to, protocol string) *tls.Conn {
 	t.Cleanup(func() { _ = c.Close() })
 	require.NoError(t, c.SetDeadline(time.Now().Add(patience)))
 	return c.(*tls.Conn)
+}
+
+// tell sends bytes to who may refuse the first of them, and close before the last have come. What was answered until then
+// is there to be read all the same.
+func tell(t *testing.T, c *tls.Conn, b []byte) {
+	t.Helper()
+	if _, err := c.Write(b); err != nil {
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+		t.Logf("closed before all was sent: %v", err)
+	}
 }
 
 // upgradeLines are the fields of an upgrade to WebSocket.

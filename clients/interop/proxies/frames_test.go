@@ -63,8 +63,7 @@ func attackH2(t *testing.T, g *rig, v vector) answers {
 	for _, f := range v.frames {
 		out = appendFrame(out, f, 1)
 	}
-	_, err := c.Write(out)
-	require.NoError(t, err)
+	tell(t, c, out)
 	var got answers
 	var body []byte
 	defer func() { _ = c.Close() }()

@@ -31,8 +31,7 @@ type answers struct {
 func attack(t *testing.T, g *rig, raw string) answers {
 	t.Helper()
 	c := dial(t, "127.0.0.1", g.address, "http/1.1")
-	_, err := io.WriteString(c, raw)
-	require.NoError(t, err)
+	tell(t, c, []byte(raw))
 	var got answers
 	r := bufio.NewReader(c)
 	method := http.MethodPost
