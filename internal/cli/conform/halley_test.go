@@ -21,20 +21,30 @@ import (
 	"github.com/halleypush/halley/extensions/ack"
 )
 
+// hasty has short times.
+func hasty() server.Config {
+	return server.Config{Options: map[string]string{"timeout": "2000", "maxInterval": "2000", "sweepPeriod": "500"}}
+}
+
 // halley serves with short times and returns its address.
 func halley(t *testing.T) string {
 	t.Helper()
-	return serves(t, server.Config{
-		Options: map[string]string{"timeout": "2000", "maxInterval": "2000", "sweepPeriod": "500"},
-	})
+	return serves(t, hasty())
 }
 
 func serves(t *testing.T, c server.Config) string {
 	t.Helper()
+	return servesWith(t, c, (*httptest.Server).Start)
+}
+
+// servesWith lets the test say how the server listens.
+func servesWith(t *testing.T, c server.Config, start func(*httptest.Server)) string {
+	t.Helper()
 	c.Extensions = []bayeux.Extension{ack.New()}
 	srv, err := server.New(c)
 	require.NoError(t, err)
-	web := httptest.NewServer(srv)
+	web := httptest.NewUnstartedServer(srv)
+	start(web)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -65,6 +75,22 @@ func TestHalley(t *testing.T) {
 		require.True(t, rep.Passed())
 		require.Zero(t, rep.Summary.NonStrict+rep.Summary.Fail-rep.Summary.Known)
 	})
+}
+
+// TestHalleyTLS runs the suite over TLS, HTTP/2 included.
+func TestHalleyTLS(t *testing.T) {
+	o := conformance.Options{Profile: "cometd", Insecure: true}
+	if testing.Short() {
+		o.Only = []string{"BX-HS-0?", "BX-CN-0?", "BX-WS-0?"}
+	}
+	url := servesWith(t, hasty(), func(web *httptest.Server) {
+		web.EnableHTTP2 = true
+		web.StartTLS()
+	})
+	rep := conformtest.Test(t, url, o)
+	require.Zero(t, rep.Summary.Fail+rep.Summary.Error)
+	require.Contains(t, rep.Facts.Transports, "http2")
+	require.Contains(t, rep.Facts.Transports, "websocket")
 }
 
 // TestHalleyStrict runs the suite against the posture strict, with a policy that
