@@ -74,6 +74,7 @@ type driverOptions struct {
 	Transport string `json:"transport"`
 	Ack       bool   `json:"ack"`
 	Form      bool   `json:"form,omitempty"`   // dojox.cometd shall send all messages as forms.
+	HTTP2     bool   `json:"http2,omitempty"`  // the Java client for CometD 8 shall poll by HTTP/2 and by nothing else; pages do it by themselves.
 	Reload    bool   `json:"reload,omitempty"` // the CometD client for JavaScript shall go on after its page is loaded anew.
 	// Transcript has the client tell every message; of the drivers here CometD's, of Java the newer.
 	Transcript bool   `json:"transcript,omitempty"`

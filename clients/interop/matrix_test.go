@@ -35,7 +35,17 @@ type way struct {
 	transport string
 	abroad    bool // the client's page comes from another origin than the server.
 	form      bool // messages are sent as forms.
+	secure    tlsProtocol
 }
+
+// tlsProtocol is what is spoken above TLS.
+type tlsProtocol string
+
+const (
+	inClear tlsProtocol = ""
+	http1   tlsProtocol = "TLS"
+	http2   tlsProtocol = "HTTP2 and TLS"
+)
 
 func (w way) String() string {
 	s := w.transport
@@ -44,6 +54,9 @@ func (w way) String() string {
 	}
 	if w.abroad {
 		s += ", other origin"
+	}
+	if w.secure != inClear {
+		s += ", " + string(w.secure)
 	}
 	return s
 }
@@ -83,16 +96,23 @@ const fayeTimeout = 6 * time.Second
 
 func publishedClients() []published {
 	both := plainly("long-polling", "websocket")
+	withTLS := append(both[:2:2], way{transport: "long-polling", secure: http1}, way{transport: "websocket", secure: http1})
 	var all []published
 	for _, major := range []int{3, 4, 5, 7, 8, 9} {
 		p := published{name: fmt.Sprintf("cometd %d", major), driver: nodeDriver(), major: major, ways: both}
 		if major == 4 || major == 5 || major == 7 {
 			p.depth = smoke
 		}
+		if major == 9 {
+			p.ways = withTLS
+		}
 		all = append(all, p)
 	}
 	all = append(all,
-		published{name: "java 8", driver: javaDriver("cometd8", "interop.CometD8"), ways: both, depth: smoke},
+		published{
+			name: "java 8", driver: javaDriver("cometd8", "interop.CometD8"), depth: smoke,
+			ways: append(withTLS[:4:4], way{transport: "long-polling", secure: http2}),
+		},
 		published{name: "java 2", driver: javaDriver("cometd2", "interop.CometD2"), ways: both[:1], depth: smoke},
 		published{name: "faye", driver: fayeDriver(), ways: both, depth: smoke, plainOnly: true, timeout: fayeTimeout},
 		published{name: "aiocometd-ng", driver: pythonDriver(), ways: both, depth: smoke, plainOnly: true},
@@ -105,11 +125,15 @@ func pageClients() []published {
 	three := plainly("websocket", "long-polling", "callback-polling")
 	abroad := []way{{transport: "long-polling", abroad: true}, {transport: "callback-polling", abroad: true}}
 	five := append(three[:3:3], abroad...)
+	// Chromium takes HTTP/2 where it may, but not for a WebSocket.
+	secure := []way{
+		{transport: "websocket", secure: http1}, {transport: "long-polling", secure: http2}, {transport: "callback-polling", secure: http2},
+	}
 	// dojox.cometd takes callback-polling for pages of another origin, and only for them.
 	old := []way{{transport: "long-polling"}, {transport: "long-polling", form: true}, abroad[1]}
 	return []published{
 		{name: "page cometd 3", driver: pageDriver("cometd3.html", "../js/node_modules/cometd3/package.json"), ways: five, depth: smoke},
-		{name: "page cometd 9", driver: pageDriver("cometd9.html", "../js/node_modules/cometd9/package.json"), ways: five, depth: smoke},
+		{name: "page cometd 9", driver: pageDriver("cometd9.html", "../js/node_modules/cometd9/package.json"), ways: append(five[:5:5], secure...), depth: smoke},
 		{name: "page jquery", driver: pageDriver("jquery.html", "../java/web/target/cometd-javascript-jquery/js/cometd/cometd.js"), ways: three, depth: smoke},
 		{name: "page dojo", driver: pageDriver("dojo.html", "../java/web/target/cometd-javascript-dojo/js/cometd/cometd.js"), ways: three, depth: smoke},
 		{name: "page dojox", driver: pageDriver("dojox.html", "node_modules/dojox16/package.json"), ways: old, depth: smoke},
@@ -128,8 +152,9 @@ func (p published) depthOf(ack bool) depth {
 // builder makes a client for the base URL of a server.
 type builder func(t *testing.T, base string, w way, ack bool) client
 
-// cells is the matrix of clients, transports and acknowledgements; the browser is for the clients that live in pages.
-func cells(b *chromium) []cell {
+// cells is the matrix of clients, transports and acknowledgements; the browser is for the clients that live in pages, the
+// authority for servers with TLS.
+func cells(b *chromium, ca privateCA) []cell {
 	var all []cell
 	add := func(p published, build builder) {
 		for _, w := range p.ways {
@@ -140,6 +165,9 @@ func cells(b *chromium) []cell {
 				}
 				if w.abroad && w.transport == "long-polling" {
 					c.flags = []string{"--cors-origins", b.files.URL}
+				}
+				if w.secure != inClear {
+					c.flags = ca.flags()
 				}
 				c.build = func(t *testing.T, base string) client {
 					t.Helper()
@@ -152,11 +180,11 @@ func cells(b *chromium) []cell {
 	for _, p := range publishedClients() {
 		add(p, func(t *testing.T, base string, w way, ack bool) client {
 			t.Helper()
-			o := driverOptions{Major: p.major, URL: base, Transport: w.transport, Ack: ack, Form: w.form}
+			o := driverOptions{Major: p.major, URL: base, Transport: w.transport, Ack: ack, Form: w.form, HTTP2: w.secure == http2}
 			if p.driver.page != "" {
 				return b.open(t, p.driver.page, w.abroad, o)
 			}
-			return newDriverClient(t, p.driver, o)
+			return newDriverClient(t, ca.trustedBy(p.driver), o)
 		})
 	}
 	ours := published{name: "bayeuxclient", ways: plainly(bayeuxclient.LongPolling, bayeuxclient.WebSocket)}
@@ -170,6 +198,15 @@ func cells(b *chromium) []cell {
 		return newRawClient(t, base, w.transport == "callback-polling", ack)
 	})
 	return all
+}
+
+// deepest is the most that a cell gets. What TLS could change is in the short list: in the others most cuts would hit its
+// hello, not the session.
+func (c cell) deepest() depth {
+	if c.way.secure != inClear {
+		return smoke
+	}
+	return full
 }
 
 // touchSources looks at every source file of the module. The server is built by a command, and the drivers are
@@ -198,12 +235,12 @@ func TestMatrix(t *testing.T) {
 	touchSources(t)
 	everything := os.Getenv(depthVariable) == "full"
 	var chosen []cell
-	for _, c := range cells(newChromium(t)) {
+	for _, c := range cells(newChromium(t), newPrivateCA(t)) {
 		if shared.peer != "" && len(c.flags) > 0 {
 			continue // What they ask for, a peer is not told.
 		}
 		if everything {
-			c.depth = full
+			c.depth = c.deepest()
 		}
 		if c.depth != never {
 			chosen = append(chosen, c)

@@ -51,7 +51,7 @@ func newStage(t *testing.T, c cell) *stage {
 	s.proxy, err = hostileproxy.New(s.server.addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.proxy.Close()) })
-	base := url.URL{Scheme: "http", Host: s.proxy.Addr(), Path: "/cometd"}
+	base := url.URL{Scheme: s.server.scheme(), Host: s.proxy.Addr(), Path: "/cometd"}
 	s.client = c.build(t, base.String())
 	s.other = newRawClient(t, s.server.url(), false, false)
 	t.Cleanup(func() {

@@ -68,7 +68,14 @@ func serverCommand(addr string, timeout time.Duration, flags []string) []string 
 	return []string{"sh", "-c", "exec " + line}
 }
 
-func (s *server) url() string { return "http://" + s.addr + "/cometd" }
+func (s *server) url() string { return s.scheme() + "://" + s.addr + "/cometd" }
+
+func (s *server) scheme() string {
+	if slices.Contains(s.args, certFlag) {
+		return "https"
+	}
+	return "http"
+}
 
 func (s *server) start(t *testing.T) {
 	t.Helper()

@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +31,21 @@ type privateCA struct {
 	authority string // in PEM.
 	store     string // for Java.
 	cert, key string
+}
+
+// certFlag has our server speak TLS.
+const certFlag = "--tls-cert"
+
+// flags have our server speak TLS with the certificate.
+func (ca privateCA) flags() []string {
+	return []string{certFlag, ca.cert, "--tls-key", ca.key, "--set", "browserCookieSecure=true"}
+}
+
+// trustedBy has a driver in Node or Java take the authority for one.
+func (ca privateCA) trustedBy(d driver) driver {
+	d.env = append(d.env[:len(d.env):len(d.env)], "NODE_EXTRA_CA_CERTS="+ca.authority,
+		"JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStore="+ca.store+" -Djavax.net.ssl.trustStorePassword="+storeWord)
+	return d
 }
 
 // storeWord opens the store, which has no secrets.
@@ -86,9 +100,7 @@ func TestTLS(t *testing.T) {
 	touchSources(t)
 	ca := newPrivateCA(t)
 	b := newChromium(t)
-	node, java := nodeDriver(), javaDriver("cometd8", "interop.CometD8")
-	node.env = []string{"NODE_EXTRA_CA_CERTS=" + ca.authority}
-	java.env = []string{"JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStore=" + ca.store + " -Djavax.net.ssl.trustStorePassword=" + storeWord}
+	node, java := ca.trustedBy(nodeDriver()), ca.trustedBy(javaDriver("cometd8", "interop.CometD8"))
 	for name, build := range map[string]func(t *testing.T, o driverOptions) client{
 		"cometd 9": func(t *testing.T, o driverOptions) client { return newDriverClient(t, node, o) },
 		"java 8":   func(t *testing.T, o driverOptions) client { return newDriverClient(t, java, o) },
@@ -101,8 +113,8 @@ func TestTLS(t *testing.T) {
 			}
 			t.Run(name+" "+transport, func(t *testing.T) {
 				t.Parallel()
-				s := startServer(t, 0, "--tls-cert", ca.cert, "--tls-key", ca.key, "--set", "browserCookieSecure=true")
-				c := build(t, driverOptions{Major: 9, URL: strings.Replace(s.url(), "http:", "https:", 1), Transport: transport})
+				s := startServer(t, 0, ca.flags()...)
+				c := build(t, driverOptions{Major: 9, URL: s.url(), Transport: transport})
 				connected(t, c)
 				do(t, c, subscribe("/t/tls"))
 				mark := c.Inbox().mark()
@@ -121,8 +133,8 @@ func TestStrangeAuthority(t *testing.T) {
 		return // The flags are ours.
 	}
 	ca := newPrivateCA(t)
-	s := startServer(t, 0, "--tls-cert", ca.cert, "--tls-key", ca.key)
-	c := newNodeClient(t, driverOptions{Major: 9, URL: strings.Replace(s.url(), "http:", "https:", 1), Transport: "long-polling"})
+	s := startServer(t, 0, ca.flags()...)
+	c := newNodeClient(t, driverOptions{Major: 9, URL: s.url(), Transport: "long-polling"})
 	introduction(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
