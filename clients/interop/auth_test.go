@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 const (
@@ -47,15 +48,6 @@ func signedToken(t *testing.T, life time.Duration) string {
 	mac := hmac.New(sha256.New, []byte(tokenSecret))
 	mac.Write([]byte(signed))
 	return signed + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// freeAddress is one that nobody listened to just now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // revokeUser asks the admin listener.
@@ -105,7 +97,7 @@ func TestAuthentication(t *testing.T) {
 
 func liveByToken(t *testing.T, transport string, open func(*testing.T, driverOptions) client) {
 	t.Helper()
-	secret, admin := filepath.Join(t.TempDir(), "secret"), freeAddress(t)
+	secret, admin := filepath.Join(t.TempDir(), "secret"), testkit.FreeAddress(t)
 	require.NoError(t, os.WriteFile(secret, []byte(tokenSecret), 0o600))
 	s := startServer(t, longHold, "--admin-listen", admin, "--auth", "jwt.secretFile="+secret, "--auth", "warning=1h", "--auth", "jwt.leeway="+tokenLeeway.String())
 	c := open(t, driverOptions{URL: s.url(), Transport: transport})

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // serverOptions are short enough for tests and long enough for a client that is cut off several times while it comes
@@ -35,10 +37,7 @@ type server struct {
 // of zero is that of serverOptions; the flags are for our server only.
 func startServer(t *testing.T, timeout time.Duration, flags ...string) *server {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := ln.Addr().String()
-	require.NoError(t, ln.Close())
+	addr := testkit.FreeAddress(t)
 	s := &server{addr: addr, args: serverCommand(addr, timeout, flags), log: &tail{limit: 16 << 10}}
 	s.start(t)
 	t.Cleanup(func() {
@@ -88,7 +87,7 @@ func (s *server) start(t *testing.T) {
 		_ = s.proc.Wait()
 		close(s.done)
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	require.NoError(t, s.listening(ctx), "%s\n%s", strings.Join(s.args, " "), s.log.String())
 }
@@ -116,13 +115,13 @@ func (s *server) listening(ctx context.Context) error {
 func (s *server) stop(t *testing.T) {
 	t.Helper()
 	require.NoError(t, s.proc.Process.Signal(syscall.SIGTERM))
-	late := time.NewTimer(20 * time.Second)
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case <-s.done:
 	case <-late.C:
 		s.kill()
-		require.Fail(t, "the server did not stop in 20 s")
+		require.Fail(t, "the server does not stop")
 	}
 }
 

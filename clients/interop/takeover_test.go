@@ -16,6 +16,7 @@ import (
 	"github.com/halleypush/halley/bayeux"
 	halley "github.com/halleypush/halley/bayeux/server"
 	"github.com/halleypush/halley/extensions/ack"
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // node is a server of this process that can be moved to: its connections are
@@ -30,7 +31,7 @@ func startNode(t *testing.T, addr string, session *halley.Snapshot) (n *node, at
 	t.Helper()
 	srv, err := halley.New(halley.Config{
 		Extensions: []bayeux.Extension{ack.New()},
-		Options:    halley.Options{"timeout": "3000", "maxInterval": "20000"},
+		Options:    halley.Options{"timeout": "3000", "maxInterval": "60000"},
 	})
 	require.NoError(t, err)
 	if session != nil {
@@ -62,7 +63,7 @@ func TestTakeOver(t *testing.T) {
 	for _, version := range []int{3, 9} {
 		for _, transport := range []string{"long-polling", "websocket"} {
 			t.Run(fmt.Sprintf("cometd %d %s", version, transport), func(t *testing.T) {
-				old, addr := startNode(t, "127.0.0.1:0", nil)
+				old, addr := startNode(t, testkit.FreeAddress(t), nil)
 				c := newNodeClient(t, driverOptions{URL: "http://" + addr + "/cometd", Major: version, Transport: transport, Ack: true})
 				do(t, c, command{Cmd: "handshake"})
 				awaitMeta(t, c, 0, 2, "/meta/connect")

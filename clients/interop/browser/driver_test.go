@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
-	"net"
 	"os/exec"
 	"syscall"
 	"testing"
@@ -43,10 +42,7 @@ type server struct {
 
 func startServer(t *testing.T) *server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := &server{addr: l.Addr().String(), log: &testkit.Buffer{}}
-	require.NoError(t, l.Close())
+	s := &server{addr: testkit.FreeAddress(t), log: &testkit.Buffer{}}
 	s.start(t)
 	t.Cleanup(func() {
 		_ = s.proc.Process.Kill()

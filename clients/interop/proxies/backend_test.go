@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // backend is a server process behind the proxy, which can be stopped and started again at the same addresses.
@@ -35,8 +37,10 @@ const hold = 2 * time.Second
 
 func startBackend(t *testing.T, name string, strict bool, hold time.Duration) *backend {
 	t.Helper()
-	free := freeAddresses(t, 4)
-	b := &backend{name: name, plain: free[0], tcp: free[1], admin: free[2], secure: free[3], hold: hold, log: newJournal()}
+	b := &backend{
+		name: name, hold: hold, log: newJournal(),
+		plain: testkit.FreeAddress(t), tcp: testkit.FreeAddress(t), admin: testkit.FreeAddress(t), secure: testkit.FreeAddress(t),
+	}
 	b.posture = []string{"--posture", "cometd"}
 	if strict {
 		rules := filepath.Join(t.TempDir(), "rules.yaml")

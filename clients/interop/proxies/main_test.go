@@ -15,7 +15,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -37,7 +36,6 @@ type setup struct {
 	binary string // the server built from this module
 	certs  string // folder of cert.pem, key.pem and both.pem, which are for 127.0.0.1
 	roots  *x509.CertPool
-	given  sync.Map // ports that tests have
 }
 
 var shared setup

@@ -5,7 +5,6 @@ package proxies
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -119,28 +118,6 @@ func (p *process) accepts(t *testing.T, address string) {
 		}
 		return err == nil
 	}, func() string { return fmt.Sprintf("for %s to listen on %s\n%s", p.cmd, address, p.log) })
-}
-
-// freeAddresses returns addresses of the loopback that nobody listens on and no other test was given. They are below the
-// ports that systems give to connections, since a process is started on them later, and again.
-func freeAddresses(t *testing.T, n int) []string {
-	t.Helper()
-	var all []string
-	for tries := 0; len(all) < n; tries++ {
-		require.Less(t, tries, 1000, "free ports")
-		port := 11000 + rand.IntN(21000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		if _, given := shared.given.LoadOrStore(port, true); given {
-			_ = l.Close()
-			continue
-		}
-		defer l.Close()
-		all = append(all, l.Addr().String())
-	}
-	return all
 }
 
 // journal keeps the lines that a process writes, at most the last half of limit when there are more than limit.

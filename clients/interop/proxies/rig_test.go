@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // kind is a recipe and how its proxy is run.
@@ -73,8 +75,10 @@ type rig struct {
 // newRig starts all. The changes are made to the recipe after those that fill it in.
 func newRig(t *testing.T, k kind, hold time.Duration, changes ...change) *rig {
 	t.Helper()
-	free := freeAddresses(t, 2)
-	g := &rig{kind: k, address: free[0], second: free[1], a: startBackend(t, "a", k.strict, hold), b: startBackend(t, "b", k.strict, hold)}
+	g := &rig{
+		kind: k, address: testkit.FreeAddress(t), second: testkit.FreeAddress(t),
+		a: startBackend(t, "a", k.strict, hold), b: startBackend(t, "b", k.strict, hold),
+	}
 	dir, err := os.MkdirTemp("", "proxy") //nolint:usetesting // t.TempDir makes longer paths than sockets may have
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })

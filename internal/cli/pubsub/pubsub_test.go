@@ -25,6 +25,7 @@ import (
 	"github.com/halleypush/halley/channels"
 	"github.com/halleypush/halley/extensions/ack"
 	"github.com/halleypush/halley/internal/cli/pubsub"
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -285,9 +286,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	h := httptest.NewServer(nil)
-	url := h.URL
-	h.Close()
+	url := "http://" + testkit.FreeAddress(t)
 	for _, args := range [][]string{{"sub", url, "/a"}, {"pub", url, "/a", "1"}} {
 		err := run(t.Context(), pubsub.Env{Stdout: io.Discard, Stderr: io.Discard}, args...)
 		require.Error(t, err)

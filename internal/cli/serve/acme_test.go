@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // pebbleDir is where `make deps` puts Let's Encrypt's ACME server for tests and
@@ -26,13 +28,12 @@ var pebbleDir = filepath.Join("..", "..", "..", "build", "pebble")
 
 const acmeHost = "push.test"
 
-// freePort is one that nothing listens on at this moment.
+// freePort is one of the loopback that is the test's.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(testkit.FreeAddress(t))
 	require.NoError(t, err)
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return port
 }
 
 // launch runs a program of pebble's until the test ends or ends it.
