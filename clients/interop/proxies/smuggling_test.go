@@ -130,7 +130,8 @@ const victimsEach = 4
 // victims come after an attack, to both backends, and get their own answers.
 func victims(t *testing.T, g *rig) {
 	t.Helper()
-	c := from(t, "127.0.0.1", false)
+	// A connection of its own for each: an impatient proxy may close an idle one just when it is used again.
+	c := withCookies(t, from(t, "127.0.0.1", false))
 	for i := range victimsEach {
 		id := fmt.Sprintf("victim%d", i)
 		header := http.Header{"Cookie": {"HALLEY_ROUTE=" + map[bool]string{true: "a", false: "b"}[i%2 == 0]}}
