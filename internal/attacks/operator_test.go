@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,13 +30,15 @@ func operatorGroup() group {
 			"log-flood", "CometD #904", "800 requests that are no messages, and 40 sessions that come and go, to fill the disk with log lines",
 			fails("bounded"), fails("bounded"), func(t *testing.T, g *target) end {
 				t.Helper()
+				began := time.Now()
 				for range 800 {
 					require.Less(t, g.post(t, `{"not":"a message"`).status, 500)
 				}
 				for range 40 {
 					g.victim(t, "").send(t, `[{"channel":"/meta/disconnect","clientId":"$"}]`)
 				}
-				if n := strings.Count(g.logs.String(), "\n"); n > 400 {
+				// 100 lines of a kind in a second, which a slow machine takes several of.
+				if n := strings.Count(g.logs.String(), "\n"); n > 400+100*int(time.Since(began).Seconds()) {
 					return succeeds(strconv.Itoa(n) + " lines")
 				}
 				return fails("bounded")

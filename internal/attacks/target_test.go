@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +28,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait; nothing waits for it unless something is wrong.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // longPatience is for connections that the server cuts in its own time.
 const longPatience = 2 * time.Minute
@@ -157,6 +158,39 @@ const (
 	handshake = `[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket","long-polling","callback-polling"]}]`
 	jsonType  = "application/json;charset=UTF-8"
 )
+
+// postOf is the text of the request by which a stock client sends messages; headers are whole lines.
+func postOf(body string, headers ...string) string {
+	return "POST /cometd HTTP/1.1\r\nHost: x\r\nContent-Type: " + jsonType + "\r\n" + strings.Join(headers, "") +
+		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
+}
+
+// pipeline sends requests one behind the other, without waiting for the answers, and returns what waits for the next of
+// those. The server may answer and close before it has read the whole.
+func (g *target) pipeline(t *testing.T, requests string) (next func() answer) {
+	t.Helper()
+	conn := g.raw(t)
+	require.NoError(t, conn.SetDeadline(time.Now().Add(longPatience)))
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_, _ = io.WriteString(conn, requests)
+	}()
+	t.Cleanup(func() {
+		_ = conn.Close()
+		<-sent
+	})
+	r := bufio.NewReader(conn)
+	return func() answer {
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			return answer{err: err}
+		}
+		defer func() { _ = res.Body.Close() }()
+		text, err := io.ReadAll(io.LimitReader(res.Body, 8<<20))
+		return answer{res.StatusCode, res.Header, string(text), err}
+	}
+}
 
 // post sends messages as a stock client does.
 func (g *target) post(t *testing.T, body string, headers ...string) answer {
