@@ -31,8 +31,8 @@ const (
 	tokenLeeway = 8 * time.Second
 	// promptly is how soon a client has to know of a revocation: much sooner than its connect would have been answered. On
 	// a machine with nothing else to do it takes milliseconds, which the log tells.
-	promptly = 10 * time.Second
-	longHold = time.Minute
+	promptly = 40 * time.Second
+	longHold = 2 * time.Minute
 )
 
 // signedToken is a token of Alice's that lives that long.

@@ -72,7 +72,7 @@ func newRawClient(t *testing.T, base string, jsonp, ack bool) *rawClient {
 		http: &http.Client{
 			//nolint:gosec // It is there to talk to the client under test, not to be one.
 			Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
-			Timeout:   15 * time.Second,
+			Timeout:   patience,
 		},
 	}
 	t.Cleanup(c.Close)

@@ -21,8 +21,10 @@ import (
 const (
 	// outage is how long the network is gone in the scenarios that drop it.
 	outage = 3 * time.Second
-	// notice is how long the server may take to learn of a cut, and a message to reach it.
+	// notice is how long the server may take to learn of a cut, and a message to reach it, where nothing else is busy.
 	notice = 600 * time.Millisecond
+	// noticed is how many questions it answers besides, the last of them after all that came to it before the first.
+	noticed = 20
 )
 
 // stage is what the scenarios of one cell share: a server of its own, a proxy in front of it, the client under test
@@ -205,8 +207,7 @@ func (s *stage) goesAway(t *testing.T) {
 		mark := s.client.Inbox().mark()
 		s.proxy.Refuse()
 		s.proxy.CutAll(reset)
-		// The server needs a moment to learn of it; what it writes before that only acknowledgements save.
-		pause(t, notice)
+		s.notices(t)
 		want := s.publishAway(t)
 		pause(t, outage)
 		s.proxy.Resume()
@@ -219,8 +220,18 @@ func (s *stage) twoCuts(t *testing.T) {
 	for _, reset := range []bool{false, true} {
 		mark := s.client.Inbox().mark()
 		s.proxy.CutAll(reset)
-		pause(t, notice)
+		s.notices(t)
 		s.comesBack(t, mark, s.publishAway(t), !s.lossy)
+	}
+}
+
+// notices waits until the server has learned what became of its connections: what it writes before that only
+// acknowledgements save. A machine that is slow in this is slow in answering the other client as well.
+func (s *stage) notices(t *testing.T) {
+	t.Helper()
+	for range noticed {
+		do(t, s.other, publish("/t/nobody", 1))
+		pause(t, notice/noticed)
 	}
 }
 
@@ -446,8 +457,10 @@ func (s *stage) startsAgain(t *testing.T) {
 }
 
 func (s *stage) disconnects(t *testing.T) {
-	// A connect that overtakes the disconnect on its way is refused, and the JavaScript client then aborts both.
-	pause(t, notice)
+	// A connect that overtakes the disconnect on its way is refused, and the JavaScript client then aborts both: let one
+	// be answered, and the next be held.
+	awaitMeta(t, s.client, s.client.Inbox().mark(), 1, "/meta/connect")
+	s.notices(t)
 	do(t, s.client, command{Cmd: "disconnect"})
 	mark := s.client.Inbox().mark()
 	otherMark := s.other.Inbox().mark()
