@@ -81,7 +81,7 @@ func run(ctx context.Context, log io.Writer, s settings) error {
 	if err != nil {
 		return err
 	}
-	sound, err := try(ctx, faults.Fault{}, patterns(s.only), nil)
+	sound, err := try(ctx, faults.Fault{}, shortLife, patterns(s.only), nil)
 	if err != nil {
 		return fmt.Errorf("the server without a fault: %w", err)
 	}
@@ -180,7 +180,7 @@ func judge(ctx context.Context, f faults.Fault, only string, sound *suite.Report
 	o := outcome{Description: f.Describe()}
 	before := failing(sound, f.Tolerated)
 	look := func(cases, transports []string) error {
-		rep, err := try(ctx, f, cases, transports)
+		rep, err := try(ctx, f, shortLife, cases, transports)
 		if _, ok := errors.AsType[*conformance.UnreachableError](err); ok {
 			// No session can be made at all: that is a finding.
 			o.Cases = []string{unusable}
@@ -237,8 +237,13 @@ func patterns(only string) []string {
 	return []string{only}
 }
 
-// try starts a server with a fault and runs the suite.
-func try(ctx context.Context, f faults.Fault, only, transports []string) (*suite.Report, error) {
+// shortLife is how long sessions live without a connect, where hundreds of
+// servers are waited for.
+const shortLife = 2 * time.Second
+
+// try starts a server with a fault, whose sessions live that long without a
+// connect, and runs the suite.
+func try(ctx context.Context, f faults.Fault, life time.Duration, only, transports []string) (*suite.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
 	text, err := os.ReadFile(filepath.Join("conformance", "fixtures", "halley.json"))
@@ -249,10 +254,11 @@ func try(ctx context.Context, f faults.Fault, only, transports []string) (*suite
 	if err != nil {
 		return nil, err
 	}
-	set.Options["maxInterval"], set.Options["sweepPeriod"] = 2000.0, 300.0 // those of faults.Start
+	set.Options["maxInterval"], set.Options["sweepPeriod"] = float64(life.Milliseconds()), 300.0 // that of faults.Start
 	fix := fixtures.New()
 	var wrong error
 	url, stop, err := faults.Start(ctx, f, faults.Options{
+		MaxInterval: life,
 		Config: func(c *server.Config) {
 			wrong = fix.Configure(c)
 			c.Options["maxLazyTimeout"], c.Options["maxQueue"] = "1000", "500"

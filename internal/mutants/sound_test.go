@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,14 +12,15 @@ import (
 
 // TestSound runs the whole suite, the cases that need fixtures included, against
 // a server without a fault: it finds none, and skips nothing. In a short run
-// it is a part of the suite, with fixtures of each kind.
+// it is a part of the suite, with fixtures of each kind. Sessions live as long
+// as CometD's, for those of a slow machine rest between their messages.
 func TestSound(t *testing.T) {
 	var only []string
 	least := 1000
 	if testing.Short() {
 		only, least = []string{"BX-SV-*", "BX-HS-0?", "BX-TS-0?"}, 50
 	}
-	r, err := try(t.Context(), faults.Fault{}, only, nil)
+	r, err := try(t.Context(), faults.Fault{}, 10*time.Second, only, nil)
 	require.NoError(t, err)
 	for _, p := range r.Probes {
 		if p.Outcome != suite.Pass {
