@@ -78,9 +78,9 @@ func TestProgram(t *testing.T) {
 		t.Run(tt.how, func(t *testing.T) {
 			t.Setenv(asDriver, tt.how)
 			p := clientmode.Program{Args: []string{exe}, Shared: tt.how == "shared", Stderr: os.Stderr}
-			scale := 0.3
+			scale := 1.0
 			if tt.how == "lazy" {
-				scale /= 10 // it is waited for in vain
+				scale = 0.03 // it is waited for in vain
 			}
 			rep, err := runProgram(t, p, scale)
 			if tt.wrong != "" {
