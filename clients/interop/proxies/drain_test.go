@@ -131,11 +131,11 @@ func TestDrain(t *testing.T) {
 		g := newRig(t, k, hold)
 		clients := crowd(t, g)
 		drain(t, g)
-		begun := len(g.a.begun(t))
+		begun := g.a.count(t, "halley_handshakes_total")
 		for range 8 {
 			idOf(t, post(t, from(t, "127.0.0.1", false), g.url(), nil, handshake))
 		}
-		require.Len(t, g.a.begun(t), begun, "new sessions go to the other backend")
+		require.Equal(t, begun, g.a.count(t, "halley_handshakes_total"), "new sessions go to the other backend")
 		goOn(t, clients, 2)
 		news(t, g, clients, "drained")
 		for _, c := range clients {

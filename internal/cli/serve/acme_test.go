@@ -82,6 +82,7 @@ func newAuthority(t *testing.T) *authority {
 	a.pool = pool
 	launch(t, "pebble-challtestsrv", "-dnsserver", "127.0.0.1:"+a.dns, "-management", "127.0.0.1:"+freePort(t),
 		"-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "")
+	listens(t, a.dns) // Without names no challenge is met, and the next order is a minute later.
 	a.args = []string{"--acme-domain", acmeHost, "--acme-cache", filepath.Join(a.dir, "cache"), "--acme-accept-terms", "true", "--acme-email", "ops@push.test", "--acme-ca", cert, "--acme-directory", "https://127.0.0.1:" + a.api + "/dir"}
 	a.write(cert, key)
 	return a
@@ -120,18 +121,24 @@ func (a *authority) start(life time.Duration, refused ...string) {
 	require.NoError(a.t, err)
 	require.NoError(a.t, os.WriteFile(file, text, 0o600))
 	a.end = launch(a.t, "pebble", "-config", file, "-strict", "-dnsserver", "127.0.0.1:"+a.dns)
-	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
+	listens(a.t, a.api)
+}
+
+// listens waits until a program takes connections at a port.
+func listens(t *testing.T, port string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+a.api)
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = c.Close()
 			return
 		}
 		<-tick.C
-		require.NoError(a.t, ctx.Err(), "pebble does not listen")
+		require.NoError(t, ctx.Err(), "nobody listens")
 	}
 }
 
