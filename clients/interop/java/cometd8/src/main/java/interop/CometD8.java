@@ -98,7 +98,9 @@ public final class CometD8 extends Driver {
     @Override
     protected void handshake(Done done) {
         client.handshake(message -> {
-            hurry();
+            if (message.isSuccessful()) {
+                hurry();
+            }
             done.done(message.isSuccessful(), message.get(Message.ERROR_FIELD));
         });
     }
@@ -106,7 +108,7 @@ public final class CometD8 extends Driver {
     /** An upgrade that is cut off goes unnoticed for this long, by default for 30 s; the first one, of a machine that is cold, may take its time. */
     private void hurry() {
         if (tyrus != null && url().startsWith("http:")) {
-            tyrus.getProperties().put(ClientProperties.HANDSHAKE_TIMEOUT, 500);
+            tyrus.getProperties().put(ClientProperties.HANDSHAKE_TIMEOUT, 2000);
         }
     }
 
