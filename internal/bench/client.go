@@ -1,0 +1,274 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+)
+
+// stage is how far a client's session is.
+type stage int
+
+const (
+	handshaking stage = iota
+	connecting        // the first connect, which the server answers at once
+	subscribing
+	living
+	leaving
+)
+
+// subscribeBatch is how many subscriptions go in one array: strict servers
+// bound it.
+const subscribeBatch = 50
+
+// errDone ends a connection in good order.
+var errDone = errors.New("done")
+
+// client is a session, apart from its connections.
+type client struct {
+	eng    *engine
+	tally  *tally
+	pub    *publisher // nil for a client that only receives
+	kind   string
+	id     []byte
+	cookie []byte
+	stage  stage
+	ack    int64 // the number to acknowledge next
+	subs   []sub // by channel
+	asked  int   // subscriptions sent
+	agreed int   // subscriptions answered
+	since  int64 // Churn: when this session was begun
+	held   []byte
+}
+
+// reply is what a client reads of a meta message.
+type reply struct {
+	Channel      string `json:"channel"`
+	ClientID     string `json:"clientId"`
+	Successful   *bool  `json:"successful"`
+	Error        string `json:"error"`
+	Subscription any    `json:"subscription"`
+	Ext          struct {
+		Ack json.RawMessage `json:"ack"`
+	} `json:"ext"`
+}
+
+// begin starts a session.
+func (c *client) begin(w *wire, now int64, out []byte) []byte {
+	c.stage, c.held = handshaking, nil
+	if w.kind != WebSocket { // else it began with the connection
+		c.since = now
+	}
+	ext := ""
+	if c.eng.cfg.Ack {
+		ext = `,"ext":{"ack":true}`
+	}
+	return w.send(out, []byte(`[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["`+c.kind+`"],"id":"1"`+ext+`}]`))
+}
+
+// connect sends the connect that is held.
+func (c *client) connect(w *wire, out []byte) []byte {
+	if !c.eng.cfg.Ack {
+		if c.held == nil {
+			c.held = c.meta("/meta/connect", `,"connectionType":"`+c.kind+`"`)
+		}
+		return w.send(out, c.held)
+	}
+	return w.send(out, c.meta("/meta/connect", `,"connectionType":"`+c.kind+`","ext":{"ack":`+strconv.FormatInt(c.ack, 10)+`}`))
+}
+
+func (c *client) meta(channel, more string) []byte {
+	return []byte(`[{"channel":"` + channel + `","id":"2","clientId":"` + string(c.id) + `"` + more + `}]`)
+}
+
+// take handles a payload.
+func (c *client) take(w *wire, p []byte, now int64, out []byte) ([]byte, error) {
+	if len(c.subs) > 0 {
+		c.deliveries(p, now)
+	}
+	if !bytes.Contains(p, []byte(`"successful"`)) {
+		return out, nil
+	}
+	if c.stage != living {
+		return c.hello(w, p, now, out)
+	}
+	if bytes.Contains(p, []byte(`"successful":false`)) {
+		return out, refusal(p)
+	}
+	connects := 0
+	if !w.post && bytes.Contains(p, []byte(`/meta/connect"`)) {
+		connects = 1
+		c.acknowledge(p)
+		out = c.connect(w, out)
+	}
+	if c.pub == nil {
+		return out, nil
+	}
+	return c.pub.acked(w, bytes.Count(p, []byte(`"successful":true`))-connects, now, out)
+}
+
+// acknowledge reads the number that the extension gave a connect's answer.
+func (c *client) acknowledge(p []byte) {
+	if !c.eng.cfg.Ack {
+		return
+	}
+	_, rest, found := bytes.Cut(p, []byte(`"ack":`))
+	end := 0
+	for end < len(rest) && rest[end] >= '0' && rest[end] <= '9' {
+		end++
+	}
+	if found && end > 0 {
+		c.ack, _ = strconv.ParseInt(string(rest[:end]), 10, 64)
+	}
+}
+
+// deliveries counts the messages of a payload.
+func (c *client) deliveries(p []byte, now int64) {
+	m, rest, found := nextMark(p)
+	if !found {
+		return
+	}
+	t := c.tally
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for ; found; m, rest, found = nextMark(rest) {
+		s := c.find(m.channel)
+		if s == nil {
+			continue // another run's
+		}
+		t.counts.arrived++
+		switch s.note(m.seq) {
+		case duplicate:
+			t.counts.duplicates++
+			continue
+		case reordered:
+			t.counts.reordered++
+		}
+		t.counts.unique++
+		if t.record(m.due, now) {
+			t.counts.measured++
+		}
+	}
+}
+
+// find returns the subscription to a channel, nil if there is none.
+func (c *client) find(channel uint32) *sub {
+	if len(c.subs) <= 8 {
+		for i := range c.subs {
+			if c.subs[i].channel == channel {
+				return &c.subs[i]
+			}
+		}
+		return nil
+	}
+	i := sort.Search(len(c.subs), func(i int) bool { return c.subs[i].channel >= channel })
+	if i < len(c.subs) && c.subs[i].channel == channel {
+		return &c.subs[i]
+	}
+	return nil
+}
+
+// refusal makes an error of the first message that was refused.
+func refusal(p []byte) error {
+	var all []reply
+	if err := json.Unmarshal(p, &all); err != nil {
+		return fmt.Errorf("no Bayeux: %w", err)
+	}
+	for _, m := range all {
+		if m.Successful != nil && !*m.Successful {
+			return fmt.Errorf("%s: %s", m.Channel, m.Error)
+		}
+	}
+	return nil
+}
+
+// hello makes the session step by step.
+func (c *client) hello(w *wire, p []byte, now int64, out []byte) ([]byte, error) {
+	if err := refusal(p); err != nil {
+		return out, err
+	}
+	var all []reply
+	if err := json.Unmarshal(p, &all); err != nil {
+		return out, fmt.Errorf("no Bayeux: %w", err)
+	}
+	for _, m := range all {
+		if m.Successful == nil {
+			continue
+		}
+		var err error
+		if out, err = c.step(w, m, now, out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// step takes one answer.
+func (c *client) step(w *wire, m reply, now int64, out []byte) ([]byte, error) {
+	switch {
+	case c.stage == handshaking && m.Channel == "/meta/handshake":
+		if !json.Valid([]byte(`"`+m.ClientID+`"`)) || m.ClientID == "" {
+			return out, fmt.Errorf("the handshake gave the client id %q", m.ClientID)
+		}
+		c.id = []byte(m.ClientID)
+		if c.eng.cfg.Mode == Churn {
+			c.stage = leaving
+			return w.send(out, c.meta("/meta/disconnect", "")), nil
+		}
+		c.stage = connecting
+		return w.send(out, c.meta("/meta/connect", `,"connectionType":"`+c.kind+`","advice":{"timeout":0}`)), nil
+	case c.stage == connecting && m.Channel == "/meta/connect":
+		if n, err := strconv.ParseInt(string(m.Ext.Ack), 10, 64); err == nil {
+			c.ack = n
+		}
+		c.stage = subscribing
+		return c.subscribe(w, now, out)
+	case c.stage == subscribing && m.Channel == "/meta/subscribe":
+		if c.agreed++; c.agreed < c.asked {
+			return out, nil
+		}
+		return c.subscribe(w, now, out)
+	case c.stage == leaving && m.Channel == "/meta/disconnect":
+		return c.left(w, now, out)
+	default:
+		return out, nil
+	}
+}
+
+// subscribe asks for the next subscriptions; after the last the client lives.
+func (c *client) subscribe(w *wire, now int64, out []byte) ([]byte, error) {
+	if c.asked == len(c.subs) {
+		c.stage = living
+		out = c.connect(w, out)
+		c.eng.isReady()
+		return out, nil
+	}
+	body := []byte("[")
+	for _, s := range c.subs[c.asked:min(len(c.subs), c.asked+subscribeBatch)] {
+		if len(body) > 1 {
+			body = append(body, ',')
+		}
+		body = append(body, `{"channel":"/meta/subscribe","id":"3","clientId":"`...)
+		body = append(append(body, c.id...), `","subscription":"`...)
+		body = append(append(body, c.eng.names[s.channel]...), `"}`...)
+		c.asked++
+	}
+	return w.send(out, append(body, ']')), nil
+}
+
+// left counts a session that came and went, and begins the next.
+func (c *client) left(w *wire, now int64, out []byte) ([]byte, error) {
+	c.tally.mu.Lock()
+	c.tally.counts.arrived++
+	if c.tally.record(c.since, now) {
+		c.tally.counts.done++
+	}
+	c.tally.mu.Unlock()
+	if w.kind == WebSocket || c.eng.stopping.Load() {
+		return out, errDone
+	}
+	return c.begin(w, now, out), nil
+}

@@ -1,0 +1,242 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// shardBuffer is what one read of a shard takes at most.
+	shardBuffer = 256 << 10
+	// longPause is what is left to the runtime's timers: to a millisecond.
+	longPause = 5 * time.Millisecond
+)
+
+// pause waits more exactly than the runtime's timers do. It can be interrupted
+// but for its last milliseconds.
+func pause(ctx context.Context, d time.Duration) {
+	if d > longPause {
+		rest(ctx, d-longPause/2)
+		return
+	}
+	ts := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&ts, nil) // after a signal the caller looks at the time again
+}
+
+// socket is a connection of a shard.
+type socket struct {
+	fd      int
+	w       *wire
+	pending []byte // could not be written yet
+	closed  bool
+}
+
+// shard is an epoll loop: one goroutine, many connections.
+type shard struct {
+	eng         *engine
+	epoll, wake int
+
+	mu      sync.Mutex
+	sockets map[int32]*socket
+	ended   bool
+}
+
+func newLoops(e *engine, n int) ([]loop, error) {
+	var all []loop
+	for range n {
+		s, err := newShard(e)
+		if err != nil {
+			for _, l := range all {
+				l.stop()
+			}
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func newShard(e *engine) (*shard, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wake)}) //nolint:gosec // a descriptor
+		if err != nil {
+			_ = unix.Close(wake)
+		}
+	}
+	if err != nil {
+		_ = unix.Close(epoll)
+		return nil, err
+	}
+	s := &shard{eng: e, epoll: epoll, wake: wake, sockets: make(map[int32]*socket)}
+	e.routines.Go(s.run) // ends with stop
+	return s, nil
+}
+
+// adopt implements loop: the descriptor is doubled, so that the runtime's
+// poller forgets its own.
+func (s *shard) adopt(conn net.Conn, w *wire) bool {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	fd := -1
+	if raw.Control(func(from uintptr) { fd, err = unix.FcntlInt(from, unix.F_DUPFD_CLOEXEC, 0) }) != nil || err != nil {
+		return false
+	}
+	_ = tcp.Close()
+	k := &socket{fd: fd, w: w}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		_ = unix.Close(fd)
+		return true
+	}
+	// Under the lock, so that the loop does not meet it half made.
+	out := w.start(s.eng.now(), nil)
+	s.sockets[int32(fd)] = k //nolint:gosec // a descriptor
+	err = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+	if err == nil {
+		err = s.write(k, out)
+	}
+	if err != nil {
+		s.drop(k, err)
+	}
+	return true
+}
+
+// stop implements loop.
+func (s *shard) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.ended = true
+		_, _ = unix.Write(s.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // the counter cannot be full
+	}
+}
+
+// run is the loop. It owns the descriptors and closes them.
+func (s *shard) run() {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ended = true
+		for _, k := range s.sockets {
+			_ = unix.Close(k.fd)
+		}
+		_ = unix.Close(s.wake)
+		_ = unix.Close(s.epoll)
+	}()
+	events := make([]unix.EpollEvent, 512)
+	ready := make([]*socket, 0, len(events))
+	buf, out := make([]byte, shardBuffer), make([]byte, 0, shardBuffer)
+	for {
+		n, err := unix.EpollWait(s.epoll, events, -1)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			s.eng.lost(err)
+			return
+		}
+		s.mu.Lock()
+		if s.ended {
+			s.mu.Unlock()
+			return
+		}
+		ready = ready[:0]
+		for _, ev := range events[:max(n, 0)] {
+			if k := s.sockets[ev.Fd]; k != nil {
+				ready = append(ready, k)
+			}
+		}
+		s.mu.Unlock()
+		for _, k := range ready {
+			if out, err = s.serve(k, buf, out[:0]); err != nil {
+				s.mu.Lock()
+				s.drop(k, err)
+				s.mu.Unlock()
+			}
+		}
+	}
+}
+
+// serve reads once; what is left makes the next event.
+func (s *shard) serve(k *socket, buf, out []byte) ([]byte, error) {
+	if len(k.pending) > 0 {
+		rest := k.pending
+		k.pending = nil
+		if err := s.write(k, rest); err != nil {
+			return out, err
+		}
+		if len(k.pending) == 0 {
+			if err := s.watch(k, unix.EPOLLIN); err != nil {
+				return out, err
+			}
+		}
+	}
+	n, err := unix.Read(k.fd, buf)
+	switch {
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
+		return out, nil
+	case err != nil:
+		return out, err
+	case n == 0:
+		return out, errors.New("the server ended a connection")
+	}
+	out, broken := k.w.feed(buf[:n], s.eng.now(), out)
+	if err := s.write(k, out); err != nil && broken == nil {
+		broken = err
+	}
+	return out, broken
+}
+
+// write writes what goes; the rest waits, and the kernel says when.
+func (s *shard) write(k *socket, out []byte) error {
+	if len(k.pending) > 0 {
+		if len(k.pending)+len(out) > maxPayload {
+			return errors.New("the server does not read")
+		}
+		k.pending = append(k.pending, out...)
+		return nil
+	}
+	for len(out) > 0 {
+		n, err := unix.Write(k.fd, out)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			k.pending = append(k.pending, out...)
+			return s.watch(k, unix.EPOLLIN|unix.EPOLLOUT)
+		case err != nil:
+			return err
+		default:
+			out = out[n:]
+		}
+	}
+	return nil
+}
+
+func (s *shard) watch(k *socket, events uint32) error {
+	return unix.EpollCtl(s.epoll, unix.EPOLL_CTL_MOD, k.fd, &unix.EpollEvent{Events: events, Fd: int32(k.fd)}) //nolint:gosec // a descriptor
+}
+
+// drop closes a connection. The lock is held.
+func (s *shard) drop(k *socket, err error) {
+	if k.closed {
+		return
+	}
+	k.closed = true
+	delete(s.sockets, int32(k.fd)) //nolint:gosec // a descriptor
+	_ = unix.Close(k.fd)
+	s.eng.lost(err)
+}

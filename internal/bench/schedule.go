@@ -1,0 +1,42 @@
+package bench
+
+import "time"
+
+// schedule says when each group of messages is due: group k at start plus k
+// intervals, whatever happened to the groups before it. All times are
+// nanoseconds of the run's clock.
+type schedule struct {
+	start    int64
+	interval float64
+	count    int64
+	next     int64 // the first group that was not taken
+}
+
+// newSchedule plans rate messages a second in groups of batch, for a time.
+func newSchedule(start int64, rate float64, batch int, length time.Duration) schedule {
+	interval := float64(time.Second) * float64(batch) / rate
+	return schedule{start: start, interval: interval, count: max(1, int64(float64(length)/interval))}
+}
+
+// at is when a group is due.
+func (s *schedule) at(k int64) int64 { return s.start + int64(float64(k)*s.interval) }
+
+// take returns the next group if it is due.
+func (s *schedule) take(now int64) (k, due int64, ok bool) {
+	if s.next >= s.count {
+		return 0, 0, false
+	}
+	if due = s.at(s.next); due > now {
+		return 0, 0, false
+	}
+	s.next++
+	return s.next - 1, due, true
+}
+
+// wait is how long nothing is due; done when nothing will be.
+func (s *schedule) wait(now int64) (d time.Duration, done bool) {
+	if s.next >= s.count {
+		return 0, true
+	}
+	return time.Duration(max(0, s.at(s.next)-now)), false
+}
