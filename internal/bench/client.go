@@ -37,7 +37,8 @@ type client struct {
 	cookie []byte
 	stage  stage
 	ack    int64 // the number to acknowledge next
-	subs   []sub // by channel
+	subs   []sub // by stream
+	rooms  []int // channels to subscribe to
 	asked  int   // subscriptions sent
 	agreed int   // subscriptions answered
 	since  int64 // Churn: when this session was begun
@@ -135,7 +136,7 @@ func (c *client) deliveries(p []byte, now int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for ; found; m, rest, found = nextMark(rest) {
-		s := c.find(m.channel)
+		s := c.find(m.stream)
 		if s == nil {
 			continue // another run's
 		}
@@ -154,18 +155,18 @@ func (c *client) deliveries(p []byte, now int64) {
 	}
 }
 
-// find returns the subscription to a channel, nil if there is none.
-func (c *client) find(channel uint32) *sub {
+// find returns the client's side of a stream, nil if there is none.
+func (c *client) find(stream uint32) *sub {
 	if len(c.subs) <= 8 {
 		for i := range c.subs {
-			if c.subs[i].channel == channel {
+			if c.subs[i].stream == stream {
 				return &c.subs[i]
 			}
 		}
 		return nil
 	}
-	i := sort.Search(len(c.subs), func(i int) bool { return c.subs[i].channel >= channel })
-	if i < len(c.subs) && c.subs[i].channel == channel {
+	i := sort.Search(len(c.subs), func(i int) bool { return c.subs[i].stream >= stream })
+	if i < len(c.subs) && c.subs[i].stream == stream {
 		return &c.subs[i]
 	}
 	return nil
@@ -240,20 +241,20 @@ func (c *client) step(w *wire, m reply, now int64, out []byte) ([]byte, error) {
 
 // subscribe asks for the next subscriptions; after the last the client lives.
 func (c *client) subscribe(w *wire, now int64, out []byte) ([]byte, error) {
-	if c.asked == len(c.subs) {
-		c.stage = living
+	if c.asked == len(c.rooms) {
+		c.stage, c.rooms, c.asked = living, nil, 0
 		out = c.connect(w, out)
 		c.eng.isReady()
 		return out, nil
 	}
 	body := []byte("[")
-	for _, s := range c.subs[c.asked:min(len(c.subs), c.asked+subscribeBatch)] {
+	for _, ch := range c.rooms[c.asked:min(len(c.rooms), c.asked+subscribeBatch)] {
 		if len(body) > 1 {
 			body = append(body, ',')
 		}
 		body = append(body, `{"channel":"/meta/subscribe","id":"3","clientId":"`...)
 		body = append(append(body, c.id...), `","subscription":"`...)
-		body = append(append(body, c.eng.names[s.channel]...), `"}`...)
+		body = append(append(body, c.eng.names[ch]...), `"}`...)
 		c.asked++
 	}
 	return w.send(out, append(body, ']')), nil

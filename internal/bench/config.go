@@ -67,7 +67,8 @@ type Config struct {
 	// Subscriptions is how many rooms each client is in, each with all its
 	// channels (default 1).
 	Subscriptions int `json:"subscriptions"`
-	// Publishers are sessions of their own (default 1).
+	// Publishers are sessions of their own (default 1). They share the channels
+	// out among them.
 	Publishers int `json:"publishers"`
 	// Rate is how many messages are published a second, by all publishers.
 	Rate float64 `json:"rate"`
@@ -225,6 +226,28 @@ func (c *Config) channelsOf(client int) []int {
 		room := (client*c.Subscriptions + k) % c.Rooms
 		for ch := range c.Channels {
 			all = append(all, room*c.Channels+ch)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// streams is how many there are: one for each channel, or for each publisher
+// where these are more. Stream s is of channel s modulo the channels.
+func (c *Config) streams() int { return max(c.Rooms*c.Channels, c.Publishers) }
+
+// blockOf is the part of the streams that a publisher sends: neighbours, so
+// that a batch goes to rooms that follow one another.
+func blockOf(publisher, publishers, streams int) (first, end int) {
+	return publisher * streams / publishers, (publisher + 1) * streams / publishers
+}
+
+// streamsOf are the streams of channels, in order.
+func (c *Config) streamsOf(channels []int) []int {
+	var all []int
+	for _, ch := range channels {
+		for s := ch; s < c.streams(); s += c.Rooms * c.Channels {
+			all = append(all, s)
 		}
 	}
 	slices.Sort(all)

@@ -240,8 +240,9 @@ func (e *engine) newClient(i int, publishes bool) *wire {
 		e.pubs = append(e.pubs, c.pub)
 		return w
 	}
-	for _, ch := range e.cfg.channelsOf(i) {
-		c.subs = append(c.subs, sub{channel: uint32(ch)}) //nolint:gosec // bounded by Config
+	c.rooms = e.cfg.channelsOf(i)
+	for _, s := range e.cfg.streamsOf(c.rooms) {
+		c.subs = append(c.subs, sub{stream: uint32(s)}) //nolint:gosec // bounded by Config
 	}
 	e.clients = append(e.clients, c)
 	return w

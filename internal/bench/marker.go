@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// A message carries its channel, its number on it and the time it was due, in
+// A message carries its stream, its number in it and the time it was due, in
 // hexadecimal of fixed width, so that a receiver finds them without parsing
-// JSON: {"hb":"cccccc.ssssssss.tttttttttttttttt","p":"xxx"}.
+// JSON: {"hb":"ssssss.nnnnnnnn.tttttttttttttttt","p":"xxx"}. A stream is what one
+// publisher sends to one channel: only within it is there an order.
 const (
 	markerStart = `"hb":"`
 	markerLen   = 6 + 1 + 8 + 1 + 16
@@ -18,8 +19,8 @@ const (
 
 // mark is what a message carries.
 type mark struct {
-	channel, seq uint32
-	due          int64
+	stream, seq uint32
+	due         int64
 }
 
 // padding fills data to a size.
@@ -38,7 +39,7 @@ func appendHex(to []byte, v uint64, digits int) []byte {
 // appendData appends the data of a message.
 func appendData(to []byte, m mark, pad string) []byte {
 	to = append(to, dataStart...)
-	to = appendHex(to, uint64(m.channel), 6)
+	to = appendHex(to, uint64(m.stream), 6)
 	to = append(to, '.')
 	to = appendHex(to, uint64(m.seq), 8)
 	to = append(to, '.')
@@ -74,11 +75,11 @@ func nextMark(p []byte) (m mark, rest []byte, found bool) {
 		if len(p) < markerLen {
 			return mark{}, nil, false
 		}
-		channel, a := parseHex(p[:6])
+		stream, a := parseHex(p[:6])
 		seq, b := parseHex(p[7:15])
 		due, c := parseHex(p[16:32])
 		if a && b && c {
-			return mark{uint32(channel), uint32(seq), int64(due)}, p[markerLen:], true //nolint:gosec // of that width
+			return mark{uint32(stream), uint32(seq), int64(due)}, p[markerLen:], true //nolint:gosec // of that width
 		}
 	}
 }

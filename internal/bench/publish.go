@@ -41,7 +41,7 @@ type publisher struct {
 // message appends a message to a channel.
 func (p *publisher) message(to []byte, m mark, pad string) []byte {
 	to = append(to, `{"channel":"`...)
-	to = append(append(to, p.c.eng.names[m.channel]...), `","id":"4","clientId":"`...)
+	to = append(append(to, p.c.eng.names[int(m.stream)%len(p.c.eng.names)]...), `","id":"4","clientId":"`...)
 	to = append(append(to, p.c.id...), `","data":`...)
 	return append(appendData(to, m, pad), '}')
 }
@@ -163,8 +163,8 @@ type pacer struct {
 	eng      *engine
 	pubs     []*publisher
 	schedule schedule
-	seq      []uint32 // by channel
-	channel  int      // the next
+	seq      []uint32 // by stream
+	next     []int    // by publisher: the stream of its next message
 	from, to int64    // what is measured
 	group    []byte
 	ends     []int
@@ -185,7 +185,7 @@ func (p *pacer) run(ctx context.Context) error {
 			if first < 0 {
 				first = who
 			}
-			if err := p.send(p.pubs[who], due); err != nil {
+			if err := p.send(who, due); err != nil {
 				return err
 			}
 			dirty++
@@ -206,20 +206,22 @@ func (p *pacer) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// send makes a group of messages to the channels in turn.
-func (p *pacer) send(to *publisher, due int64) error {
+// send makes a group of messages to the publisher's streams in turn.
+func (p *pacer) send(who int, due int64) error {
+	to := p.pubs[who]
+	first, end := blockOf(who, len(p.pubs), len(p.seq))
 	p.group, p.ends = p.group[:0], p.ends[:0]
 	deliveries := int64(0)
 	for i := range p.eng.cfg.Batch {
 		if i > 0 {
 			p.group = append(p.group, ',')
 		}
-		ch := p.channel
-		p.channel = (p.channel + 1) % len(p.seq)
-		p.group = to.message(p.group, mark{uint32(ch), p.seq[ch], due}, p.eng.pad) //nolint:gosec // bounded by Config
+		s := first + p.next[who]
+		p.next[who] = (p.next[who] + 1) % (end - first)
+		p.group = to.message(p.group, mark{uint32(s), p.seq[s], due}, p.eng.pad) //nolint:gosec // bounded by Config
 		p.ends = append(p.ends, len(p.group))
-		p.seq[ch]++
-		deliveries += int64(p.eng.members[ch])
+		p.seq[s]++
+		deliveries += int64(p.eng.members[s%len(p.eng.members)])
 	}
 	n := int64(p.eng.cfg.Batch)
 	p.eng.sent.messages.Add(n)

@@ -127,7 +127,7 @@ func (r *run) load(ctx context.Context) error {
 // publish runs the pacer; the channel is closed when it has ended.
 func (r *run) publish(ctx context.Context, from, to int64) chan error {
 	p := &pacer{
-		eng: r.engine, pubs: r.pubs, seq: make([]uint32, len(r.names)), from: from, to: to, wait: pause,
+		eng: r.engine, pubs: r.pubs, seq: make([]uint32, r.cfg.streams()), next: make([]int, len(r.pubs)), from: from, to: to, wait: pause,
 		schedule: newSchedule(r.begun, r.cfg.Rate, r.cfg.Batch, r.cfg.Warmup+r.cfg.Duration),
 	}
 	if r.cfg.Dial != nil {

@@ -75,11 +75,11 @@ func (t *tally) look(sum *counts, recent *hdrhistogram.Histogram) {
 	t.recent.Reset()
 }
 
-// sub is a client's subscription to a channel, and which messages it has seen.
+// sub is a stream that a client receives, and which messages it has seen.
 type sub struct {
-	channel uint32
-	next    uint32 // the number after the highest seen
-	seen    uint64 // bit n: number next-1-n came
+	stream uint32
+	next   uint32 // the number after the highest seen
+	seen   uint64 // bit n: number next-1-n came
 }
 
 // verdict on a message.
