@@ -153,6 +153,13 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// Check says what is wrong with the configuration, naming the field, as Run
+// would.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 func (c *Config) check() error {
 	if _, err := c.target(); err != nil {
 		return err

@@ -165,7 +165,7 @@ func TestBadServers(t *testing.T) {
 		{"http://127.0.0.1:1/", bench.WebSocket, "refused"},
 	} {
 		cfg := short(tt.url)
-		cfg.Transport, cfg.Timeout = tt.transport, 500*time.Millisecond
+		cfg.Transport, cfg.Timeout = tt.transport, 20*time.Millisecond
 		if tt.want != "" {
 			cfg.Timeout = 20 * time.Second
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/halleypush/halley/internal/cli/bench"
 	"github.com/halleypush/halley/internal/cli/conform"
 	"github.com/halleypush/halley/internal/cli/explain"
 	"github.com/halleypush/halley/internal/cli/health"
@@ -44,6 +45,7 @@ type commands struct {
 	Sub               pubsub.Sub           `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
 	Pub               pubsub.Pub           `cmd:"" help:"Publish a message, or JSON lines from standard input."`
 	Conform           conform.Command      `cmd:"" help:"Test any Bayeux server against the protocol."`
+	Bench             bench.Command        `cmd:"" help:"Put load on any Bayeux server and measure."`
 	Import            importwebxml.Command `cmd:"" help:"Turn a CometD web.xml into a halley.yaml."`
 	ExplainPermission explain.Command      `cmd:"" help:"Tell whether permissions allow something, and which rule says so."`
 	Health            health.Command       `cmd:"" help:"Ask a running server whether it takes clients."`
@@ -66,6 +68,9 @@ func exitCodes() []manual.ExitCode {
 		{Code: exitOK, Meaning: "done"},
 		{Code: exitFailure, Meaning: "failed"},
 		{Code: exitUsage, Meaning: "called or configured wrongly"},
+		{Command: "bench", Code: exitOK, Meaning: "the run kept its bounds"},
+		{Command: "bench", Code: exitFailure, Meaning: "it did not, or could not be made"},
+		{Command: "bench", Code: exitUsage, Meaning: "called wrongly"},
 		{Command: "conform", Code: exitOK, Meaning: "the server (or client) passes"},
 		{Command: "conform", Code: conform.ExitFailed, Meaning: "the server (or client) fails"},
 		{Command: "conform", Code: conform.ExitUnreachable, Meaning: "there is no server (or no client came)"},
@@ -87,7 +92,7 @@ func description() string {
 			texts = append(texts, fmt.Sprintf("%d %s", c.Code, c.Meaning))
 		}
 	}
-	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; conform, explain-permission and import have their own."
+	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; bench, conform, explain-permission and import have their own."
 }
 
 func newParser(all *commands, options ...kong.Option) (*kong.Kong, error) {
@@ -106,6 +111,7 @@ func (p Program) Run(ctx context.Context) int {
 		kong.Bind(explain.Env{Lookup: p.Lookup, Stdout: p.Stdout}),
 		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(importwebxml.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}),
+		kong.Bind(bench.Env{Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals, Terminal: terminal(p.Stderr)}),
 		kong.Bind(conform.Env{Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals, Terminal: terminal(p.Stderr)}))
 	if err != nil {
 		return p.report(err)
@@ -143,7 +149,8 @@ func (p Program) report(err error) int {
 	}
 	_, settings := errors.AsType[*serve.UsageError](err)
 	_, arguments := errors.AsType[*pubsub.UsageError](err)
-	if settings || arguments {
+	_, load := errors.AsType[*bench.UsageError](err)
+	if settings || arguments || load {
 		return exitUsage
 	}
 	return exitFailure
