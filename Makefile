@@ -158,7 +158,10 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
-bench: ## run the benchmarks
+bench: build ## measure Halley in the cases of internal/bench/cases, about 25 minutes on a quiet machine (Linux); build/bench has the figures. ARGS="-quick", ARGS="-only ws-20k"
+	$(GO) run ./internal/bench/measure -server $(BIN)/halley $(ARGS)
+
+bench-go: ## run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 load: build ## 10,000 WebSocket and 2,000 long-polling clients for 60 s (Linux; 20,000 descriptors a process)
@@ -171,6 +174,7 @@ docs: ## write the tables of the documents and the golden files from the code
 	$(GO) test ./internal/cli/serve -update
 	$(GO) test ./internal/cli/explain -update
 	$(GO) test ./internal/cli -update
+	$(GO) test ./internal/bench -run TestReport -update
 	$(GO) test ./internal/readme -update
 	$(GO) test ./internal/migration -update
 	$(GO) test ./internal/attacks -short -run TestDocument -update
@@ -195,4 +199,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peers-test transcripts attack fuzz bench load slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peers-test transcripts attack fuzz bench bench-go load slow docs release release-check lint fmt tools clean

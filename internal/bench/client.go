@@ -260,6 +260,15 @@ func (c *client) subscribe(w *wire, now int64, out []byte) ([]byte, error) {
 	return w.send(out, append(body, ']')), nil
 }
 
+// farewell ends the session of a WebSocket that lives. A poll cannot: its
+// connection is busy with the connect that is held.
+func (c *client) farewell(w *wire) []byte {
+	if w.kind != WebSocket || c.stage != living {
+		return nil
+	}
+	return w.send(nil, c.meta("/meta/disconnect", ""))
+}
+
 // left counts a session that came and went, and begins the next.
 func (c *client) left(w *wire, now int64, out []byte) ([]byte, error) {
 	c.tally.mu.Lock()

@@ -178,11 +178,14 @@ func (c *Config) check() error {
 	}{
 		{"clients", c.Clients, 10_000_000}, {"rooms", c.Rooms, 1_000_000}, {"channels", c.Channels, 1_000_000},
 		{"rooms times channels", c.Rooms * c.Channels, 1 << 24}, {"subscriptions", c.Subscriptions, c.Rooms},
-		{"publishers", c.Publishers, 10_000}, {"size", c.Size, 1 << 20}, {"batch", c.Batch, 1000}, {"window", c.Window, 1 << 16},
+		{"publishers", c.Publishers, 10_000}, {"batch", c.Batch, 1000}, {"window", c.Window, 1 << 16},
 	} {
 		if f.v < 1 || f.v > f.max {
 			return fmt.Errorf("%s: want 1 to %d, not %d", f.name, f.max, f.v)
 		}
+	}
+	if c.Size < minSize || c.Size > 1<<20 {
+		return fmt.Errorf("size: want %d to %d bytes, not %d", minSize, 1<<20, c.Size)
 	}
 	for _, d := range []time.Duration{c.Warmup, c.Duration, c.Settle, c.Drain, c.Timeout, c.Interval, c.P99} {
 		if d < 0 || d > 24*time.Hour {
@@ -280,7 +283,8 @@ func (c *Config) perMessage() float64 {
 	return float64(c.Clients) * float64(c.Subscriptions) / float64(c.Rooms)
 }
 
-// channelName names a channel by its number.
-func (c *Config) channelName(n int) string {
-	return fmt.Sprintf("/bench/%d/%d", n/c.Channels, n%c.Channels)
+// channelName names a channel by its number. Each run has channels of its own:
+// sessions of the run before may live on, subscribed.
+func (c *Config) channelName(run string, n int) string {
+	return fmt.Sprintf("/bench/%s/%d/%d", run, n/c.Channels, n%c.Channels)
 }

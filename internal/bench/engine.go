@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -70,8 +71,9 @@ func newEngine(cfg Config) (*engine, error) {
 		gate: make(chan struct{}, greeting), ready: make(chan struct{}), aborted: make(chan struct{}),
 		conns: make(map[net.Conn]struct{}),
 	}
+	run := rand.Text()[:8]
 	for n := range cfg.Rooms * cfg.Channels {
-		e.names = append(e.names, cfg.channelName(n))
+		e.names = append(e.names, cfg.channelName(run, n))
 	}
 	shards := runtime.NumCPU()
 	for range shards {

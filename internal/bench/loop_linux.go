@@ -135,6 +135,9 @@ func (s *shard) run() {
 		defer s.mu.Unlock()
 		s.ended = true
 		for _, k := range s.sockets {
+			if out := k.w.c.farewell(k.w); len(out) > 0 && len(k.pending) == 0 {
+				_, _ = unix.Write(k.fd, out) // the server forgets the session by itself, too
+			}
 			_ = unix.Close(k.fd)
 		}
 		_ = unix.Close(s.wake)
