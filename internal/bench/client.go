@@ -147,6 +147,7 @@ func (c *client) deliveries(p []byte, now int64) {
 			continue
 		case reordered:
 			t.counts.reordered++
+		case fresh:
 		}
 		t.counts.unique++
 		if t.record(m.due, now) {
@@ -226,12 +227,12 @@ func (c *client) step(w *wire, m reply, now int64, out []byte) ([]byte, error) {
 			c.ack = n
 		}
 		c.stage = subscribing
-		return c.subscribe(w, now, out)
+		return c.subscribe(w, out), nil
 	case c.stage == subscribing && m.Channel == "/meta/subscribe":
 		if c.agreed++; c.agreed < c.asked {
 			return out, nil
 		}
-		return c.subscribe(w, now, out)
+		return c.subscribe(w, out), nil
 	case c.stage == leaving && m.Channel == "/meta/disconnect":
 		return c.left(w, now, out)
 	default:
@@ -240,12 +241,12 @@ func (c *client) step(w *wire, m reply, now int64, out []byte) ([]byte, error) {
 }
 
 // subscribe asks for the next subscriptions; after the last the client lives.
-func (c *client) subscribe(w *wire, now int64, out []byte) ([]byte, error) {
+func (c *client) subscribe(w *wire, out []byte) []byte {
 	if c.asked == len(c.rooms) {
 		c.stage, c.rooms, c.asked = living, nil, 0
 		out = c.connect(w, out)
 		c.eng.isReady()
-		return out, nil
+		return out
 	}
 	body := []byte("[")
 	for _, ch := range c.rooms[c.asked:min(len(c.rooms), c.asked+subscribeBatch)] {
@@ -257,7 +258,7 @@ func (c *client) subscribe(w *wire, now int64, out []byte) ([]byte, error) {
 		body = append(append(body, c.eng.names[ch]...), `"}`...)
 		c.asked++
 	}
-	return w.send(out, append(body, ']')), nil
+	return w.send(out, append(body, ']'))
 }
 
 // farewell ends the session of a WebSocket that lives. A poll cannot: its

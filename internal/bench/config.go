@@ -176,9 +176,14 @@ func (c *Config) check() error {
 		name   string
 		v, max int
 	}{
-		{"clients", c.Clients, 10_000_000}, {"rooms", c.Rooms, 1_000_000}, {"channels", c.Channels, 1_000_000},
-		{"rooms times channels", c.Rooms * c.Channels, 1 << 24}, {"subscriptions", c.Subscriptions, c.Rooms},
-		{"publishers", c.Publishers, 10_000}, {"batch", c.Batch, 1000}, {"window", c.Window, 1 << 16},
+		{"clients", c.Clients, 10_000_000},
+		{"rooms", c.Rooms, 1_000_000},
+		{"channels", c.Channels, 1_000_000},
+		{"rooms times channels", c.Rooms * c.Channels, 1 << 24},
+		{"subscriptions", c.Subscriptions, c.Rooms},
+		{"publishers", c.Publishers, 10_000},
+		{"batch", c.Batch, 1000},
+		{"window", c.Window, 1 << 16},
 	} {
 		if f.v < 1 || f.v > f.max {
 			return fmt.Errorf("%s: want 1 to %d, not %d", f.name, f.max, f.v)

@@ -61,10 +61,10 @@ func splitFrame(data []byte) (op ws.OpCode, fin bool, payload []byte, n int, err
 	if size > maxPayload {
 		return 0, false, nil, 0, errTooLong
 	}
-	if uint64(len(data)-head) < size {
+	end := head + int(size)
+	if len(data) < end {
 		return 0, false, nil, 0, nil
 	}
-	end := head + int(size)
 	return ws.OpCode(data[0] & 15), data[0]&0x80 != 0, data[head:end], end, nil
 }
 
@@ -85,6 +85,7 @@ func (w *wire) nextFrame(data, out []byte) (payload, more []byte, n int, err err
 			return nil, out, n, fmt.Errorf("%w: %d %q", errClosed, binary.BigEndian.Uint16(payload), payload[2:])
 		}
 		return nil, out, n, errClosed
+	default: // data
 	}
 	if fin && len(w.part) == 0 {
 		return payload, out, n, nil

@@ -77,7 +77,7 @@ func parseHead(data []byte) (h head, err error) {
 		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
 		if v, ok := header(line, "Content-Length"); ok {
 			if h.length, err = strconv.Atoi(string(v)); err != nil || h.length < 0 {
-				return h, fmt.Errorf("Content-Length %q is no length", v) //nolint:staticcheck,revive // the name of the header
+				return h, fmt.Errorf("the Content-Length %q is no length", v)
 			}
 		} else if v, ok := header(line, "Transfer-Encoding"); ok {
 			h.chunked = bytes.EqualFold(v, []byte("chunked"))

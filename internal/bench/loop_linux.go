@@ -107,7 +107,7 @@ func (s *shard) adopt(conn net.Conn, w *wire) bool {
 	}
 	// Under the lock, so that the loop does not meet it half made.
 	out := w.start(s.eng.now(), nil)
-	s.sockets[int32(fd)] = k //nolint:gosec // a descriptor
+	s.sockets[int32(fd)] = k
 	err = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 	if err == nil {
 		err = s.write(k, out)
@@ -152,18 +152,10 @@ func (s *shard) run() {
 			s.eng.lost(err)
 			return
 		}
-		s.mu.Lock()
-		if s.ended {
-			s.mu.Unlock()
+		var more bool
+		if ready, more = s.find(events[:max(n, 0)], ready[:0]); !more {
 			return
 		}
-		ready = ready[:0]
-		for _, ev := range events[:max(n, 0)] {
-			if k := s.sockets[ev.Fd]; k != nil {
-				ready = append(ready, k)
-			}
-		}
-		s.mu.Unlock()
 		for _, k := range ready {
 			if out, err = s.serve(k, buf, out[:0]); err != nil {
 				s.mu.Lock()
@@ -172,6 +164,18 @@ func (s *shard) run() {
 			}
 		}
 	}
+}
+
+// find appends the connections that events are of; more is false at the end.
+func (s *shard) find(events []unix.EpollEvent, ready []*socket) (found []*socket, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ev := range events {
+		if k := s.sockets[ev.Fd]; k != nil {
+			ready = append(ready, k)
+		}
+	}
+	return ready, !s.ended
 }
 
 // serve reads once; what is left makes the next event.

@@ -28,7 +28,7 @@ func (p Process) CPU() time.Duration { return p.UserCPU + p.SystemCPU }
 // readProcess reads what a process used; pid may be "self". ok is false where
 // it cannot be told.
 func readProcess(root, pid string) (p Process, ok bool) {
-	stat, err := os.ReadFile(root + "/" + pid + "/stat")
+	stat, err := os.ReadFile(root + "/" + pid + "/stat") //nolint:gosec // the kernel's
 	if err != nil {
 		return p, false
 	}
@@ -45,7 +45,7 @@ func readProcess(root, pid string) (p Process, ok bool) {
 	p.UserCPU, p.SystemCPU = time.Duration(number(11))*tick, time.Duration(number(12))*tick
 	p.Threads = int(number(17))
 	p.RSS = number(21) * int64(os.Getpagesize())
-	if dir, err := os.Open(root + "/" + pid + "/fd"); err == nil {
+	if dir, err := os.Open(root + "/" + pid + "/fd"); err == nil { //nolint:gosec // the kernel's
 		names, _ := dir.Readdirnames(-1)
 		p.Descriptors = len(names)
 		_ = dir.Close()
@@ -55,7 +55,7 @@ func readProcess(root, pid string) (p Process, ok bool) {
 
 // machineCPU is the CPU time that all processes used.
 func machineCPU(root string) (time.Duration, bool) {
-	stat, err := os.ReadFile(root + "/stat")
+	stat, err := os.ReadFile(root + "/stat") //nolint:gosec // the kernel's
 	if err != nil {
 		return 0, false
 	}

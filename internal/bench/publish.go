@@ -174,26 +174,8 @@ type pacer struct {
 // run publishes until the schedule is done. What it has sent is in eng.sent.
 func (p *pacer) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		var dirty int // publishers with something to write, all those in turn
-		first := -1
-		for dirty < 4*len(p.pubs) {
-			k, due, ok := p.schedule.take(p.eng.now())
-			if !ok {
-				break
-			}
-			who := int(k % int64(len(p.pubs)))
-			if first < 0 {
-				first = who
-			}
-			if err := p.send(who, due); err != nil {
-				return err
-			}
-			dirty++
-		}
-		for i := range min(dirty, len(p.pubs)) {
-			if err := p.pubs[(first+i)%len(p.pubs)].flush(); err != nil {
-				return err
-			}
+		if err := p.round(); err != nil {
+			return err
 		}
 		d, done := p.schedule.wait(p.eng.now())
 		if done {
@@ -204,6 +186,32 @@ func (p *pacer) run(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// round sends what is due, and lets it leave. Publishers take turns, so those
+// with something to write are neighbours.
+func (p *pacer) round() error {
+	n, first := 0, 0
+	for n < 4*len(p.pubs) {
+		k, due, ok := p.schedule.take(p.eng.now())
+		if !ok {
+			break
+		}
+		who := int(k % int64(len(p.pubs)))
+		if n == 0 {
+			first = who
+		}
+		if err := p.send(who, due); err != nil {
+			return err
+		}
+		n++
+	}
+	for i := range min(n, len(p.pubs)) {
+		if err := p.pubs[(first+i)%len(p.pubs)].flush(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // send makes a group of messages to the publisher's streams in turn.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -51,7 +52,11 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r := &run{engine: e, res: &Result{
 		Schema: Schema, Started: e.epoch.UTC(), System: system(), CPUs: runtime.NumCPU(), Config: cfg,
 	}}
-	if err := r.run(ctx); err != nil {
+	err = r.run(ctx)
+	if ctx.Err() != nil { // whatever else went wrong with it
+		err = ctx.Err()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r.res, nil
@@ -103,12 +108,10 @@ func (r *run) load(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var failed chan error
+	published := make(chan struct{})
 	switch r.cfg.Mode {
 	case Fanout:
-		failed = r.publish(ctx, from, to)
-		defer func() { <-failed }()
-		defer cancel()
+		r.publish(ctx, from, to, published)
 	case Acks:
 		if err := r.kick(); err != nil {
 			return err
@@ -121,11 +124,26 @@ func (r *run) load(ctx context.Context) error {
 	r.from = r.moment()
 	r.watch(ctx, to)
 	r.to = r.moment()
+	if r.cfg.Mode == Fanout {
+		r.awaitPublished(ctx, published)
+	}
 	return nil
 }
 
-// publish runs the pacer; the channel is closed when it has ended.
-func (r *run) publish(ctx context.Context, from, to int64) chan error {
+// awaitPublished waits until all that was due has left, for as long as a drain.
+func (r *run) awaitPublished(ctx context.Context, published <-chan struct{}) {
+	limit := time.NewTimer(r.cfg.Drain)
+	defer limit.Stop()
+	select {
+	case <-published:
+	case <-ctx.Done():
+	case <-limit.C: // close frees it
+		r.lost(errors.New("publishing: the server does not take what is due"))
+	}
+}
+
+// publish runs the pacer; done is closed when it has ended.
+func (r *run) publish(ctx context.Context, from, to int64, done chan<- struct{}) {
 	p := &pacer{
 		eng: r.engine, pubs: r.pubs, seq: make([]uint32, r.cfg.streams()), next: make([]int, len(r.pubs)), from: from, to: to, wait: pause,
 		schedule: newSchedule(r.begun, r.cfg.Rate, r.cfg.Batch, r.cfg.Warmup+r.cfg.Duration),
@@ -133,14 +151,12 @@ func (r *run) publish(ctx context.Context, from, to int64) chan error {
 	if r.cfg.Dial != nil {
 		p.wait = rest
 	}
-	failed := make(chan error)
-	r.routines.Go(func() { // ends with the schedule or with ctx
-		defer close(failed)
+	r.routines.Go(func() { // ends with the schedule, with ctx, or with its connections
+		defer close(done)
 		if err := p.run(ctx); err != nil && ctx.Err() == nil {
 			r.lost(fmt.Errorf("publishing: %w", err))
 		}
 	})
-	return failed
 }
 
 // kick sends the first messages of the mode Acks.

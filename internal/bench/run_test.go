@@ -60,7 +60,7 @@ func short(url string) bench.Config {
 func checkFanout(t *testing.T, r *bench.Result, perMessage int64) {
 	t.Helper()
 	require.NotZero(t, r.Published)
-	require.Equal(t, r.Published*perMessage, r.Expected)
+	require.Equal(t, r.Expected, r.Published*perMessage)
 	require.Equal(t, r.Expected, r.Delivered, r.Problems)
 	require.Zero(t, r.Lost)
 	require.Zero(t, r.Duplicates)

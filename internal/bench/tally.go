@@ -23,7 +23,6 @@ type counts struct {
 	duplicates int64
 	reordered  int64
 	done       int64 // acknowledgements, or sessions that came and went
-	doneBytes  int64
 }
 
 func (c *counts) add(o counts) {

@@ -61,8 +61,20 @@ func TestSubNotes(t *testing.T) {
 		seq  uint32
 		want verdict
 	}{
-		{0, fresh}, {1, fresh}, {1, duplicate}, {0, duplicate}, {5, fresh}, {3, reordered}, {3, duplicate},
-		{2, reordered}, {4, reordered}, {5, duplicate}, {200, fresh}, {199, reordered}, {100, duplicate}, {201, fresh},
+		{0, fresh},
+		{1, fresh},
+		{1, duplicate},
+		{0, duplicate},
+		{5, fresh},
+		{3, reordered},
+		{3, duplicate},
+		{2, reordered},
+		{4, reordered},
+		{5, duplicate},
+		{200, fresh},
+		{199, reordered},
+		{100, duplicate},
+		{201, fresh},
 	} {
 		require.Equal(t, step.want, s.note(step.seq), step)
 	}

@@ -45,7 +45,7 @@ func (c Case) Quick() Case {
 	return c
 }
 
-// Result reads a metric.
+// Of reads the metric from a result.
 func (m Metric) Of(r *bench.Result) (v float64, ok bool) {
 	switch {
 	case m == Rate:

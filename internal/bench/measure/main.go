@@ -109,19 +109,19 @@ func (p *plan) one(ctx context.Context, c cases.Case) error {
 	if err != nil {
 		return err
 	}
-	line := ""
+	var line strings.Builder
 	for _, m := range c.Metrics {
 		if v, ok := m.Of(r); ok {
-			line += fmt.Sprintf("  %s %.4g", m, v)
+			_, _ = fmt.Fprintf(&line, "  %s %.4g", m, v)
 		}
 	}
 	if !r.OK {
-		line += "  NOT OK: " + strings.Join(r.Problems, "; ")
+		line.WriteString("  NOT OK: " + strings.Join(r.Problems, "; "))
 	}
 	if r.GeneratorBound {
-		line += "  GENERATOR-BOUND"
+		line.WriteString("  GENERATOR-BOUND")
 	}
-	_, _ = fmt.Fprintf(p.to, "%-13s%s\n", c.ID, line)
+	_, _ = fmt.Fprintf(p.to, "%-13s%s\n", c.ID, line.String())
 	return errors.Join(save(path+".html", r.WriteHTML), save(path+".json", r.WriteJSON))
 }
 
@@ -136,7 +136,7 @@ func save(name string, write func(io.Writer) error) error {
 // start runs a server on a free port and reads its address from its log.
 func (p *plan) start(ctx context.Context) (url string, pid int, stop func(), err error) {
 	//nolint:gosec // the user names the program
-	cmd := exec.CommandContext(ctx, p.server, "serve", "--posture", "cometd", "--listen", "127.0.0.1:0", "--log-level", "info", "--extension", "ack")
+	cmd := exec.CommandContext(ctx, p.server, "serve", "--posture", "cometd", "--listen", "127.0.0.1:0", "--log-level", "info")
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", 0, nil, err

@@ -179,7 +179,7 @@ func (c *Command) write(res *bench.Result, stdout io.Writer) error {
 		if name == "" || name == "-" {
 			continue
 		}
-		f, err := os.Create(name)
+		f, err := os.Create(name) //nolint:gosec // the user names it
 		if err != nil {
 			return err
 		}
