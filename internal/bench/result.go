@@ -85,7 +85,7 @@ type Usage struct {
 	RSSBefore    int64   `json:"rssBefore"`   // before the first connection
 	RSSIdle      int64   `json:"rssIdle"`     // connected, before the first message
 	RSSAfter     int64   `json:"rssAfter"`
-	KBPerSession float64 `json:"kbPerSession"` // of RSSIdle over RSSBefore, in 1000 bytes
+	KBPerSession float64 `json:"kbPerSession"` // of RSSIdle over RSSBefore, in 1000 bytes; tells something of a fresh server only
 	Threads      int     `json:"threads"`
 	Descriptors  int     `json:"descriptors"`
 }
@@ -93,7 +93,7 @@ type Usage struct {
 // Sample is an interval of a run. Rates are per second.
 type Sample struct {
 	Seconds        float64 `json:"seconds"` // since the load began
-	Warm           bool    `json:"warm"`    // belongs to the measured time
+	Warm           bool    `json:"warm"`    // the warm-up is over: it belongs to the measured time
 	Published      float64 `json:"published"`
 	Rate           float64 `json:"rate"`
 	P50            float64 `json:"p50"`

@@ -202,7 +202,7 @@ func (r *run) sample() {
 		return
 	}
 	sample := Sample{
-		Seconds: float64(m.at-r.begun) / float64(time.Second), Warm: m.at > r.begun+int64(r.cfg.Warmup),
+		Seconds: float64(m.at-r.begun) / float64(time.Second), Warm: (m.at+r.last.at)/2 > r.begun+int64(r.cfg.Warmup),
 		Published: float64(m.messages-r.last.messages) / s, Rate: float64(m.counts.arrived-r.last.counts.arrived) / s,
 		P50: lat.P50, P99: lat.P99, Max: lat.Max,
 		ServerCores: (m.server.CPU() - r.last.server.CPU()).Seconds() / s, ServerRSS: m.server.RSS,

@@ -449,3 +449,20 @@ func TestReport(t *testing.T) {
 	svg, _, _ = strings.Cut("<svg"+svg, "</svg>")
 	require.NoError(t, xml.Unmarshal([]byte(svg+"</svg>"), new(struct{})))
 }
+
+// TestStuckServer does not wait for a server that takes nothing.
+func TestStuckServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, err := Config{URL: "http://h/p", Rate: 1, Portable: true}.withDefaults()
+		require.NoError(t, err)
+		e, err := newEngine(cfg)
+		require.NoError(t, err)
+		r := &run{engine: e}
+		begun := time.Now()
+		r.awaitPublished(t.Context(), make(chan struct{}))
+		require.Equal(t, cfg.Drain, time.Since(begun))
+		n, why := e.losses()
+		require.Equal(t, 1, n)
+		require.Contains(t, why[0], "does not take what is due")
+	})
+}
