@@ -63,6 +63,9 @@ func (c *client) begin(w *wire, now int64, out []byte) []byte {
 	if w.kind != WebSocket { // else it began with the connection
 		c.since = now
 	}
+	if c.eng.cfg.Wire == Centrifuge {
+		return c.beginCentrifuge(w, out)
+	}
 	ext := ""
 	if c.eng.cfg.Ack {
 		ext = `,"ext":{"ack":true}`
@@ -87,6 +90,9 @@ func (c *client) meta(channel, more string) []byte {
 
 // take handles a payload.
 func (c *client) take(w *wire, p []byte, now int64, out []byte) ([]byte, error) {
+	if c.eng.cfg.Wire == Centrifuge {
+		return c.takeCentrifuge(w, p, now, out)
+	}
 	if len(c.subs) > 0 {
 		c.deliveries(p, now)
 	}
@@ -264,7 +270,7 @@ func (c *client) subscribe(w *wire, out []byte) []byte {
 // farewell ends the session of a WebSocket that lives. A poll cannot: its
 // connection is busy with the connect that is held.
 func (c *client) farewell(w *wire) []byte {
-	if w.kind != WebSocket || c.stage != living {
+	if w.kind != WebSocket || c.stage != living || c.eng.cfg.Wire == Centrifuge {
 		return nil
 	}
 	return w.send(nil, c.meta("/meta/disconnect", ""))

@@ -7,6 +7,7 @@
 //
 //	config.go, schedule.go   what is asked for, and when each message is due
 //	client.go, publish.go    the two kinds of sessions, without I/O of their own
+//	centrifuge.go            the same in another protocol
 //	wire.go, frames.go, http.go   bytes of a connection to payloads and back
 //	loop.go, loop_linux.go   a goroutine for each connection, or epoll shards
 //	tally.go                 counters and histograms
@@ -54,6 +55,8 @@ type Config struct {
 	URL string `json:"url"`
 	// Mode is Fanout, Idle, Churn or Acks. Default: Fanout.
 	Mode string `json:"mode"`
+	// Wire is what is spoken, Bayeux or Centrifuge. Default: Bayeux.
+	Wire string `json:"wire"`
 	// Transport of the clients. Default: WebSocket.
 	Transport string `json:"transport"`
 	// PublishTransport is that of publishers. Default: Transport.
@@ -127,6 +130,7 @@ func setDefault[T comparable](v *T, def T) {
 // the field.
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Mode, Fanout)
+	setDefault(&c.Wire, Bayeux)
 	setDefault(&c.Transport, WebSocket)
 	setDefault(&c.PublishTransport, c.Transport)
 	for _, n := range []*int{&c.Clients, &c.Rooms, &c.Channels, &c.Subscriptions, &c.Publishers, &c.Batch, &c.Window} {
@@ -167,6 +171,9 @@ func (c *Config) check() error {
 	if !slices.Contains([]string{Fanout, Idle, Churn, Acks}, c.Mode) {
 		return fmt.Errorf("mode: want fanout, idle, churn or acks, not %q", c.Mode)
 	}
+	if err := c.checkWire(); err != nil {
+		return err
+	}
 	for _, name := range []string{c.Transport, c.PublishTransport} {
 		if !slices.Contains([]string{WebSocket, LongPolling, CallbackPolling}, name) {
 			return fmt.Errorf("transport: want websocket, long-polling or callback-polling, not %q", name)
@@ -199,6 +206,18 @@ func (c *Config) check() error {
 	}
 	if c.Mode == Acks && c.Window > 1 && c.PublishTransport != WebSocket {
 		return errors.New("window: over HTTP it is 1")
+	}
+	return nil
+}
+
+func (c *Config) checkWire() error {
+	switch {
+	case c.Wire == Bayeux:
+		return nil
+	case c.Wire != Centrifuge:
+		return fmt.Errorf("wire: want bayeux or centrifuge, not %q", c.Wire)
+	case c.Transport != WebSocket || c.PublishTransport != WebSocket || c.Ack:
+		return errors.New("wire: centrifuge goes over websocket, and has no ack")
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ type engine struct {
 	names   []string // of the channels
 	members []int    // of the channels
 	pad     string
+	clothes clothes
 	epoch   time.Time
 	tallies []*tally
 	loops   []loop
@@ -67,7 +68,7 @@ func newEngine(cfg Config) (*engine, error) {
 		return nil, err
 	}
 	e := &engine{
-		cfg: cfg, target: t, members: cfg.members(), pad: padding(cfg.Size), epoch: time.Now(),
+		cfg: cfg, target: t, members: cfg.members(), pad: padding(cfg.Size), clothes: clothesOf(cfg.Wire), epoch: time.Now(),
 		gate: make(chan struct{}, greeting), ready: make(chan struct{}), aborted: make(chan struct{}),
 		conns: make(map[net.Conn]struct{}),
 	}

@@ -20,7 +20,8 @@ type Find struct {
 	Steps int
 	// Progress is called after each step, if set.
 	Progress func(Step)
-	// Run makes a run (default: Run).
+	// Run makes a run (default: Run, but on the same sessions as long as all that
+	// was sent arrives).
 	Run func(ctx context.Context, cfg Config) (*Result, error)
 }
 
@@ -53,7 +54,8 @@ type search struct {
 }
 
 // Max doubles the rate until a run is bad, or bound by the generator, and then
-// halves the difference. Each run connects anew. A bad one is tried once more.
+// halves the difference. After a run of which something was missing the next
+// one connects anew. A bad one is tried once more.
 // The Result is that of the highest good rate, with all Steps; it is there,
 // with the last run's figures, also beside ErrNoRate.
 func (f Find) Max(ctx context.Context, cfg Config) (*Result, error) {
@@ -69,7 +71,9 @@ func (f Find) Max(ctx context.Context, cfg Config) (*Result, error) {
 	setDefault(&f.Precision, 0.05)
 	setDefault(&f.Steps, 24)
 	if f.Run == nil {
-		f.Run = Run
+		var kept sessions
+		defer func() { kept.end(ctx) }()
+		f.Run = kept.run
 	}
 	s := &search{Find: f, cfg: cfg}
 	s.cfg.Deliveries = 0

@@ -36,12 +36,18 @@ type publisher struct {
 	sent  []int64 // when those on the way were sent, the oldest first
 	seq   uint32
 	frame []byte
+
+	ids uint64 // Centrifuge: how many publications there were
 }
 
 // message appends a message to a channel.
 func (p *publisher) message(to []byte, m mark, pad string) []byte {
+	channel := p.c.eng.names[int(m.stream)%len(p.c.eng.names)]
+	if p.c.eng.cfg.Wire == Centrifuge {
+		return p.publication(to, channel, m, pad)
+	}
 	to = append(to, `{"channel":"`...)
-	to = append(append(to, p.c.eng.names[int(m.stream)%len(p.c.eng.names)]...), `","id":"4","clientId":"`...)
+	to = append(append(to, channel...), `","id":"4","clientId":"`...)
 	to = append(append(to, p.c.id...), `","data":`...)
 	return append(appendData(to, m, pad), '}')
 }
@@ -51,7 +57,8 @@ func (p *publisher) add(group []byte, ends []int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.post.kind == WebSocket {
-		p.frame = append(append(append(p.frame[:0], '['), group...), ']')
+		around := p.c.eng.clothes
+		p.frame = append(append(append(p.frame[:0], around.before...), group...), around.after...)
 		p.out = appendFrame(p.out, 1, p.frame)
 		return nil
 	}
@@ -150,8 +157,9 @@ func (p *publisher) window(w *wire, n int, now int64, out []byte) []byte {
 // fill sends messages in the mode Acks.
 func (p *publisher) fill(w *wire, n int, now int64, out []byte) []byte {
 	for range n {
-		p.frame = p.message(append(p.frame[:0], '['), mark{0, p.seq, now}, p.c.eng.pad)
-		out = w.send(out, append(p.frame, ']'))
+		around := p.c.eng.clothes
+		p.frame = p.message(append(p.frame[:0], around.before...), mark{0, p.seq, now}, p.c.eng.pad)
+		out = w.send(out, append(p.frame, around.after...))
 		p.seq++
 		p.sent = append(p.sent, now)
 	}
@@ -222,7 +230,7 @@ func (p *pacer) send(who int, due int64) error {
 	deliveries := int64(0)
 	for i := range p.eng.cfg.Batch {
 		if i > 0 {
-			p.group = append(p.group, ',')
+			p.group = append(p.group, p.eng.clothes.between...)
 		}
 		s := first + p.next[who]
 		p.next[who] = (p.next[who] + 1) % (end - first)

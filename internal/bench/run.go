@@ -24,15 +24,18 @@ type moment struct {
 	messages     int64
 }
 
-// run is a run on its way.
+// run is a run on its way, or one after another on the same sessions.
 type run struct {
 	*engine
 	res             *Result
 	before, idle    moment
+	connected       float64 // seconds that connecting took
+	base            moment  // what was counted before this load
 	from, to, after moment
 	last            moment
 	begun           int64
 	sampled         bool
+	seq             []uint32 // by stream: the number of its next message
 }
 
 // Run puts the load on the server and measures. The error says that the run
@@ -40,29 +43,69 @@ type run struct {
 // connect. What the server then did wrong is in the Result. It ends with ctx,
 // with an error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
+	var s sessions
+	defer s.end(ctx)
+	return s.run(ctx, cfg)
+}
+
+// sessions are those of one run, or of several of the mode Fanout that differ
+// in their rate. The zero value has none yet.
+type sessions struct{ r *run }
+
+// run makes a run on the sessions that are there, or on new ones where
+// something of the run before may still be on its way.
+func (s *sessions) run(ctx context.Context, cfg Config) (*Result, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEngine(cfg)
-	if err != nil {
-		return nil, err
+	if s.r != nil && !s.r.clean() {
+		s.end(ctx)
 	}
-	defer e.close()
-	r := &run{engine: e, res: &Result{
-		Schema: Schema, Started: e.epoch.UTC(), System: system(), CPUs: runtime.NumCPU(), Config: cfg,
-	}}
-	err = r.run(ctx)
-	if ctx.Err() != nil { // whatever else went wrong with it
+	if s.r == nil {
+		e, err := newEngine(cfg)
+		if err != nil {
+			return nil, err
+		}
+		s.r = &run{engine: e, seq: make([]uint32, cfg.streams())}
+		err = s.r.prepare(ctx)
+		if ctx.Err() != nil { // whatever else went wrong with it
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	s.r.cfg.Rate = cfg.Rate
+	s.r.cfg.Deliveries = cfg.Deliveries
+	err = s.r.measure(ctx)
+	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return r.res, nil
+	return s.r.res, nil
 }
 
-func (r *run) run(ctx context.Context) error {
+// end ends the sessions.
+func (s *sessions) end(ctx context.Context) {
+	if s.r != nil {
+		s.r.close()
+		s.r.dismiss(ctx)
+		s.r = nil
+	}
+}
+
+// clean tells whether all that was sent has arrived, and no session was lost.
+func (r *run) clean() bool {
+	n, _ := r.losses()
+	sum, _ := r.look()
+	return n == 0 && sum.unique == r.sent.deliveries.Load()
+}
+
+// prepare makes the sessions.
+func (r *run) prepare(ctx context.Context) error {
 	r.before = r.moment()
 	if r.cfg.PID > 0 && !r.sampled {
 		return fmt.Errorf("pid: process %d cannot be sampled", r.cfg.PID)
@@ -81,10 +124,21 @@ func (r *run) run(ctx context.Context) error {
 			return err
 		}
 	}
-	r.res.Sessions = clients + publishers
-	r.res.ConnectSeconds = float64(r.now()-r.before.at) / float64(time.Second)
+	r.connected = float64(r.now()-r.before.at) / float64(time.Second)
 	rest(ctx, r.cfg.Settle)
 	r.idle = r.moment()
+	return nil
+}
+
+// measure puts a load on the sessions.
+func (r *run) measure(ctx context.Context) error {
+	r.res = &Result{
+		Schema: Schema, Started: time.Now().UTC(), System: system(), CPUs: runtime.NumCPU(), Config: r.cfg,
+		Sessions: len(r.clients) + len(r.pubs), ConnectSeconds: r.connected,
+	}
+	r.sent.measuredMessages.Store(0)
+	r.sent.measured.Store(0)
+	r.base = r.moment()
 	if err := r.load(ctx); err != nil {
 		return err
 	}
@@ -93,7 +147,9 @@ func (r *run) run(ctx context.Context) error {
 	}
 	r.drain(ctx)
 	r.after = r.moment()
-	r.stopping.Store(true)
+	if r.cfg.Mode != Fanout {
+		r.stopping.Store(true)
+	}
 	r.finish()
 	return nil
 }
@@ -119,7 +175,7 @@ func (r *run) load(ctx context.Context) error {
 	case Churn:
 		r.churn(ctx)
 	}
-	r.last = r.idle
+	r.last = r.base
 	r.watch(ctx, from)
 	r.from = r.moment()
 	r.watch(ctx, to)
@@ -145,7 +201,7 @@ func (r *run) awaitPublished(ctx context.Context, published <-chan struct{}) {
 // publish runs the pacer; done is closed when it has ended.
 func (r *run) publish(ctx context.Context, from, to int64, done chan<- struct{}) {
 	p := &pacer{
-		eng: r.engine, pubs: r.pubs, seq: make([]uint32, r.cfg.streams()), next: make([]int, len(r.pubs)), from: from, to: to, wait: pause,
+		eng: r.engine, pubs: r.pubs, seq: r.seq, next: make([]int, len(r.pubs)), from: from, to: to, wait: pause,
 		schedule: newSchedule(r.begun, r.cfg.Rate, r.cfg.Batch, r.cfg.Warmup+r.cfg.Duration),
 	}
 	if r.cfg.Dial != nil {
@@ -250,7 +306,7 @@ func (r *run) drain(ctx context.Context) {
 
 // finish computes the result.
 func (r *run) finish() {
-	res, c := r.res, r.after.counts
+	res, c := r.res, r.after.counts.since(r.base.counts)
 	length := time.Duration(r.to.at - r.from.at)
 	res.Seconds = length.Seconds()
 	res.Latency = latencyOf(r.total())

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,12 +76,13 @@ func short(url string) bench.Config {
 	}
 }
 
-// checkFanout requires that every message came once and in order. The rate of
+// checkFanout requires that every message came once and in order to 6 clients,
+// each in 2 of 3 rooms. The rate of
 // arrival and the generator's share depend on the machine, and are not asked.
-func checkFanout(t *testing.T, r *bench.Result, perMessage int64) {
+func checkFanout(t *testing.T, r *bench.Result) {
 	t.Helper()
 	require.NotZero(t, r.Published)
-	require.Equal(t, r.Expected, r.Published*perMessage)
+	require.Equal(t, r.Expected, 4*r.Published)
 	require.Equal(t, r.Expected, r.Delivered, r.Problems)
 	require.Zero(t, r.Lost)
 	require.Zero(t, r.Duplicates)
@@ -109,7 +111,7 @@ func TestFanout(t *testing.T) {
 					change(&cfg)
 					r, err := bench.Run(t.Context(), cfg)
 					require.NoError(t, err)
-					checkFanout(t, r, 4) // 6 clients, each in 2 of 3 rooms
+					checkFanout(t, r)
 					require.True(t, r.OK, r.Problems)
 					require.Equal(t, 8, r.Sessions)
 					require.EqualValues(t, 100, r.Published)
@@ -131,7 +133,7 @@ func TestSockets(t *testing.T) {
 			cfg.Transport, cfg.Portable = transport, portable
 			r, err := bench.Run(t.Context(), cfg)
 			require.NoError(t, err)
-			checkFanout(t, r, 4)
+			checkFanout(t, r)
 		}
 	}
 	for _, change := range []func(*bench.Config){
@@ -158,7 +160,7 @@ func TestTLS(t *testing.T) {
 		cfg.Transport, cfg.TLS = transport, &tls.Config{RootCAs: roots}
 		r, err := bench.Run(t.Context(), cfg)
 		require.NoError(t, err)
-		checkFanout(t, r, 4)
+		checkFanout(t, r)
 	}
 	_, err := bench.Run(t.Context(), short(s.URL+"/cometd"))
 	require.ErrorContains(t, err, "certificate")
@@ -170,6 +172,7 @@ func TestOtherModes(t *testing.T) {
 			t.Run(mode+"/"+transport, func(t *testing.T) {
 				inBubble(t, server.Config{}, func(t *testing.T, cfg bench.Config) {
 					cfg.Mode, cfg.Transport, cfg.PID = mode, transport, os.Getpid()
+					cfg.Duration = 100 * time.Millisecond // there is always more to do
 					if transport == bench.WebSocket {
 						cfg.Window = 8
 					}
@@ -190,6 +193,58 @@ func TestOtherModes(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestPollsAreDismissed looks at the server behind a run: its sessions are gone
+// before it would have forgotten them.
+func TestPollsAreDismissed(t *testing.T) {
+	for _, transport := range transports()[1:] {
+		synctest.Test(t, func(t *testing.T) {
+			srv, err := server.New(server.Config{})
+			require.NoError(t, err)
+			memory := testkit.Listen()
+			s := &http.Server{Handler: srv}
+			go func() { _ = s.Serve(memory) }() // ends with Close
+			defer s.Close()
+			cfg := short("http://server/cometd")
+			cfg.Rate, cfg.Transport = 200, transport
+			cfg.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return memory.DialDistant(ctx, time.Millisecond)
+			}
+			r, err := bench.Run(t.Context(), cfg)
+			require.NoError(t, err)
+			require.Equal(t, 8, r.Sessions)
+			synctest.Wait()
+			require.Empty(t, srv.Sessions())
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // at once
+			_ = srv.Shutdown(ctx)
+		})
+	}
+}
+
+// TestFindMaxKeepsSessions searches on a server that keeps up with all, in fake
+// time: no step connects anew, and each counts its own messages.
+func TestFindMaxKeepsSessions(t *testing.T) {
+	inBubble(t, server.Config{}, func(t *testing.T, cfg bench.Config) {
+		var dials atomic.Int32
+		dial := cfg.Dial
+		cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return dial(ctx, network, address)
+		}
+		cfg.Batch = 1
+		r, err := bench.Find{Limit: 800}.Max(t.Context(), cfg)
+		require.NoError(t, err)
+		require.EqualValues(t, 8, dials.Load())
+		require.Len(t, r.Steps, 3) // 200, 400, 800
+		for _, s := range r.Steps {
+			require.True(t, s.OK, s.Problems)
+			require.InDelta(t, s.Offered, s.Reached, s.Offered/10)
+		}
+		require.EqualValues(t, 400, r.Published)
+		checkFanout(t, r)
+	})
 }
 
 // TestBadServers meets servers that do not do what they should; each run ends

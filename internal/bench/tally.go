@@ -34,6 +34,14 @@ func (c *counts) add(o counts) {
 	c.done += o.done
 }
 
+// since is what was counted after o.
+func (c counts) since(o counts) counts {
+	return counts{
+		arrived: c.arrived - o.arrived, unique: c.unique - o.unique, measured: c.measured - o.measured,
+		duplicates: c.duplicates - o.duplicates, reordered: c.reordered - o.reordered, done: c.done - o.done,
+	}
+}
+
 // tally counts for a shard of connections. The lock is taken once for what one
 // read brought.
 type tally struct {
@@ -48,10 +56,12 @@ func newTally() *tally {
 	return &tally{recent: newHistogram(), total: newHistogram(), from: 1<<63 - 1}
 }
 
-// measure sets the time that counts.
+// measure sets the time that counts, and forgets the latencies before it.
 func (t *tally) measure(from, to int64) {
 	t.mu.Lock()
 	t.from, t.to = from, to
+	t.recent.Reset()
+	t.total.Reset()
 	t.mu.Unlock()
 }
 

@@ -39,11 +39,15 @@ func (e *UsageError) Unwrap() error { return e.Err }
 // which.
 var ErrBounds = errors.New("the run did not keep its bounds")
 
+// maxSteps bounds --max-steps.
+const maxSteps = 1000
+
 // Command is the command line of `halley bench`.
 type Command struct {
 	URL string `arg:"" name:"url" help:"Address of the server, such as http://localhost:8080/cometd."`
 
 	Mode             string `enum:"fanout,idle,churn,acks" default:"fanout" help:"fanout, idle, churn or acks."`
+	Wire             string `enum:"bayeux,centrifuge" default:"bayeux" help:"What is spoken: bayeux, or centrifuge (WebSocket and JSON) to compare with it."`
 	Transport        string `enum:"websocket,long-polling,callback-polling" default:"websocket" help:"websocket, long-polling or callback-polling."`
 	PublishTransport string `enum:",websocket,long-polling,callback-polling" default:"" help:"Transport of the publishers. Default: that of the clients."`
 
@@ -68,6 +72,8 @@ type Command struct {
 
 	FindMax bool    `help:"Find the highest rate that keeps the bounds: double, then halve the difference."`
 	MaxRate float64 `placeholder:"N" help:"With --find-max: the highest rate to try, in messages a second."`
+
+	MaxSteps int `default:"24" help:"With --find-max: the most runs to make."`
 
 	PID      int    `name:"pid" placeholder:"PID" help:"Process of the server, to sample its CPU, memory, threads and descriptors (Linux)."`
 	Insecure bool   `help:"Do not verify the server's certificate."`
@@ -96,11 +102,14 @@ A run in which the generator used more than 85 % of its cores says so, and does 
 // config is what the flags ask for.
 func (c *Command) config() (bench.Config, error) {
 	cfg := bench.Config{
-		URL: c.URL, Mode: c.Mode, Transport: c.Transport, PublishTransport: c.PublishTransport,
+		URL: c.URL, Mode: c.Mode, Wire: c.Wire, Transport: c.Transport, PublishTransport: c.PublishTransport,
 		Clients: c.Clients, Rooms: c.Rooms, Channels: c.Channels, Subscriptions: c.Subscriptions, Publishers: c.Publishers,
 		Rate: c.Rate, Deliveries: c.Deliveries, Size: c.Size, Batch: c.Batch, Window: c.Window, Ack: c.Ack,
 		ConnectRate: c.ConnectRate, Warmup: c.Warmup, Duration: c.Duration, Settle: c.Settle, Timeout: c.Timeout,
 		P99: c.P99, PID: c.PID, Portable: c.Portable,
+	}
+	if c.MaxSteps < 1 || c.MaxSteps > maxSteps {
+		return cfg, fmt.Errorf("--max-steps: want 1 to %d, not %d", maxSteps, c.MaxSteps)
 	}
 	if c.Rate != 0 && c.Deliveries != 0 {
 		return cfg, errors.New("--rate and --deliveries exclude each other")
@@ -149,7 +158,7 @@ func (c *Command) Run(ctx context.Context, env Env) error {
 	cfg.Progress = v.sample
 	var res *bench.Result
 	if c.FindMax {
-		res, err = bench.Find{Limit: c.MaxRate, Progress: v.step}.Max(ctx, cfg)
+		res, err = bench.Find{Limit: c.MaxRate, Steps: c.MaxSteps, Progress: v.step}.Max(ctx, cfg)
 	} else {
 		res, err = bench.Run(ctx, cfg)
 	}
