@@ -157,8 +157,7 @@ func (l *longPolling) deliver(m *message) {
 		return
 	}
 	text := appendDelivery(nil, m)
-	for i := len(t.sessions) - 1; i >= 0; i-- { // one that is closed leaves the list, another takes its place
-		s := t.sessions[i]
+	for _, s := range slices.Backward(t.sessions) { // one that is closed leaves the list, one that was served takes its place
 		if len(s.queue)+len(text) < MaxQueue {
 			s.queue = append(comma(s.queue), text...)
 		}

@@ -379,11 +379,11 @@ func write(fd int, b []byte) (int, error) {
 		return 0, nil
 	}
 	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b))) //nolint:gosec // what unix.Write does, without telling the scheduler
-	switch errno {
-	case 0:
-		return int(n), nil //nolint:gosec // at most len(b)
-	case unix.EAGAIN, unix.EINTR:
+	if errno == unix.EAGAIN || errno == unix.EINTR {
 		return 0, nil
 	}
-	return 0, errno
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }

@@ -59,28 +59,39 @@ func value(b []byte) []byte {
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '"':
-			for i++; i < len(b) && b[i] != '"'; i++ {
-				if b[i] == '\\' {
-					i++
-				}
-			}
-			if depth == 0 {
-				return b[:min(i+1, len(b))]
-			}
+			i += quoted(b[i:]) - 1
 		case '{', '[':
 			depth++
+			continue
 		case '}', ']':
-			if depth--; depth < 0 {
+			if depth == 0 {
 				return b[:i]
 			}
-			if depth == 0 {
-				return b[:i+1]
-			}
+			depth--
 		case ',':
 			if depth == 0 {
 				return b[:i]
 			}
+			continue
+		default:
+			continue
+		}
+		if depth == 0 {
+			return b[:i+1]
 		}
 	}
 	return b
+}
+
+// quoted returns the length of the string that b begins with.
+func quoted(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
 }

@@ -58,7 +58,7 @@ func (w *webSocket) input(c *conn, b []byte) (int, error) {
 }
 
 func upgrade(key []byte) []byte {
-	sum := sha1.Sum(append(key[:len(key):len(key)], "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...)) //nolint:gosec // RFC 6455
+	sum := sha1.Sum(append(slices.Clip(key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...)) //nolint:gosec // RFC 6455
 	return []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
 		base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n")
 }
@@ -80,7 +80,7 @@ func (w *webSocket) take(c *conn, b []byte) (int, error) {
 		if wide > MaxInput {
 			return 0, errFrame
 		}
-		size, at = int(wide), 10 //nolint:gosec // checked above
+		size, at = int(wide), 10
 	case size > 125:
 		return 0, nil
 	}
@@ -186,8 +186,8 @@ func (w *webSocket) deliver(m *message) {
 		return
 	}
 	frame := w.wrap(appendDelivery(nil, m))
-	for i := len(t.conns) - 1; i >= 0; i-- { // one that is closed leaves the list, another takes its place
-		w.send(t.conns[i], frame)
+	for _, c := range slices.Backward(t.conns) { // one that is closed leaves the list, one that was served takes its place
+		w.send(c, frame)
 	}
 }
 
@@ -222,7 +222,7 @@ func appendFrame(b []byte, op byte, payload []byte) []byte {
 	case n < 126:
 		b = append(b, byte(n))
 	case n <= 0xffff:
-		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n)) //nolint:gosec // checked above
+		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
 	default:
 		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
 	}

@@ -66,7 +66,7 @@ func parse(args []string) (cfg floors.Config, err error) {
 			if err != nil || millis == 0 {
 				return cfg, fmt.Errorf("option timeout=%q: want 1 to %d milliseconds", value, 1<<31-1)
 			}
-			cfg.Hold = time.Duration(millis) * time.Millisecond //nolint:gosec // 31 bits
+			cfg.Hold = time.Duration(millis) * time.Millisecond
 		default:
 			return cfg, fmt.Errorf("option %q is unknown; there are coalesce and timeout", name)
 		}
