@@ -100,7 +100,14 @@ $(PEBBLE): internal/tools/pebble/go.mod
 	@touch $@
 
 # Servers of other makers, and ours, for comparisons: internal/peers.
-peers-deps: $(PEERS)/java/target/installed $(PEERS)/js/node_modules/installed $(PEERS)/rust/target/installed ## install the peer servers
+peers-deps: $(PEERS)/java/target/installed $(PEERS)/js/node_modules/installed $(PEERS)/rust/target/installed peer-targets ## install the peer servers
+
+# What only benchmarks need: go build knows what is up to date.
+peer-targets:
+	@mkdir -p build/peers
+	CGO_ENABLED=0 $(GO) build -o build/peers/floor ./$(PEERS)/floors/floor
+	cd $(PEERS)/gws && CGO_ENABLED=0 $(GO) build -o $(CURDIR)/build/peers/gws .
+	cd $(PEERS)/centrifuge && CGO_ENABLED=0 $(GO) build -o $(CURDIR)/build/peers/centrifuge .
 
 $(PEERS)/java/target/installed: $(shell find $(PEERS)/java -name pom.xml -o -name '*.java')
 	cd $(PEERS)/java && mvn -q -B package
@@ -118,6 +125,8 @@ $(PEERS)/rust/target/installed: $(wildcard $(PEERS)/rust/Cargo.* $(PEERS)/rust/s
 # every fixture; make test leaves them out.
 peers-test: deps peers-deps ## the tests of the peer servers, and what CometD's clients say to one and to ours
 	$(GO) test -race -timeout 10m -tags peers ./$(PEERS)/...
+	cd $(PEERS)/gws && $(GO) test -race ./...
+	cd $(PEERS)/centrifuge && $(GO) test -race ./...
 	$(GO) test -race -timeout 10m -tags 'interop peers' -run TestChatPeers ./clients/interop
 
 transcripts: deps $(PEERS)/java/target/installed ## record what CometD 8 and its clients say in the chat of docs/FIXTURES.md
@@ -126,8 +135,9 @@ transcripts: deps $(PEERS)/java/target/installed ## record what CometD 8 and its
 peer-cometd8 peer-cometd7: $(PEERS)/java/target/installed
 peer-cometd-nodejs peer-faye: $(PEERS)/js/node_modules/installed
 peer-axum: $(PEERS)/rust/target/installed
+peer-floor-ws peer-floor-http peer-gws peer-centrifuge: peer-targets
 
-peer-%: ## run a peer: make peer-cometd8 ARGS="8081 timeout=5000"; the others: halley, cometd7, cometd-nodejs, faye, axum
+peer-%: ## run a peer: make peer-cometd8 ARGS="8081 timeout=5000"; the others: halley, cometd7, cometd-nodejs, faye, axum, floor-ws, floor-http, gws, centrifuge
 	@mkdir -p $(BIN) && $(GO) build -o $(BIN)/peer ./$(PEERS)/run
 	@exec $(BIN)/peer $* $(ARGS)
 
@@ -199,4 +209,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peers-test transcripts attack fuzz bench bench-go load slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go load slow docs release release-check lint fmt tools clean

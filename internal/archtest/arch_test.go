@@ -72,6 +72,8 @@ func arrows() map[string][]string {
 		"internal/mutants":          {"bayeux/server", "conformance", "conformance/*", "internal/faults", "internal/peers/fixtures"},
 		"internal/matrix":           {"conformance", "conformance/*", "internal/peers"},
 		"internal/peers":            {},
+		"internal/peers/floors":     {},
+		"internal/peers/floors/*":   {"internal/peers/floors"},
 		"internal/peers/run":        {"internal/peers"},
 		"internal/peers/fixtures":   {"bayeux", "bayeux/server", "channels"},
 		"internal/peers/chat":       {"bayeux", "bayeux/filter", "bayeux/server", "bayeux/service", "channels"},

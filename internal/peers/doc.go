@@ -20,12 +20,22 @@
 //   - axum: axum-cometd 0.9.4, long-polling only, with an URL for each type of
 //     message; see AppendsType
 //
+// For benchmarks there are targets besides, which are not Bayeux servers:
+//
+//   - floor-ws, floor-http: what the kernel asks of any server, see
+//     internal/peers/floors; options coalesce=true and timeout (Linux)
+//   - gws: a WebSocket library, see internal/peers/gws; option async=true
+//   - centrifuge: a server with a protocol of its own, see
+//     internal/peers/centrifuge; option queue=BYTES
+//
 // # Options
 //
 // Names are those of the server (CometD's options by CometD's names), times are
 // milliseconds, also where the server itself counts in seconds. These are ours:
 //
 //   - port: the port to listen on. Default 0, any free one.
+//   - cpus: the processors that the peer may use, numbers separated by commas
+//     (Linux); GOMAXPROCS is set accordingly. Default: all.
 //   - fixtures=true: the channels and services that docs/FIXTURES.md describes;
 //     it says which peer has what.
 //   - demo=true (halley, cometd8, cometd7): the chat of docs/FIXTURES.md.

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -16,6 +17,9 @@ type program struct {
 	transports []string
 	// appendsType: see AppendsType.
 	appendsType bool
+	// target: see Targets. protocol is empty for Bayeux.
+	target   bool
+	protocol string
 	// dir is its folder below this package's.
 	dir string
 	// needs is what `make peers-deps` leaves in dir.
@@ -59,14 +63,50 @@ func programs() []program {
 	}
 }
 
-// Names returns the peers that Start knows.
-func Names() []string {
-	all := programs()
+// targets lists what is no Bayeux server and only measured.
+func targets() []program {
+	const built = "../../build/peers"
+	ws := []string{"websocket"}
+	return []program{
+		{
+			name: "floor-ws", version: "this tree", target: true, transports: ws,
+			dir: built, needs: "floor", command: own("./floor", "websocket"),
+		},
+		{
+			name: "floor-http", version: "this tree", target: true, transports: []string{"long-polling"},
+			dir: built, needs: "floor", command: own("./floor", "long-polling"),
+		},
+		{
+			name: "gws", version: "1.8.9", target: true, transports: ws,
+			dir: built, needs: "gws", command: own("./gws"),
+		},
+		{
+			name: "centrifuge", version: "0.40.1", target: true, transports: ws, protocol: "centrifuge",
+			dir: built, needs: "centrifuge", command: own("./centrifuge"),
+		},
+	}
+}
+
+// Names returns the Bayeux servers that Start knows.
+func Names() []string { return namesOf(programs()) }
+
+// Targets returns what else Start knows, for benchmarks alone: floors, and
+// libraries that are not Bayeux servers.
+func Targets() []string { return namesOf(targets()) }
+
+func namesOf(all []program) []string {
 	names := make([]string, len(all))
 	for i, p := range all {
 		names[i] = p.name
 	}
 	return names
+}
+
+// Protocol returns what a peer speaks: "bayeux", or "centrifuge" (see
+// internal/peers/centrifuge).
+func Protocol(name string) string {
+	p, _ := find(name)
+	return cmp.Or(p.protocol, "bayeux")
 }
 
 // Version returns the version of a peer that its build or lock file pins, "this
@@ -92,12 +132,13 @@ func AppendsType(name string) bool {
 }
 
 func find(name string) (program, error) {
-	for _, p := range programs() {
+	all := slices.Concat(programs(), targets())
+	for _, p := range all {
 		if p.name == name {
 			return p, nil
 		}
 	}
-	return program{}, fmt.Errorf("peer %q is unknown; there are %s", name, strings.Join(Names(), ", "))
+	return program{}, fmt.Errorf("peer %q is unknown; there are %s", name, strings.Join(namesOf(all), ", "))
 }
 
 // own makes the command line of a program of ours that takes a port and

@@ -15,6 +15,13 @@ func TestNames(t *testing.T) {
 		require.NotEmpty(t, Version(name), name)
 		require.Contains(t, Transports(name), "long-polling", name)
 	}
+	require.Equal(t, []string{"floor-ws", "floor-http", "gws", "centrifuge"}, Targets())
+	for _, name := range Targets() {
+		require.NotEmpty(t, Version(name), name)
+		require.Len(t, Transports(name), 1, name)
+	}
+	require.Equal(t, "bayeux", Protocol("gws"))
+	require.Equal(t, "centrifuge", Protocol("centrifuge"))
 	require.True(t, AppendsType("axum"))
 	require.False(t, AppendsType("cometd8"))
 	require.Empty(t, Version("nobody"))
@@ -32,6 +39,8 @@ func TestVersionsArePinned(t *testing.T) {
 		"cometd-nodejs": {"js/package.json", `"cometd-nodejs-server": "%"`},
 		"faye":          {"js/package.json", `"faye": "%"`},
 		"axum":          {"rust/Cargo.toml", `axum-cometd = "=%"`},
+		"gws":           {"gws/go.mod", "github.com/lxzan/gws v%\n"},
+		"centrifuge":    {"centrifuge/go.mod", "github.com/centrifugal/centrifuge v%\n"},
 	} {
 		text, err := os.ReadFile(pin.file)
 		require.NoError(t, err)
@@ -91,6 +100,9 @@ func TestCommandLines(t *testing.T) {
 
 	require.Equal(t, "/x serve --posture strict --listen 127.0.0.1:0 --limit batch=7 --set timeout=1",
 		line("halley", map[string]string{"program": "/x", "posture": "strict", "timeout": "1", "limits.batch": "7"}))
+
+	require.Equal(t, "./floor websocket 0 coalesce=true", line("floor-ws", map[string]string{"coalesce": "true"}))
+	require.Equal(t, "./floor long-polling 0", line("floor-http", nil))
 
 	_, err := jvmFlags("fast")
 	require.ErrorContains(t, err, `jvm="fast"`)

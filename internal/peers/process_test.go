@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,9 @@ func fake(kind string) int {
 		_, _ = fmt.Fprintln(os.Stdout, "peer", p.PID())
 		return 0
 	case "silent":
+	case "counts":
+		_, _ = fmt.Fprintln(os.Stdout, "processors", runtime.NumCPU(), os.Getenv("GOMAXPROCS"))
+		_, _ = fmt.Fprintln(os.Stdout, "listening http://127.0.0.1:1/cometd")
 	default:
 		_, _ = fmt.Fprintln(os.Stdout, "listening http://127.0.0.1:1/cometd")
 	}

@@ -70,6 +70,10 @@ func (prog program) start(ctx context.Context, options map[string]string, settin
 			return nil, fmt.Errorf("%w (%w)", ErrNotInstalled, err)
 		}
 	}
+	cpus, err := parseCPUs(l.take("cpus"))
+	if err != nil {
+		return nil, err
+	}
 	args, err := prog.command(ctx, l)
 	if err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func (prog program) start(ctx context.Context, options map[string]string, settin
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.WaitDelay = stopTime
 	endWithParent(p.cmd)
-	if err := p.cmd.Start(); err != nil {
+	if err := StartOn(p.cmd, cpus); err != nil {
 		l.cleanup()
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 // parse reads NAME [PORT] [option=value …].
 func parse(args []string) (name string, options map[string]string, err error) {
 	if len(args) == 0 {
-		return "", nil, fmt.Errorf("usage: run NAME [PORT] [option=value …]; the names: %s", strings.Join(peers.Names(), ", "))
+		return "", nil, fmt.Errorf("usage: run NAME [PORT] [option=value …]; the names: %s", strings.Join(slices.Concat(peers.Names(), peers.Targets()), ", "))
 	}
 	options = map[string]string{}
 	for i, arg := range args[1:] {
