@@ -174,6 +174,9 @@ bench: build ## measure Halley in the cases of internal/bench/cases, about 25 mi
 bench-go: ## run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+bench-peers: build peers-deps ## ours beside other servers and beside what the kernel costs, on a quiet machine; writes docs/PERFORMANCE.md; at most 150 minutes, in parts with ARGS="-part 20m" (Linux)
+	$(GO) run ./internal/benchpeers -doc docs/PERFORMANCE.md $(ARGS)
+
 load: build ## 10,000 WebSocket and 2,000 long-polling clients for 60 s (Linux; 20,000 descriptors a process)
 	$(GO) run ./internal/load -server $(BIN)/halley
 
@@ -209,4 +212,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go load slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-peers load slow docs release release-check lint fmt tools clean

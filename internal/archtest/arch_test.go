@@ -65,6 +65,7 @@ func arrows() map[string][]string {
 		"internal/bench":            {},
 		"internal/bench/cases":      {"internal/bench"},
 		"internal/bench/measure":    {"internal/bench", "internal/bench/cases"},
+		"internal/benchpeers":       {"internal/peers"},
 		"internal/certs":            {},
 		"internal/load":             {},
 		"internal/clientmatrix":     {"conformance/*"},

@@ -38,7 +38,7 @@ func TestCPUs(t *testing.T) {
 	require.Equal(t, 1, bound.Count())
 	require.True(t, bound.IsSet(last))
 	require.Equal(t, all, allowed(t))
-	require.Equal(t, runtime.NumCPU(), len(all))
+	require.Len(t, all, runtime.NumCPU())
 }
 
 func TestNoSuchCPU(t *testing.T) {

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/halleypush/halley/internal/peers"
+)
+
+// calm is how long a server is left alone before its memory is read.
+const calm = 2 * time.Second
+
+// words bounds what an error repeats of the generator's output.
+const words = 500
+
+// machine is the rig on this machine.
+type machine struct {
+	// program has the command bench.
+	program string
+	// serverCPUs and loadCPUs are lists of processors for servers and the generator.
+	serverCPUs string
+	loadCPUs   []int
+}
+
+func (m machine) start(ctx context.Context, s *subject) (server, error) {
+	options := maps.Clone(s.Options)
+	if options == nil {
+		options = map[string]string{}
+	}
+	if program := options["program"]; program != "" {
+		full, err := filepath.Abs(program)
+		if err != nil {
+			return nil, err
+		}
+		options["program"] = full
+	}
+	if !s.Free {
+		options["cpus"] = m.serverCPUs
+	}
+	p, err := peers.Start(ctx, s.Peer, options)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (m machine) load(ctx context.Context, s *subject, args []string) ([]byte, error) {
+	var stdout, stderr bytes.Buffer
+	args = append(append([]string{"bench"}, args...), "--json", "-")
+	c := exec.CommandContext(ctx, m.program, args...) //nolint:gosec // our own program and the plan's flags
+	c.Stdout, c.Stderr = &stdout, &stderr
+	var cpus []int
+	if !s.Free {
+		cpus = m.loadCPUs
+	}
+	err := peers.StartOn(c, cpus)
+	if err == nil {
+		err = c.Wait()
+	}
+	if json.Valid(stdout.Bytes()) && ctx.Err() == nil {
+		return stdout.Bytes(), nil // with another exit code if the bounds were not kept
+	}
+	said := stderr.String()
+	return nil, fmt.Errorf("the generator: %w: %s", errors.Join(ctx.Err(), err), said[max(0, len(said)-words):])
+}
+
+func (machine) memory(ctx context.Context, pid int) (int64, error) {
+	select {
+	case <-time.After(calm):
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(b))
+	if len(f) < 2 {
+		return 0, fmt.Errorf("statm of process %d: %q", pid, b)
+	}
+	pages, err := strconv.ParseInt(f[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}
+
+func (machine) now() time.Time { return time.Now() }
+
+// here tells where this program runs.
+func here(ctx context.Context) origin {
+	say := func(name string, args ...string) string {
+		out, err := exec.CommandContext(ctx, name, args...).CombinedOutput() //nolint:gosec // constants
+		if err != nil {
+			return name + ": not there"
+		}
+		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+		return line
+	}
+	commit := say("git", "rev-parse", "--short=12", "HEAD")
+	if say("git", "status", "--porcelain", "--untracked-files=no") != "" {
+		commit += "+"
+	}
+	return origin{
+		Commit:  commit,
+		Machine: say("uname", "-sr") + ", " + say("nproc", "--all") + " processors",
+		Tools:   []string{say("go", "version"), say("java", "-version"), "Node " + say("node", "--version")},
+		Date:    time.Now().UTC().Format(time.DateOnly),
+	}
+}
