@@ -39,11 +39,11 @@ func TestRun(t *testing.T) {
 	again, g, _ := newRunner(t, dir)
 	require.NoError(t, again.run(t.Context()))
 	require.Empty(t, g.notes, "nothing is measured twice")
-	require.Equal(t, r.have.seconds(), again.have.seconds())
-	require.Equal(t, 31.0, r.have["cometd8/a.1"].Seconds, "a start, two warm-ups and a load")
+	require.InDelta(t, r.have.seconds(), again.have.seconds(), 1e-9)
+	require.InDelta(t, 31, r.have["cometd8/a.1"].Seconds, 1e-9, "a start, two warm-ups and a load")
 	require.Equal(t, []string{"-a"}, r.have["cometd8/a.1"].Command)
 	require.Equal(t, int64(12e6), again.have["halley/empty.1"].RSS)
-	require.Equal(t, 22.0, again.have["cometd8/a.1"].Report.server().MicrosPerOp)
+	require.InDelta(t, 22, again.have["cometd8/a.1"].Report.server().MicrosPerOp, 1e-9)
 }
 
 // The parts and their sum are bounded; what is there stays.
@@ -167,7 +167,9 @@ func TestWanted(t *testing.T) {
 		m      metric
 		want   int
 	}{
-		{22, cpuMicros, 1}, {11.9, cpuMicros, 3}, {5, cpuMicros, 3},
+		{22, cpuMicros, 1},
+		{11.9, cpuMicros, 3},
+		{5, cpuMicros, 3},
 		{11.9, latencyP99, 1}, // its p99 is 0, and so is ours: no nearer than 20 % of nothing
 	} {
 		have := outcomes{}
@@ -197,8 +199,8 @@ func TestMiddle(t *testing.T) {
 	results(have, "s", "x", cpu(9), bad, cpu(12), cpu(10))
 	v, ok := have.median(s, c)
 	require.True(t, ok)
-	require.Equal(t, 10.0, v)
+	require.InDelta(t, 10, v, 1e-9)
 	results(have, "s", "x", cpu(9), bad, cpu(12), bad)
 	v, _ = have.median(s, c)
-	require.Equal(t, 12.0, v)
+	require.InDelta(t, 12, v, 1e-9)
 }

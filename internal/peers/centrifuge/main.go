@@ -90,7 +90,9 @@ func serve(ctx context.Context, listener net.Listener, queue int) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	err = errors.Join(err, node.Shutdown(stop), server.Shutdown(stop))
-	<-done
+	if ended := <-done; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	return err
 }
 

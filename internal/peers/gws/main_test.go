@@ -26,7 +26,7 @@ func dial(t *testing.T, address string) socket {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	conn, _, err := websocket.Dial(ctx, "ws://"+address, nil) //nolint:bodyclose // an upgrade has none
+	conn, _, err := websocket.Dial(ctx, "ws://"+address, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	return socket{t, ctx, conn}
