@@ -76,16 +76,18 @@ func cpu(micros float64) report {
 }
 
 // smallPlan is a plan of two subjects, a floor and three cases.
-func smallPlan() ([]subject, []benchCase) {
-	return []subject{
-			{Name: ours, Peer: "halley", Runs: 2},
-			{Name: floorWS, Peer: "floor-ws", Runs: 1, Floor: true},
-			{Name: "cometd8", Peer: "cometd8", Runs: 1, JVM: true},
-		}, []benchCase{
-			{Name: "a", Title: "A", Args: []string{"-a"}, Transport: webSocket, Floor: floorWS, Limit: time.Minute},
-			{Name: "b", Title: "B", Args: []string{"-b"}, Transport: longPolling, Limit: time.Minute},
-			{Name: "empty", Title: "Empty", Metric: listenTime, Fresh: true},
-		}
+func smallPlan() (who []subject, loads []benchCase) {
+	who = []subject{
+		{Name: ours, Peer: "halley", Runs: 2},
+		{Name: floorWS, Peer: "floor-ws", Runs: 1, Floor: true},
+		{Name: "cometd8", Peer: "cometd8", Runs: 1, JVM: true},
+	}
+	loads = []benchCase{
+		{Name: "a", Title: "A", Args: []string{"-a"}, Transport: webSocket, Floor: floorWS, Limit: time.Minute},
+		{Name: "b", Title: "B", Args: []string{"-b"}, Transport: longPolling, Limit: time.Minute},
+		{Name: "empty", Title: "Empty", Metric: listenTime, Fresh: true},
+	}
+	return who, loads
 }
 
 func newRunner(t *testing.T, dir string) (*runner, *fakeRig, *strings.Builder) {
