@@ -122,8 +122,12 @@ func details(c *benchCase, o *outcome) string {
 	}
 	u := o.Report.server()
 	list := []string{fmt.Sprintf("%s MB", number(float64(u.RSSAfter)/1e6))}
-	if c.Metric == sessionMemory {
+	switch c.Metric {
+	case sessionMemory:
 		return strings.Join(append(list, fmt.Sprintf("%.3f cores", u.Cores)), ", ")
+	case idleCores:
+		return strings.Join(append(list, number(u.KBPerSession)+" KB a session"), ", ")
+	default:
 	}
 	if c.Metric != cpuMicros {
 		list = append(list, number(u.MicrosPerOp)+" µs CPU")
@@ -162,7 +166,7 @@ func ratio(figure, to float64, ok bool) string {
 	return number(figure/to) + "×"
 }
 
-// number writes three significant digits, and thousands apart.
+// number writes at least three significant digits, and thousands apart.
 func number(v float64) string {
 	switch {
 	case v >= 1000:
@@ -175,6 +179,8 @@ func number(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
+	case v > 0 && v < 0.1:
+		return fmt.Sprintf("%.4f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }

@@ -41,7 +41,7 @@ func (f *fakeRig) note(text string) { f.notes = append(f.notes, text) }
 
 func (f *fakeRig) now() time.Time { return f.clock }
 
-func (f *fakeRig) start(_ context.Context, s *subject) (server, error) {
+func (f *fakeRig) start(_ context.Context, s *subject, _ *benchCase) (server, error) {
 	f.note("start " + s.Name)
 	f.clock = f.clock.Add(time.Second)
 	if err := f.absent; err != nil {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/halleypush/halley/internal/peers"
@@ -18,10 +20,11 @@ const (
 	latencyP99                  // ms: less is better
 	sessionMemory               // KB per session: less is better
 	listenTime                  // ms until it listens: less is better
+	idleCores                   // processors that sessions at rest use: less is better
 )
 
 func (m metric) title() string {
-	return [...]string{"CPU µs each", "a second", "p99 ms", "KB a session", "ms to listen"}[m]
+	return [...]string{"CPU µs each", "a second", "p99 ms", "KB a session", "ms to listen", "cores"}[m]
 }
 
 // better tells whether a is better than b.
@@ -43,6 +46,8 @@ func (m metric) figure(o *outcome) float64 {
 		return o.Report.server().KBPerSession
 	case listenTime:
 		return o.ListenMillis
+	case idleCores:
+		return o.Report.server().Cores
 	default:
 		return o.Report.server().MicrosPerOp
 	}
@@ -60,6 +65,9 @@ type benchCase struct {
 	Floor string
 	// Ack needs the acknowledgement extension.
 	Ack bool
+	// Hold is how long servers that can be told hold a connect; 0 for what each
+	// does by itself.
+	Hold time.Duration
 	// Fresh wants a process of its own that has done nothing before.
 	Fresh bool
 	// Limit bounds one run.
@@ -82,55 +90,83 @@ const (
 
 const (
 	runLimit  = 2 * time.Minute
-	findLimit = 6 * time.Minute
+	findLimit = 3 * time.Minute
 )
+
+// Times of the loads. A search has many steps, so each is short.
+const (
+	warmup   = 2 * time.Second
+	duration = 6 * time.Second
+
+	findWarmup   = time.Second
+	findDuration = 3 * time.Second
+	findSteps    = 14
+)
+
+// idleHold is longer than the case idle-cpu takes: no connect is due in it.
+const idleHold = 300 * time.Second
+
+// over is a case over a transport; args are separated by spaces.
+func over(transport, name, title string, m metric, floor, args string) benchCase {
+	return benchCase{
+		Name: name, Title: title, Metric: m, Floor: floor, Transport: transport,
+		Args: append([]string{"--transport", transport}, strings.Fields(args)...),
+	}
+}
 
 // cases lists the loads in the order of the report.
 func cases() []benchCase {
-	ws := func(name, title string, m metric, floor string, args ...string) benchCase {
-		return benchCase{Name: name, Title: title, Metric: m, Floor: floor, Transport: webSocket, Args: args, Limit: runLimit}
-	}
-	lp := func(name, title string, m metric, floor string, args ...string) benchCase {
-		c := ws(name, title, m, floor, append([]string{"--transport", longPolling}, args...)...)
-		c.Transport = longPolling
-		return c
-	}
+	const (
+		ws, lp = webSocket, longPolling
+
+		rooms = "--clients 1000 --rooms 100 --publishers 10 "
+		shape = "--clients 1000 --rooms 100 --publishers 10 --subscriptions 10 --batch 10 "
+	)
 	all := []benchCase{
-		{Name: "empty", Title: "Empty server", Metric: listenTime, Fresh: true, Limit: runLimit},
-		ws("idle-ws", "19,500 idle WebSocket sessions", sessionMemory, floorWS, "--mode", "idle", "--clients", "19500", "--settle", "10s", "--duration", "60s"),
-		lp("idle-lp", "10,000 idle held polls", sessionMemory, floorHTTP, "--mode", "idle", "--clients", "10000", "--settle", "10s", "--duration", "20s"),
-		ws("ws-20k", "WebSocket, 1,000 subscribers, 20,000 deliveries/s", cpuMicros, floorWS, "--clients", "1000", "--deliveries", "20000"),
-		ws("ws-80k", "the same at 80,000/s", latencyP99, floorWS, "--clients", "1000", "--deliveries", "80000"),
-		ws("ws-max", "the same, maximum with p99 < 1 s", maxRate, floorMany, "--clients", "1000", "--deliveries", "20000", "--find-max"),
-		ws("ws10k-40k", "WebSocket, 10,000 subscribers, 40,000 deliveries/s", cpuMicros, floorWS, "--clients", "10000", "--deliveries", "40000"),
-		lp("lp-16k", "Long-polling, 1,000 clients, 16,000 deliveries/s", cpuMicros, floorHTTP, "--clients", "1000", "--deliveries", "16000"),
-		lp("lp-max", "the same, maximum with p99 < 1 s", maxRate, floorHTTP, "--clients", "1000", "--deliveries", "8000", "--find-max"),
-		ws("rooms-20k", "WebSocket, 100 rooms of 10, 10 publishers, 20,000 deliveries/s", cpuMicros, floorWS, "--clients", "1000", "--rooms", "100", "--publishers", "10", "--deliveries", "20000"),
-		ws("rooms-max", "the same, maximum with p99 < 250 ms", maxRate, floorMany, "--clients", "1000", "--rooms", "100", "--publishers", "10", "--deliveries", "20000", "--p99", "250ms", "--find-max"),
-		ws("shape-100k", "CometD's benchmark: 1,000 clients, 100 rooms, 10 each, batches of 10; 100,000 deliveries/s", latencyP99, floorWS, "--clients", "1000", "--rooms", "100", "--subscriptions", "10", "--batch", "10", "--deliveries", "100000"),
-		ws("shape-max", "the same, maximum with p99 < 1 s", maxRate, floorMany, "--clients", "1000", "--rooms", "100", "--subscriptions", "10", "--batch", "10", "--deliveries", "25000", "--find-max"),
-		lp("lprooms-12k", "Long-polling, 100 rooms of 10, 10 publishers, 12,000 deliveries/s", cpuMicros, floorHTTP, "--clients", "1000", "--rooms", "100", "--publishers", "10", "--deliveries", "12000"),
-		lp("lprooms-max", "the same, maximum with p99 < 1 s", maxRate, floorHTTP, "--clients", "1000", "--rooms", "100", "--publishers", "10", "--deliveries", "4000", "--find-max"),
-		lp("churn-lp", "Long-polling, handshake and disconnect, 50 at a time", maxRate, floorHTTP, "--mode", "churn", "--clients", "50"),
-		ws("churn-ws", "WebSocket, connect, handshake and disconnect, 50 at a time", maxRate, floorWS, "--mode", "churn", "--clients", "50"),
-		ws("acks-1", "Publishes over one WebSocket, one on its way", maxRate, floorWS, "--mode", "acks"),
-		ws("acks-64", "the same, 64 on their way", maxRate, floorMany, "--mode", "acks", "--window", "64"),
-		ws("ws-20k-ack", "WebSocket, 1,000 subscribers, 20,000 deliveries/s, acknowledged", cpuMicros, "", "--clients", "1000", "--deliveries", "20000", "--ack"),
-		lp("lp-16k-ack", "Long-polling, 1,000 clients, 16,000 deliveries/s, acknowledged", cpuMicros, "", "--clients", "1000", "--deliveries", "16000", "--ack"),
+		{Name: "empty", Title: "Empty server", Metric: listenTime, Fresh: true},
+		over(ws, "idle-ws", "19,500 idle WebSocket sessions", sessionMemory, floorWS, "--mode idle --clients 19500 --settle 10s --duration 5s"),
+		over(lp, "idle-lp", "10,000 idle held polls", sessionMemory, floorHTTP, "--mode idle --clients 10000 --settle 10s --duration 5s"),
+		over(ws, "idle-cpu", "19,500 idle WebSocket sessions, 60 s in which no connect is due", idleCores, floorWS, "--mode idle --clients 19500 --settle 10s --duration 60s"),
+		over(ws, "ws-fanout-20k", "WebSocket, 1,000 subscribers, 20,000 deliveries/s", cpuMicros, floorWS, "--clients 1000 --deliveries 20000"),
+		over(ws, "ws-fanout-80k", "the same at 80,000/s", latencyP99, floorWS, "--clients 1000 --deliveries 80000"),
+		over(ws, "ws-fanout-max", "the same, maximum with p99 < 1 s", maxRate, floorMany, "--clients 1000 --deliveries 80000 --find-max"),
+		over(ws, "ws-10k", "WebSocket, 10,000 subscribers, 40,000 deliveries/s", cpuMicros, floorWS, "--clients 10000 --deliveries 40000"),
+		over(lp, "lp-fanout-16k", "Long-polling, 1,000 clients, 16,000 deliveries/s", cpuMicros, floorHTTP, "--clients 1000 --deliveries 16000"),
+		over(lp, "lp-fanout-max", "the same, maximum with p99 < 1 s", maxRate, floorHTTP, "--clients 1000 --deliveries 16000 --find-max"),
+		over(ws, "ws-rooms-20k", "WebSocket, 100 rooms of 10, 10 publishers, 20,000 deliveries/s", cpuMicros, floorWS, rooms+"--deliveries 20000"),
+		over(ws, "ws-rooms-max", "the same, maximum with p99 < 250 ms", maxRate, floorMany, rooms+"--deliveries 80000 --p99 250ms --find-max"),
+		over(ws, "shape-100k", "CometD's benchmark: 1,000 clients, 100 rooms, 10 each, batches of 10; 100,000 deliveries/s", latencyP99, floorWS, shape+"--deliveries 100000"),
+		over(ws, "shape-max", "the same, maximum with p99 < 1 s", maxRate, floorMany, shape+"--deliveries 100000 --find-max"),
+		over(lp, "lp-rooms-12k", "Long-polling, 100 rooms of 10, 10 publishers, 12,000 deliveries/s", cpuMicros, floorHTTP, rooms+"--deliveries 12000"),
+		over(lp, "lp-rooms-max", "the same, maximum with p99 < 1 s", maxRate, floorHTTP, rooms+"--deliveries 12000 --find-max"),
+		over(lp, "lp-churn", "Long-polling, handshake and disconnect, 50 at a time", maxRate, floorHTTP, "--mode churn --clients 50"),
+		over(ws, "ws-churn", "WebSocket, connect, handshake and disconnect, 50 at a time", maxRate, floorWS, "--mode churn --clients 50"),
+		over(ws, "acks-1", "Publishes over one WebSocket, one on its way", maxRate, floorWS, "--mode acks"),
+		over(ws, "acks-64", "the same, 64 on their way", maxRate, floorMany, "--mode acks --window 64"),
+		over(ws, "ws-fanout-20k-ack", "WebSocket, 1,000 subscribers, 20,000 deliveries/s, acknowledged", cpuMicros, "", "--clients 1000 --deliveries 20000 --ack"),
+		over(lp, "lp-fanout-16k-ack", "Long-polling, 1,000 clients, 16,000 deliveries/s, acknowledged", cpuMicros, "", "--clients 1000 --deliveries 16000 --ack"),
 	}
 	for i := range all {
-		c := &all[i]
-		c.Ack = slices.Contains(c.Args, "--ack")
-		if c.Metric == sessionMemory {
-			c.Fresh = true
-		} else if c.Args != nil {
-			c.Args = append(c.Args, "--duration", "6s")
-		}
-		if c.find() {
-			c.Limit = findLimit
-		}
+		all[i].complete()
 	}
 	return all
+}
+
+// complete fills in what follows from the rest.
+func (c *benchCase) complete() {
+	c.Ack = slices.Contains(c.Args, "--ack")
+	c.Limit = runLimit
+	switch {
+	case c.Metric == idleCores:
+		c.Fresh, c.Hold = true, idleHold
+	case c.Metric == sessionMemory:
+		c.Fresh = true
+	case c.find():
+		c.Limit = findLimit
+		c.Args = append(c.Args, "--max-steps", strconv.Itoa(findSteps), "--warmup", findWarmup.String(), "--duration", findDuration.String())
+	case c.Args != nil:
+		c.Args = append(c.Args, "--warmup", warmup.String(), "--duration", duration.String())
+	}
 }
 
 // subject is a server as it is started.
@@ -149,32 +185,48 @@ type subject struct {
 	JVM bool
 	// Ack has the acknowledgement extension.
 	Ack bool
+	// Holds can be told how long it holds a connect, by the option timeout.
+	Holds bool
+	// Exact measures no oftener than Runs.
+	Exact bool
 }
 
-// subjects lists who is measured. A peer whose protocol the generator does not
-// speak is not among them.
+// options are those for a case.
+func (s *subject) options(c *benchCase) map[string]string {
+	options := maps.Clone(s.Options)
+	if s.Holds && c.Hold > 0 {
+		if options == nil {
+			options = map[string]string{}
+		}
+		options["timeout"] = strconv.FormatInt(c.Hold.Milliseconds(), 10)
+	}
+	return options
+}
+
+// subjects lists who is measured.
 func subjects() []subject {
-	jvm := map[string]string{"jvm": "benchmark", "ws.idleTimeout": "120000"}
+	jvm := map[string]string{"jvm": "benchmark", "ws.idleTimeout": "600000"}
 	return []subject{
-		{Name: ours, Peer: "halley", Options: map[string]string{"program": "bin/halley"}, Runs: 3, Ack: true},
-		{Name: floorWS, Peer: "floor-ws", Runs: 3, Floor: true},
-		{Name: floorMany, Peer: "floor-ws", Options: map[string]string{"coalesce": "true"}, Runs: 3, Floor: true},
-		{Name: floorHTTP, Peer: "floor-http", Runs: 3, Floor: true},
-		{Name: "cometd8", Peer: "cometd8", Options: jvm, Runs: 1, JVM: true, Ack: true},
-		{Name: "cometd8 on all processors", Peer: "cometd8", Options: jvm, Runs: 1, JVM: true, Ack: true, Free: true},
-		{Name: "faye", Peer: "faye", Runs: 1},
+		{Name: ours, Peer: "halley", Options: map[string]string{"program": "bin/halley"}, Runs: 3, Ack: true, Holds: true},
+		{Name: floorWS, Peer: "floor-ws", Runs: 3, Floor: true, Holds: true},
+		{Name: floorMany, Peer: "floor-ws", Options: map[string]string{"coalesce": "true"}, Runs: 3, Floor: true, Holds: true},
+		{Name: floorHTTP, Peer: "floor-http", Runs: 3, Floor: true, Holds: true},
+		{Name: "cometd8", Peer: "cometd8", Options: jvm, Runs: 1, JVM: true, Ack: true, Holds: true},
+		{Name: "cometd8 on all processors", Peer: "cometd8", Options: jvm, Runs: 1, JVM: true, Ack: true, Free: true, Holds: true},
+		{Name: "faye", Peer: "faye", Runs: 1, Holds: true},
 		{Name: "cometd-nodejs", Peer: "cometd-nodejs", Runs: 1, Ack: true},
 		{Name: "gws", Peer: "gws", Runs: 1},
+		{Name: "centrifuge", Peer: "centrifuge", Runs: 1},
 	}
 }
 
-// takes tells whether a case is for the subject. The floors that gather differ
-// from the plain one only where messages can be gathered.
+// takes tells whether a case is for the subject. Of the two WebSocket floors
+// each has the cases of which it is the floor.
 func (s *subject) takes(c *benchCase) bool {
 	if c.Args == nil {
 		return !s.Floor
 	}
-	if s.Name == floorMany && c.Floor != floorMany {
+	if (s.Name == floorMany) != (c.Floor == floorMany) && (s.Name == floorMany || s.Name == floorWS) {
 		return false
 	}
 	return (!c.Ack || s.Ack) && slices.Contains(peers.Transports(s.Peer), c.Transport)
@@ -241,7 +293,7 @@ func compareBool(a, b bool) int {
 // wanted tells how often a case is to be measured: a peer as often as we are
 // where it is near us, or ahead.
 func wanted(s *subject, c *benchCase, have outcomes) int {
-	if s.Name == ours || s.Floor {
+	if s.Name == ours || s.Floor || s.Exact {
 		return s.Runs
 	}
 	theirs, ok := have.median(s, c)
@@ -257,4 +309,54 @@ func wanted(s *subject, c *benchCase, have outcomes) int {
 		return max(s.Runs, 3)
 	}
 	return s.Runs
+}
+
+// What a run takes beside its load, about: starting and stopping, and per
+// client to connect.
+const (
+	aroundRun     = 3 * time.Second
+	perClient     = 300 * time.Microsecond
+	aroundStep    = time.Second
+	warmUpJVM     = 62 * time.Second
+	defaultSettle = 500 * time.Millisecond
+)
+
+// takes is about how long a run takes.
+func (c *benchCase) takes() time.Duration {
+	if c.Args == nil {
+		return aroundRun + calm
+	}
+	value := func(name string) string {
+		i := slices.Index(c.Args, name)
+		if i < 0 {
+			return ""
+		}
+		return c.Args[i+1]
+	}
+	span := func(name string, otherwise time.Duration) time.Duration {
+		if d, err := time.ParseDuration(value(name)); err == nil {
+			return d
+		}
+		return otherwise
+	}
+	clients, _ := strconv.Atoi(value("--clients"))
+	d := aroundRun + time.Duration(clients)*perClient + span("--settle", defaultSettle)
+	load := span("--warmup", warmup) + span("--duration", duration)
+	if c.find() {
+		return d + findSteps*(load+aroundStep)
+	}
+	return d + load
+}
+
+// estimate is about how long the steps take, each subject's in a row.
+func estimate(steps []step) (sum time.Duration) {
+	warm := ""
+	for _, s := range steps {
+		if s.subject.JVM && !s.c.Fresh && warm != s.subject.Name {
+			warm = s.subject.Name
+			sum += warmUpJVM
+		}
+		sum += s.c.takes()
+	}
+	return sum
 }

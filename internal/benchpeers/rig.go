@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,8 +31,8 @@ type machine struct {
 	loadCPUs   []int
 }
 
-func (m machine) start(ctx context.Context, s *subject) (server, error) {
-	options := maps.Clone(s.Options)
+func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, error) {
+	options := s.options(c)
 	if options == nil {
 		options = map[string]string{}
 	}

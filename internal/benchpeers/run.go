@@ -21,8 +21,8 @@ type server interface {
 
 // rig is what the runner needs of the world.
 type rig interface {
-	// start starts a subject and waits until it listens.
-	start(ctx context.Context, s *subject) (server, error)
+	// start starts a subject for a case and waits until it listens.
+	start(ctx context.Context, s *subject, c *benchCase) (server, error)
 	// load runs the generator and returns its JSON, be the run good or not.
 	load(ctx context.Context, s *subject, args []string) ([]byte, error)
 	// memory is what a process has in memory, in bytes, when it has been left
@@ -95,13 +95,17 @@ func (r *runner) step(ctx context.Context, s step) error {
 }
 
 func summary(c *benchCase, o *outcome) string {
-	switch {
-	case o.Error != "":
+	if o.Error != "" {
 		return o.Error
-	case !o.counts():
-		return fmt.Sprintf("does not count: %q", o.Report.Problems)
 	}
-	return fmt.Sprintf("%.4g %s", c.Metric.figure(o), c.Metric.title())
+	text := fmt.Sprintf("%s%.4g %s; %s", atLeast(c, o), c.Metric.figure(o), c.Metric.title(), details(c, o))
+	if c.Args != nil {
+		text += fmt.Sprintf(", generator %.0f %%", 100*o.Report.GeneratorShare)
+	}
+	if !o.counts() {
+		text += "; does not count: " + whyNot([]*outcome{o})
+	}
+	return text
 }
 
 func (r *runner) measure(ctx context.Context, s step, o *outcome) error {
@@ -136,6 +140,9 @@ func (r *runner) generate(ctx context.Context, s *subject, limit time.Duration, 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	args = append([]string{r.running.URL(), "--pid", fmt.Sprint(r.running.PID())}, args...)
+	if wire := peers.Protocol(s.Peer); wire != "bayeux" {
+		args = append(args, "--wire", wire)
+	}
 	return r.load(ctx, s, args)
 }
 
@@ -147,7 +154,7 @@ func (r *runner) serve(ctx context.Context, s step) (started bool, err error) {
 	}
 	r.stop(ctx)
 	begin := r.now()
-	if r.running, err = r.start(ctx, s.subject); err != nil {
+	if r.running, err = r.start(ctx, s.subject, s.c); err != nil {
 		r.running = nil
 		return false, err
 	}
