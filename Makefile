@@ -168,8 +168,8 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 		done; \
 	done
 
-bench: build ## measure Halley in the cases of internal/bench/cases, about 25 minutes on a quiet machine (Linux); build/bench has the figures. ARGS="-quick", ARGS="-only ws-20k"
-	$(GO) run ./internal/bench/measure -server $(BIN)/halley $(ARGS)
+bench: build peer-targets ## measure Halley in all cases, server and generator on a processor each, 10 minutes on a quiet machine (Linux); ARGS="-case ws-fanout-20k -runs 3"
+	$(GO) run ./internal/benchpeers -subject halley -runs 1 -build=false $(ARGS)
 
 bench-go: ## run the Go benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -63,8 +63,6 @@ func arrows() map[string][]string {
 		"internal/archtest":         {},
 		"internal/attacks":          {"clients/bayeuxclient", "internal/cli/serve"},
 		"internal/bench":            {},
-		"internal/bench/cases":      {"internal/bench"},
-		"internal/bench/measure":    {"internal/bench", "internal/bench/cases"},
 		"internal/benchpeers":       {"internal/peers"},
 		"internal/certs":            {},
 		"internal/load":             {},

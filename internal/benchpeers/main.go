@@ -120,10 +120,12 @@ func (c *choice) some(ctx context.Context, log io.Writer) error {
 			return err
 		}
 	}
-	if c.dir, err = os.MkdirTemp("", "benchpeers"); err != nil {
+	dir, err := os.MkdirTemp("", "benchpeers")
+	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(c.dir) }()
+	defer func() { _ = os.RemoveAll(dir) }()
+	c.dir = dir
 	return c.runner(who, loads, log).run(ctx)
 }
 

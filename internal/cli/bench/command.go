@@ -99,8 +99,8 @@ A run in which the generator used more than 85 % of its cores says so, and does 
   halley bench http://localhost:8080/cometd --clients 1000 --rooms 100 --publishers 10 --find-max --html report.html`
 }
 
-// config is what the flags ask for.
-func (c *Command) config() (bench.Config, error) {
+// Config is what the flags ask for; the error names the flag.
+func (c *Command) Config() (bench.Config, error) {
 	cfg := bench.Config{
 		URL: c.URL, Mode: c.Mode, Wire: c.Wire, Transport: c.Transport, PublishTransport: c.PublishTransport,
 		Clients: c.Clients, Rooms: c.Rooms, Channels: c.Channels, Subscriptions: c.Subscriptions, Publishers: c.Publishers,
@@ -137,7 +137,7 @@ func (c *Command) config() (bench.Config, error) {
 // Run measures and reports. A *UsageError says that an argument is wrong,
 // ErrBounds that the bounds were not kept.
 func (c *Command) Run(ctx context.Context, env Env) error {
-	cfg, err := c.config()
+	cfg, err := c.Config()
 	if err != nil {
 		return &UsageError{Err: err}
 	}

@@ -1,50 +1,50 @@
-package cases_test
+package main
 
 import (
 	"context"
 	"net"
 	"net/http"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/halleypush/halley/bayeux"
-	"github.com/halleypush/halley/bayeux/server"
+	bayeuxserver "github.com/halleypush/halley/bayeux/server"
 	"github.com/halleypush/halley/extensions/ack"
 	"github.com/halleypush/halley/internal/bench"
-	"github.com/halleypush/halley/internal/bench/cases"
+	command "github.com/halleypush/halley/internal/cli/bench"
 	"github.com/halleypush/halley/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func TestCasesAreSound(t *testing.T) {
-	seen := map[string]bool{}
-	for _, c := range cases.All() {
-		require.False(t, seen[c.ID], c.ID)
-		seen[c.ID] = true
-		require.NotEmpty(t, c.Title)
-		require.NotEmpty(t, c.Metrics)
-		c.Config.URL = "http://h/"
-		require.NoError(t, c.Config.Check(), c.ID)
-	}
-}
-
-// TestCasesRun makes each case small, in fake time.
+// The generator understands each case, and each works when it is small, in fake
+// time.
 func TestCasesRun(t *testing.T) {
-	for _, c := range cases.All() {
-		t.Run(c.ID, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { run(t, c) })
+	loads := append(cases(), benchCase{Name: "warm-ws", Args: warmUps()[0]}, benchCase{Name: "warm-lp", Args: warmUps()[1]})
+	for i := range loads {
+		c := &loads[i]
+		if c.Args == nil {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			var flags command.Command
+			parser, err := kong.New(&flags)
+			require.NoError(t, err)
+			_, err = parser.Parse(append([]string{"http://server/cometd"}, c.Args...))
+			require.NoError(t, err)
+			require.Equal(t, c.find(), flags.FindMax)
+			cfg, err := flags.Config()
+			require.NoError(t, err)
+			synctest.Test(t, func(t *testing.T) { runSmall(t, cfg) })
 		})
 	}
 }
 
-func run(t *testing.T, c cases.Case) {
-	srv, err := server.New(server.Config{Extensions: []bayeux.Extension{ack.New()}})
+func runSmall(t *testing.T, cfg bench.Config) {
+	t.Helper()
+	srv, err := bayeuxserver.New(bayeuxserver.Config{Extensions: []bayeux.Extension{ack.New()}})
 	require.NoError(t, err)
 	memory := testkit.Listen()
 	s := &http.Server{Handler: srv}
@@ -55,8 +55,6 @@ func run(t *testing.T, c cases.Case) {
 		_ = srv.Shutdown(ctx)
 		_ = s.Close()
 	}()
-	cfg := c.Quick().Config
-	cfg.URL, cfg.PID = "http://server/cometd", os.Getpid()
 	cfg.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return memory.DialDistant(ctx, 5*time.Millisecond)
 	}
@@ -65,8 +63,4 @@ func run(t *testing.T, c cases.Case) {
 	r, err := bench.Run(t.Context(), cfg)
 	require.NoError(t, err)
 	require.True(t, r.OK, r.Problems)
-	for _, m := range c.Metrics {
-		_, ok := m.Of(r)
-		require.True(t, ok, m)
-	}
 }
