@@ -70,7 +70,7 @@ func newRawClient(t *testing.T, base string, jsonp, ack bool) *rawClient {
 	c := &rawClient{
 		url: base, jsonp: jsonp, ack: ack, box: newInbox(), ctx: ctx, cancel: cancel, subs: map[string]bool{},
 		http: &http.Client{
-			//nolint:gosec // It is there to talk to the client under test, not to be one.
+			// It is there to talk to the client under test, not to be one.
 			Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 			Timeout:   patience,
 		},

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func (ca privateCA) flags() []string {
 
 // trustedBy has a driver in Node or Java take the authority for one.
 func (ca privateCA) trustedBy(d driver) driver {
-	d.env = append(d.env[:len(d.env):len(d.env)], "NODE_EXTRA_CA_CERTS="+ca.authority,
+	d.env = append(slices.Clip(d.env), "NODE_EXTRA_CA_CERTS="+ca.authority,
 		"JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStore="+ca.store+" -Djavax.net.ssl.trustStorePassword="+storeWord)
 	return d
 }
