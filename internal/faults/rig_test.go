@@ -255,8 +255,27 @@ func (a *actor) request(method, query, body string) {
 	synctest.Wait()
 }
 
+// much is a body that may be refused before it is read.
+const much = 1 << 18
+
+// ask sends a request. Where a server answers and closes before it has read
+// all, the client of net/http tells of the answer, or of the end that its
+// writing has met: that request is sent by hand.
+func (a *actor) ask(r *http.Request) (*http.Response, error) {
+	if r.ContentLength < much {
+		return a.client.Do(r)
+	}
+	conn, err := a.w.dial(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(r.Context(), func() { _ = conn.Close() })
+	a.w.busy.Go(func() { _ = r.Write(conn) })
+	return http.ReadResponse(bufio.NewReader(conn), r)
+}
+
 func (a *actor) do(r *http.Request) {
-	resp, err := a.client.Do(r)
+	resp, err := a.ask(r)
 	if err != nil {
 		a.say("failed")
 		return
