@@ -159,15 +159,22 @@ func (s *Session) Wake(now time.Time) Effects {
 }
 
 // Release ends the hold because the server stops: the connect succeeds, with
-// the advice drain (WIRE 16). The session lives on; without drain it gets the
-// advice of any other reply. A removed session's hold is told not to retry.
+// the advice drain (WIRE 16), whose timeout, where it has none, is the
+// session's: there are clients that take the last advice for the whole of it
+// (dojox.cometd), and would wait for ever for an answer that does not come. The
+// session lives on; without drain it gets the advice of any other reply. A
+// removed session's hold is told not to retry.
 func (s *Session) Release(now time.Time, drain *bayeux.Advice) Effects {
 	var e Effects
 	if s.held == nil {
 		return s.done(e)
 	}
 	if drain != nil && s.state.Alive() {
-		s.held.reply.Advice = drain.Raw()
+		advice := *drain
+		if timeout := s.currentTimeout(); advice.Timeout == nil {
+			advice.Timeout = &timeout
+		}
+		s.held.reply.Advice = advice.Raw()
 		s.advised = ""
 	}
 	e.Ended = s.finish(now, Released)
