@@ -89,8 +89,9 @@ type Output struct {
 	// Joined asks a WebSocket to send Messages and Replies in one WebSocket
 	// message: retained delivery (WIRE 16).
 	Joined bool
-	// More tells that messages were left behind for the limit; on a WebSocket
-	// the caller takes again.
+	// More tells that something was left behind, messages for the limit for
+	// example; on a WebSocket the caller takes again. Without it there is
+	// nothing to take until the next Link.Wake.
 	More bool
 	// Done ends the lease: sent is the number of Messages that were written
 	// whole, replied tells that the replies were too. What was not written goes

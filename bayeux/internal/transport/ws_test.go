@@ -83,6 +83,7 @@ func (p *wsPort) Take(_ context.Context, limit int) Output {
 	}
 	out := p.outputs[0]
 	p.outputs = p.outputs[1:]
+	out.More = out.More || len(p.outputs) > 0
 	open := true
 	out.Done = func(sent int, replied bool) {
 		p.mu.Lock()

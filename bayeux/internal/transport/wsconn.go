@@ -33,7 +33,7 @@ type wsClosing struct {
 
 // wsConn is one connection: the Link that the server's Port talks to.
 //
-// One goroutine at a time reads (run), one at a time writes (the flusher, see
+// One goroutine at a time reads (serve), one at a time writes (the flusher, see
 // wswrite.go); neither exists while there is nothing to do and a Poller keeps
 // the connection.
 type wsConn struct {
@@ -60,6 +60,9 @@ type wsConn struct {
 	control []byte // control frames to be sent
 	timers  [2]*time.Timer
 	ended   bool
+
+	// Guarded by the runners.
+	queue taskPlace
 
 	// Atomic.
 	state     atomic.Uint32 // see wswrite.go
@@ -105,12 +108,12 @@ func (c *wsConn) start(early []byte) {
 		return
 	}
 	if !c.park() {
-		c.run()
+		c.serve()
 	}
 }
 
-// run reads until the connection ends or is parked.
-func (c *wsConn) run() {
+// serve reads until the connection ends or is parked.
+func (c *wsConn) serve() {
 	for c.onReadable() {
 		if c.park() {
 			return
@@ -120,7 +123,7 @@ func (c *wsConn) run() {
 }
 
 // park leaves the connection to the poller and tells whether it could: then
-// run is called again, by another goroutine.
+// serve is called again, by another goroutine.
 func (c *wsConn) park() bool {
 	poller := c.carrier.o.Poller
 	if poller == nil || c.dead.Load() {
@@ -143,7 +146,7 @@ func (c *wsConn) cut() {
 	parked := poller != nil && poller.Disarm(&c.Parked)
 	_ = c.Conn.Close() // the reader finds out
 	if parked {
-		go c.run() // ends at once: the connection is closed
+		go c.serve() // ends at once: the connection is closed
 	}
 }
 
@@ -400,7 +403,7 @@ func (c *wsConn) finish() {
 // newWSConn makes a connection whose flusher is held until start.
 func newWSConn(carrier *WebSocketCarrier, conn net.Conn, req *bayeux.Request, deflate bool) *wsConn {
 	c := &wsConn{carrier: carrier, deflate: deflate}
-	c.Conn, c.Ready = conn, c.run
+	c.Conn, c.Ready = conn, c.serve
 	c.reader.init(conn, &carrier.buffers)
 	c.frames = frameReader{limit: int64(carrier.o.MaxMessageSize), deflate: deflate}
 	c.ctx, c.cancel = context.WithCancel(bayeux.WithRequest(context.Background(), req))
