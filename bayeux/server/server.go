@@ -66,6 +66,8 @@ type Server struct {
 	deadlines *deadlines
 	leave     func() // leaves the broker
 	receivers sync.Pool
+	// deliveries are those that are not in use.
+	deliveries sync.Pool
 	stats     counters
 
 	opening atomic.Int64 // handshakes being processed
@@ -154,6 +156,7 @@ func (srv *Server) configure() {
 		}
 	}
 	srv.receivers.New = func() any { return new([]router.Receiver[session]) }
+	srv.deliveries.New = newDelivery
 }
 
 // ServeHTTP implements http.Handler.

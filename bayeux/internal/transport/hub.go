@@ -81,7 +81,8 @@ type Output struct {
 	SetBrowser string
 	// Handshake is the encoded reply to a handshake, nil if there is none.
 	Handshake []byte
-	// Messages are the queued messages, under a lease.
+	// Messages are the queued messages, under a lease. They must not be used
+	// after Done.
 	Messages []*bayeux.Frozen
 	// Replies are encoded replies: one group for each request or WebSocket
 	// message they answer, in order ([R-WS-10]).

@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/transport"
+	"github.com/halleypush/halley/channels"
+	"github.com/halleypush/halley/extensions/ack"
+)
+
+// audience is a server and many clients with a WebSocket each, of which there
+// is nothing but the port.
+type audience struct {
+	t     testing.TB
+	srv   *Server
+	links []*audienceLink
+
+	mu    sync.Mutex
+	awake []*audienceLink
+}
+
+// audienceLink notes that it has been woken.
+type audienceLink struct {
+	a    *audience
+	port transport.Port
+	id   string
+	in   bool // it is among the awake
+	got  int  // messages
+}
+
+func (l *audienceLink) Wake() {
+	l.a.mu.Lock()
+	defer l.a.mu.Unlock()
+	if !l.in {
+		l.in = true
+		l.a.awake = append(l.a.awake, l)
+	}
+}
+
+func (l *audienceLink) Close(int, string) {}
+func (l *audienceLink) Cut(string)        {}
+
+// take takes until nothing is left, as a flusher does.
+func (l *audienceLink) take() {
+	l.in = false
+	for {
+		out := l.port.Take(context.Background(), 60_000)
+		if out.Empty() {
+			return
+		}
+		l.got += len(out.Messages)
+		out.Done(len(out.Messages), true)
+		if !out.More {
+			return
+		}
+	}
+}
+
+// drain takes for all that were woken.
+func (a *audience) drain() {
+	for len(a.awake) > 0 {
+		l := a.awake[len(a.awake)-1]
+		a.awake = a.awake[:len(a.awake)-1]
+		l.take()
+	}
+}
+
+// send processes a message of the client and returns its reply.
+func (l *audienceLink) send(text string) map[string]any {
+	batch, err := bayeux.Decode([]byte(text), bayeux.Limits{})
+	require.NoError(l.a.t, err)
+	require.NoError(l.a.t, l.port.Receive(context.Background(), batch))
+	out := l.port.Take(context.Background(), 60_000)
+	l.got += len(out.Messages)
+	var reply map[string]any
+	if out.Handshake != nil {
+		require.NoError(l.a.t, json.Unmarshal(out.Handshake, &reply))
+	} else if len(out.Replies) > 0 {
+		require.NoError(l.a.t, json.Unmarshal(out.Replies[0][0], &reply))
+	}
+	if !out.Empty() {
+		out.Done(len(out.Messages), true)
+	}
+	return reply
+}
+
+func newAudience(t testing.TB, n int, config Config) *audience {
+	config.Policy, config.Logger = bayeux.DefaultPolicy{}, zerolog.Nop()
+	srv, err := New(config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = srv.Shutdown(t.Context()) })
+	a := &audience{t: t, srv: srv}
+	for range n {
+		l := &audienceLink{a: a}
+		l.port = srv.Attach(transport.Origin{Transport: transport.WebSocket, Request: &bayeux.Request{}}, l)
+		reply := l.send(`[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["websocket"],"ext":{"ack":true}}]`)
+		require.Equal(t, true, reply["successful"])
+		l.id = reply["clientId"].(string)
+		l.send(`[{"channel":"/meta/connect","clientId":"` + l.id + `","connectionType":"websocket","advice":{"timeout":0}}]`)
+		l.send(`[{"channel":"/meta/subscribe","clientId":"` + l.id + `","subscription":"/news"}]`)
+		l.connect(0)
+		a.links = append(a.links, l)
+	}
+	a.drain()
+	return a
+}
+
+// connect sends a connect that is held.
+func (l *audienceLink) connect(batch int) {
+	ext := ""
+	if batch > 0 {
+		ext = `,"ext":{"ack":` + strconv.Itoa(batch) + `}`
+	}
+	l.send(`[{"channel":"/meta/connect","clientId":"` + l.id + `","connectionType":"websocket"` + ext + `}]`)
+}
+
+// publish publishes once to all, as server code does.
+func (a *audience) publish() {
+	m := &bayeux.Message{Channel: "/news", Data: bayeux.Raw(`{"headline":"a comet was seen"}`)}
+	a.srv.fanOut(context.Background(), nil, channels.Name("/news"), m)
+}
+
+// From a publish to the end of the lease, for each receiver: no carrier.
+func BenchmarkFanOut(b *testing.B) {
+	a := newAudience(b, 1000, Config{})
+	b.ReportAllocs()
+	for b.Loop() {
+		a.publish()
+		a.drain()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/delivery")
+}
+
+// The same with retained delivery: each message ends a held connect, and the
+// client connects anew.
+func BenchmarkFanOutAcknowledged(b *testing.B) {
+	a := newAudience(b, 1000, Config{Extensions: []bayeux.Extension{ack.New()}})
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		a.publish()
+		a.drain()
+		n++
+		for _, l := range a.links {
+			l.connect(n)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/delivery")
+}
