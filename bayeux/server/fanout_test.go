@@ -106,20 +106,20 @@ func newAudience(t testing.TB, n int, config Config) *audience {
 		l.id = reply["clientId"].(string)
 		l.send(`[{"channel":"/meta/connect","clientId":"` + l.id + `","connectionType":"websocket","advice":{"timeout":0}}]`)
 		l.send(`[{"channel":"/meta/subscribe","clientId":"` + l.id + `","subscription":"/news"}]`)
-		l.connect(0)
+		l.connect("0")
 		a.links = append(a.links, l)
 	}
 	a.drain()
 	return a
 }
 
-// connect sends a connect that is held.
-func (l *audienceLink) connect(batch int) {
-	ext := ""
-	if batch > 0 {
-		ext = `,"ext":{"ack":` + strconv.Itoa(batch) + `}`
-	}
-	l.send(`[{"channel":"/meta/connect","clientId":"` + l.id + `","connectionType":"websocket"` + ext + `}]`)
+// connect sends a connect that is held and acknowledges a batch.
+func (l *audienceLink) connect(ack string) {
+	text := `[{"channel":"/meta/connect","clientId":"` + l.id + `","connectionType":"websocket","id":"7","ext":{"ack":` + ack + `}}]`
+	batch, err := bayeux.Decode([]byte(text), bayeux.Limits{})
+	require.NoError(l.a.t, err)
+	require.NoError(l.a.t, l.port.Receive(context.Background(), batch))
+	l.take()
 }
 
 // publish publishes once to all, as server code does.
@@ -149,8 +149,9 @@ func BenchmarkFanOutAcknowledged(b *testing.B) {
 		a.publish()
 		a.drain()
 		n++
+		ack := strconv.Itoa(n)
 		for _, l := range a.links {
-			l.connect(n)
+			l.connect(ack)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/delivery")

@@ -68,7 +68,7 @@ type Server struct {
 	receivers sync.Pool
 	// deliveries are those that are not in use.
 	deliveries sync.Pool
-	stats     counters
+	stats      counters
 
 	opening atomic.Int64 // handshakes being processed
 	reviews atomic.Int64 // how often all subscriptions were reviewed

@@ -442,7 +442,7 @@ func (w *frameWriter) putNow(p []byte) int {
 // tryWrite writes until there is no room.
 func (w *frameWriter) tryWrite(fd uintptr) {
 	for len(w.rest) > 0 && w.err == nil {
-		n, again, err := pollSyscallWrite(fd, w.rest)
+		n, again, err := pollSyscallWrite(fd, w.rest[:min(len(w.rest), frameWriteSize)])
 		if again {
 			return
 		}
