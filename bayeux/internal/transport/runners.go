@@ -119,12 +119,20 @@ func (r *runners) look() {
 type runner struct {
 	of    *runners // nil: it has left
 	looks uint64   // as they were when the task was taken
+	count int      // of its tasks
 }
+
+// runnersTurn is after how many tasks a runner lets other goroutines have the
+// processor: those that read, for example.
+const runnersTurn = 32
 
 // work does tasks until there are none.
 func (me *runner) work() {
 	for t := me.next(); t != nil; t = me.next() {
 		t.run(me)
+		if me.count++; me.count%runnersTurn == 0 {
+			runtime.Gosched()
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,7 +151,7 @@ func TestWebSocketSlowReader(t *testing.T) {
 	})
 }
 
-// R-WS-7: the next frame is processed when the replies to the former are
+// R-WS-7: what follows a meta message is processed when the replies to it are
 // written, not before.
 func TestWebSocketBackPressure(t *testing.T) {
 	wsBubble(t, WSOptions{}, func(e *wsEnv) {
@@ -159,13 +160,62 @@ func TestWebSocketBackPressure(t *testing.T) {
 			p.link.Wake()
 			return nil
 		})
-		both := wsMasked(frameFin|byte(ws.OpText), `[{"id":"1","channel":"/a"}]`)
+		both := wsMasked(frameFin|byte(ws.OpText), `[{"id":"1","channel":"/meta/subscribe"}]`)
 		both = append(both, wsMasked(frameFin|byte(ws.OpText), `[{"id":"2","channel":"/a"}]`)...)
 		go func() { _, _ = e.client.conn.Write(both) }()
 		synctest.Wait()
 		require.Equal(e.t, 1, e.port.batchesSeen())
 		e.client.expect(`[{"id":"1"}]`, `[{"id":"2"}]`)
 		require.Equal(e.t, 2, e.port.batchesSeen())
+	})
+}
+
+// Replies to publishes that were read together leave together; more is not read
+// until they have left [R-WS-7].
+func TestWebSocketRepliesGather(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newWSEnv(t, WSOptions{})
+		var conn *wsCountingConn
+		e.dialPipe("", func(c net.Conn) net.Conn {
+			conn = &wsCountingConn{Conn: c}
+			return conn
+		})
+		var mu sync.Mutex
+		var owed []string
+		e.port.onReceive(func(p *wsPort, _ []*bayeux.Message) error {
+			mu.Lock()
+			defer mu.Unlock()
+			owed = append(owed, "{}")
+			return nil
+		})
+		e.port.mu.Lock()
+		e.port.take = func() Output {
+			mu.Lock()
+			defer mu.Unlock()
+			var out Output
+			for _, r := range owed {
+				out.Replies = append(out.Replies, wsReplies([]string{r})...)
+			}
+			owed = nil
+			return out
+		}
+		e.port.mu.Unlock()
+		before := conn.count()
+		one := wsMasked(frameFin|byte(ws.OpText), `[{}]`)
+		e.client.raw(slices.Concat(one, one, one)) // as much as is read at once
+		go func() { _, _ = e.client.conn.Write(one) }()
+		synctest.Wait()
+		require.Equal(t, 3, e.port.batchesSeen())
+		e.client.expect(`[{}]`, `[{}]`, `[{}]`, `[{}]`)
+		require.Equal(t, before+2, conn.count())
+		require.Equal(t, 4, e.port.batchesSeen())
+
+		// A refusal comes behind them, so does a meta message.
+		broken, meta := wsMasked(frameFin|byte(ws.OpText), `[`), wsMasked(frameFin|byte(ws.OpText), `[{"channel":"/meta/x"}]`)
+		go func() { _, _ = e.client.conn.Write(slices.Concat(one, meta, one, broken)) }()
+		e.client.expect(`[{}]`, `[{}]`, `[{}]`)
+		e.client.expectClose(wsServerError)
+		e.end()
 	})
 }
 
