@@ -31,15 +31,17 @@ type runners struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	head, tail task
-	waiting    int    // length of the queue
-	most       int    // processors
-	active     int    // runners that take tasks
-	excess     int    // how many of them are to end
-	done       uint64 // tasks taken out so far
-	watch      *time.Timer
-	watching   bool
-	looks      uint64 // how often the watch has looked
-	seen       uint64 // done, when it last did
+	waiting    int // length of the queue
+	most       int // processors
+	// The runners, by when they took their task: since the watch last looked,
+	// before that, and before the time that it looked before.
+	fresh, older, stuck int
+	excess              int    // how many are to end
+	done                uint64 // tasks taken out so far
+	watch               *time.Timer
+	watching            bool
+	looks               uint64 // how often the watch has looked
+	seen                uint64 // done, when it last did
 }
 
 const (
@@ -63,10 +65,10 @@ func (r *runners) submit(t task) {
 	}
 	r.tail = t
 	r.waiting++
-	if r.active == 0 {
+	if r.fresh+r.older == 0 {
 		r.most = runtime.GOMAXPROCS(0)
 	}
-	start := r.active < r.most
+	start := r.fresh+r.older < r.most
 	// The first one is what the runner that is started now will take.
 	if !r.watching && (!start || !first) {
 		r.lookLater()
@@ -79,7 +81,7 @@ func (r *runners) submit(t task) {
 
 // start starts runners. The lock is held.
 func (r *runners) start(n int) {
-	r.active += n
+	r.fresh += n
 	for range n {
 		go (&runner{of: r, looks: r.looks}).work() // ends when there is nothing to do
 	}
@@ -95,21 +97,20 @@ func (r *runners) lookLater() {
 	}
 }
 
-// look doubles the runners while they are stuck, and lets those that were go
-// when it is over.
+// look doubles the runners while few tasks get done, and has some end when
+// there are too many.
 func (r *runners) look() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.looks++
-	if r.waiting == 0 {
-		r.watching = false
+	r.stuck, r.older, r.fresh = r.stuck+r.older, r.fresh, 0
+	r.excess = max(r.older-r.most, 0)
+	if r.watching = r.waiting > 0; !r.watching {
 		return
 	}
-	if int(r.done-r.seen) < runnersSlow*r.active { //nolint:gosec // tasks of some milliseconds
+	if int(r.done-r.seen) < runnersSlow*max(r.older, 1) { //nolint:gosec // tasks of some milliseconds
 		r.excess = 0
-		r.start(min(r.active, r.waiting))
-	} else {
-		r.excess = max(r.active-r.most, 0)
+		r.start(min(r.older+r.stuck, r.waiting))
 	}
 	r.lookLater()
 }
@@ -119,7 +120,7 @@ func (r *runners) look() {
 type runner struct {
 	of    *runners // nil: it has left
 	looks uint64   // as they were when the task was taken
-	count int      // of its tasks
+	tasks int      // how many it has done
 }
 
 // runnersTurn is after how many tasks a runner lets other goroutines have the
@@ -130,7 +131,7 @@ const runnersTurn = 32
 func (me *runner) work() {
 	for t := me.next(); t != nil; t = me.next() {
 		t.run(me)
-		if me.count++; me.count%runnersTurn == 0 {
+		if me.tasks++; me.tasks%runnersTurn == 0 {
 			runtime.Gosched()
 		}
 	}
@@ -144,14 +145,14 @@ func (me *runner) next() task {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.excess > 0 && r.active > r.most && r.looks-me.looks >= 2 { // it was stuck, another has its place
-		r.excess--
-		r.active--
-		return nil
-	}
+	many := r.excess > 0 && r.fresh+r.older > r.most
+	me.count(-1)
 	t := r.head
-	if t == nil {
-		r.active--
+	switch {
+	case t == nil:
+		return nil
+	case many:
+		r.excess--
 		return nil
 	}
 	p := t.place()
@@ -161,7 +162,20 @@ func (me *runner) next() task {
 	r.waiting--
 	r.done++
 	me.looks = r.looks
+	me.count(1)
 	return t
+}
+
+// count counts the runner in or out. The lock is held.
+func (me *runner) count(by int) {
+	switch r := me.of; r.looks - me.looks {
+	case 0:
+		r.fresh += by
+	case 1:
+		r.older += by
+	default:
+		r.stuck += by
+	}
 }
 
 // leave says that the task is about to wait for somebody else: another runner
@@ -171,10 +185,10 @@ func (me *runner) leave() {
 	if r == nil {
 		return
 	}
-	me.of = nil
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.active--
+	me.count(-1)
+	me.of = nil
 	if r.head != nil {
 		r.start(1)
 	}
