@@ -249,3 +249,62 @@ func TestWebSocketReaderNotStarved(t *testing.T) {
 	<-ended
 	stop()
 }
+
+// R-WS-24 over TCP: a connection whose peer does not read holds up nobody, loses
+// its connection, and gives back what was not written.
+func TestWebSocketSlowReaderTCP(t *testing.T) {
+	e := newWSEnv(t, WSOptions{WriteTimeout: 100 * time.Millisecond})
+	stop := e.dialTCP("", nil)
+	slow := e.port
+	big := wsFrozen(`"`+strings.Repeat("x", 1<<20)+`"`, `{"n":2}`)
+	const outs = 64 // more than the kernel takes
+	for range outs {
+		slow.push(Output{Messages: big})
+	}
+	slow.link.Wake()
+
+	other, err := net.Dial("tcp", e.client.conn.RemoteAddr().String())
+	require.NoError(t, err)
+	_, err = other.Write([]byte(wsTestUpgrade + "\r\n"))
+	require.NoError(t, err)
+	first := e.client
+	e.connected(other)
+	for range 100 {
+		e.port.push(Output{Messages: wsFrozen(`{"n":1}`)})
+		e.port.link.Wake()
+		e.client.expect(`[{"n":1}]`)
+	}
+	<-slow.gone
+	leases := slow.leasesSeen()
+	require.Less(t, len(leases), outs)
+	require.Less(t, leases[len(leases)-1].sent, 2)
+	require.Contains(t, slow.closed[0], "write")
+	require.NoError(t, first.conn.Close())
+	e.end()
+	stop()
+}
+
+// Writing a shared message to a socket with room makes no garbage. Under the
+// race detector sync.Pool loses a quarter of the writers, and a new one is five
+// allocations.
+func TestWebSocketSendAllocates(t *testing.T) {
+	e := newWSEnv(t, WSOptions{})
+	stop := e.dialTCP("", nil)
+	go func() { _, _ = io.Copy(io.Discard, e.client.r) }() // ends with the connection
+	out := Output{Messages: wsFrozen(`{"n":1}`), Done: func(int, bool) {}}
+	var c *wsConn
+	e.carrier.mu.Lock()
+	for c = range e.carrier.conns {
+	}
+	e.carrier.mu.Unlock()
+	budget := 0.1
+	if raceDetector {
+		budget = 2
+	}
+	sent := true
+	n := testing.AllocsPerRun(1000, func() { sent = c.send(&runner{}, &out) && sent })
+	require.True(t, sent)
+	require.LessOrEqual(t, n, budget)
+	e.end()
+	stop()
+}
