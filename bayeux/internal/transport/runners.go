@@ -115,8 +115,8 @@ func (r *runners) look() {
 	r.lookLater()
 }
 
-// runner is a goroutine that does one task at a time. The zero value is one
-// that was started for its task alone.
+// runner is a goroutine that does one task at a time. A nil one was started for
+// its task alone.
 type runner struct {
 	of    *runners // nil: it has left
 	looks uint64   // as they were when the task was taken
@@ -178,13 +178,16 @@ func (me *runner) count(by int) {
 	}
 }
 
+// serves tells whether other tasks wait for the runner.
+func (me *runner) serves() bool { return me != nil && me.of != nil }
+
 // leave says that the task is about to wait for somebody else: another runner
 // goes on in place of this one, which ends with its task.
 func (me *runner) leave() {
-	r := me.of
-	if r == nil {
+	if !me.serves() {
 		return
 	}
+	r := me.of
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	me.count(-1)

@@ -57,7 +57,7 @@ func (c *wsConn) Wake() {
 // are for the runners.
 func (c *wsConn) callFlusher() {
 	if c.reader.raw == nil {
-		go c.run(&runner{}) // ends when there is nothing to write; finish waits for it
+		go c.run(nil) // ends when there is nothing to write; finish waits for it
 		return
 	}
 	c.carrier.runners.submit(c)
@@ -70,7 +70,7 @@ func (c *wsConn) run(me *runner) {
 	}
 	for c.flushRound(me) {
 		// More came in meanwhile. Others that wait are first.
-		if me.of != nil && c.leaveFlusher() {
+		if me.serves() && c.leaveFlusher() {
 			return
 		}
 	}
@@ -139,7 +139,7 @@ func (c *wsConn) releaseFlusher() {
 // still to come.
 func (c *wsConn) flushSync() {
 	c.waiter.Add(1)
-	if c.state.Or(linkRunning|linkDirty|linkWaiting)&linkRunning == 0 && c.flushRound(&runner{}) {
+	if c.state.Or(linkRunning|linkDirty|linkWaiting)&linkRunning == 0 && c.flushRound(nil) {
 		c.leaveFlusher() // more came in meanwhile
 	}
 	c.waiter.Wait()
@@ -278,7 +278,7 @@ type frameMark struct{ end, messages, groups int }
 // goroutine; the carrier keeps used ones.
 type frameWriter struct {
 	c     *wsConn
-	me    *runner // whose goroutine it is used by
+	me    *runner // whose goroutine it is used by; nil: of the connection alone
 	buf   []byte
 	marks []frameMark
 	parts [][]byte // scratch: the elements of one frame
