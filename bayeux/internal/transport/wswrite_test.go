@@ -292,11 +292,7 @@ func TestWebSocketSendAllocates(t *testing.T) {
 	stop := e.dialTCP("", nil)
 	go func() { _, _ = io.Copy(io.Discard, e.client.r) }() // ends with the connection
 	out := Output{Messages: wsFrozen(`{"n":1}`), Done: func(int, bool) {}}
-	var c *wsConn
-	e.carrier.mu.Lock()
-	for c = range e.carrier.conns {
-	}
-	e.carrier.mu.Unlock()
+	c, _ := e.port.link.(*wsConn)
 	budget := 0.1
 	if raceDetector {
 		budget = 2
