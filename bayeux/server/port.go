@@ -296,7 +296,10 @@ func (p *port) Take(ctx context.Context, limit int) transport.Output {
 	groups, s := p.outbox, p.sess
 	p.outbox = nil
 	p.mu.Unlock()
-	if len(groups) > 0 && groups[0].handshake != nil {
+	if len(groups) == 0 {
+		return p.push(s, limit)
+	}
+	if groups[0].handshake != nil {
 		return p.takeHandshake(ctx, groups, limit)
 	}
 	if n := p.ahead(s, groups); n > 0 {
@@ -309,7 +312,7 @@ func (p *port) Take(ctx context.Context, limit int) transport.Output {
 	if s != nil {
 		lease = p.lease(s, groups, limit)
 	}
-	out := transport.Output{Messages: messagesOf(lease), Done: func(int, bool) {}}
+	out := transport.Output{Messages: messagesOf(lease), Done: noDone}
 	if lease != nil && lease.More && !s.Retaining() {
 		// The rest of the messages goes ahead of the replies ([R-OUT-2]).
 		out.More = true
@@ -332,7 +335,7 @@ func ready(out transport.Output, s *session, lease *queue.Lease, clocks []*sessi
 	}
 	if out.Empty() {
 		out.Done(0, false)
-		out.Done = func(int, bool) {}
+		out.Done = noDone
 	}
 	return out
 }
@@ -363,7 +366,7 @@ func (p *port) putBack(groups []group) []group {
 	return nil
 }
 
-// lease takes what may leave now ([R-WS-12, R-WS-15]).
+// lease takes what may leave with the replies ([R-WS-12, R-WS-15]).
 func (p *port) lease(s *session, groups []group, limit int) *queue.Lease {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -376,9 +379,6 @@ func (p *port) lease(s *session, groups []group, limit int) *queue.Lease {
 	}
 	if !connect && s.queue.Unsent() == 0 {
 		return nil
-	}
-	if !connect && len(groups) == 0 && !s.queue.Pending(p.srv.now()) {
-		return nil // lazy messages alone wait for their time [R-WS-16]
 	}
 	return s.takeLocked(limit, connect)
 }

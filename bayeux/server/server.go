@@ -66,7 +66,9 @@ type Server struct {
 	deadlines *deadlines
 	leave     func() // leaves the broker
 	receivers sync.Pool
-	stats     counters
+	// deliveries are those that are not in use.
+	deliveries sync.Pool
+	stats      counters
 
 	opening atomic.Int64 // handshakes being processed
 	reviews atomic.Int64 // how often all subscriptions were reviewed
@@ -154,6 +156,7 @@ func (srv *Server) configure() {
 		}
 	}
 	srv.receivers.New = func() any { return new([]router.Receiver[session]) }
+	srv.deliveries.New = newDelivery
 }
 
 // ServeHTTP implements http.Handler.

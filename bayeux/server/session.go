@@ -241,14 +241,24 @@ func (s *session) blockedLocked() bool { return s.leases > 0 && !s.queue.Retaini
 // batch of server code nothing may, but for a connect's reply that closes a
 // batch of retained messages.
 func (s *session) takeLocked(limit int, reply bool) *queue.Lease {
-	if s.blockedLocked() || s.batched > 0 && !s.queue.Retaining() {
+	l := new(queue.Lease)
+	if !s.leaseLocked(l, limit, reply) {
 		return nil
 	}
-	l := s.queue.Take(limit, reply)
+	return l
+}
+
+// leaseLocked is takeLocked into a fresh lease. It reports false if nothing may
+// leave.
+func (s *session) leaseLocked(l *queue.Lease, limit int, reply bool) bool {
+	if s.blockedLocked() || s.batched > 0 && !s.queue.Retaining() {
+		return false
+	}
+	s.queue.TakeInto(l, limit, reply)
 	if len(l.Messages) > 0 {
 		s.leases++
 	}
-	return l
+	return true
 }
 
 // onlyLocked tells whether messages leave with connect replies only, on the

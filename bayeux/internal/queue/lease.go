@@ -23,6 +23,20 @@ type Lease struct {
 	first, last uint64 // range of seq
 }
 
+// leaseKeep is how much room for messages a lease keeps.
+const leaseKeep = 64
+
+// Reset empties a lease that is Done, or had no messages, so that it can be
+// used again.
+func (l *Lease) Reset() {
+	clear(l.Messages)
+	messages := l.Messages[:0]
+	if cap(messages) > leaseKeep {
+		messages = nil
+	}
+	*l = Lease{Messages: messages}
+}
+
 // Retain turns retained delivery on. It stays on.
 func (q *Queue) Retain() { q.retaining = true }
 
@@ -42,19 +56,24 @@ func (q *Queue) Retaining() bool { return q.retaining }
 // this one, so that acknowledging this one does not forget it (WIRE 16).
 func (q *Queue) Take(limit int, reply bool) *Lease {
 	l := &Lease{}
+	q.TakeInto(l, limit, reply)
+	return l
+}
+
+// TakeInto is Take into a lease that is new, or was Reset.
+func (q *Queue) TakeInto(l *Lease, limit int, reply bool) {
 	if q.retaining {
 		if !reply {
-			return l // [R-ACK-10]
+			return // [R-ACK-10]
 		}
 		q.batch++
 		l.Batch = q.batch
 	} else if q.unsent == 0 {
-		return l
+		return
 	}
 	q.leases++
 	l.id = q.leases
 	q.fill(l, limit)
-	return l
 }
 
 func (q *Queue) fill(l *Lease, limit int) {

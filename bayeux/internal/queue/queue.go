@@ -256,6 +256,9 @@ func (q *Queue) Bytes() int64 { return q.bytes }
 // Unsent returns the number of waiting messages, lazy ones included.
 func (q *Queue) Unsent() int { return q.unsent }
 
+// Urgent tells whether a waiting message is not lazy.
+func (q *Queue) Urgent() bool { return q.urgent > 0 }
+
 // Pending tells whether a message wants to leave now: a waiting one that is
 // not lazy, or a lazy one whose time has come ([R-CN-11], [R-DL-5]).
 func (q *Queue) Pending(now time.Time) bool {

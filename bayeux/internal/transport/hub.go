@@ -81,7 +81,8 @@ type Output struct {
 	SetBrowser string
 	// Handshake is the encoded reply to a handshake, nil if there is none.
 	Handshake []byte
-	// Messages are the queued messages, under a lease.
+	// Messages are the queued messages, under a lease. They must not be used
+	// after Done.
 	Messages []*bayeux.Frozen
 	// Replies are encoded replies: one group for each request or WebSocket
 	// message they answer, in order ([R-WS-10]).
@@ -89,8 +90,9 @@ type Output struct {
 	// Joined asks a WebSocket to send Messages and Replies in one WebSocket
 	// message: retained delivery (WIRE 16).
 	Joined bool
-	// More tells that messages were left behind for the limit; on a WebSocket
-	// the caller takes again.
+	// More tells that something was left behind, messages for the limit for
+	// example; on a WebSocket the caller takes again. Without it there is
+	// nothing to take until the next Link.Wake.
 	More bool
 	// Done ends the lease: sent is the number of Messages that were written
 	// whole, replied tells that the replies were too. What was not written goes

@@ -16,6 +16,7 @@ type WebSocketCarrier struct {
 
 	buffers  pollPool
 	writers  sync.Pool
+	runners  runners
 	deflater wsDeflater
 
 	// Guarded by mu.
@@ -175,20 +176,20 @@ func (s *WebSocketCarrier) cutAll() {
 	}
 }
 
-// writer lends a frameWriter to c.
-func (s *WebSocketCarrier) writer(c *wsConn) *frameWriter {
+// writer lends a frameWriter to the flusher of c.
+func (s *WebSocketCarrier) writer(c *wsConn, me *runner) *frameWriter {
 	w, _ := s.writers.Get().(*frameWriter)
 	if w == nil {
 		w = new(frameWriter)
 	}
-	w.c = c
+	w.c, w.me = c, me
 	return w
 }
 
 // putWriter takes a frameWriter back, without what has grown large.
 func (s *WebSocketCarrier) putWriter(w *frameWriter) {
 	clear(w.parts[:cap(w.parts)])
-	fresh := frameWriter{buf: w.buf[:0], marks: w.marks[:0], parts: w.parts[:0], plain: w.plain[:0]}
+	fresh := frameWriter{buf: w.buf[:0], marks: w.marks[:0], parts: w.parts[:0], plain: w.plain[:0], try: w.try}
 	if cap(fresh.buf) > frameKeepCap {
 		fresh.buf = nil
 	}

@@ -47,7 +47,7 @@ func BenchmarkWebSocketFlush(b *testing.B) {
 	out := Output{Messages: wsFrozen(`{"d":"` + strings.Repeat("x", 150) + `"}`), Done: func(int, bool) {}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if !c.send(&out) {
+		if !c.send(nil, &out) {
 			b.Fatal("not sent")
 		}
 	}

@@ -35,6 +35,7 @@ type wsPort struct {
 	idle time.Duration
 	// receive answers a batch; nil accepts.
 	receive func(p *wsPort, batch []*bayeux.Message) error
+	take    func() Output // replaces outputs
 
 	receiving, taking atomic.Int32
 
@@ -78,11 +79,19 @@ func (p *wsPort) Take(_ context.Context, limit int) Output {
 	if len(p.closed) > 0 {
 		p.t.Error("Take after Closed")
 	}
-	if len(p.outputs) == 0 {
-		return Output{}
+	var out Output
+	switch {
+	case p.take != nil:
+		if out = p.take(); out.Empty() {
+			return out
+		}
+	case len(p.outputs) == 0:
+		return out
+	default:
+		out = p.outputs[0]
+		p.outputs = p.outputs[1:]
+		out.More = out.More || len(p.outputs) > 0
 	}
-	out := p.outputs[0]
-	p.outputs = p.outputs[1:]
 	open := true
 	out.Done = func(sent int, replied bool) {
 		p.mu.Lock()

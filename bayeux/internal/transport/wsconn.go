@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/channels"
 )
 
 // wsControlMax is the size of unsent pongs that makes the reader send them
@@ -33,7 +35,7 @@ type wsClosing struct {
 
 // wsConn is one connection: the Link that the server's Port talks to.
 //
-// One goroutine at a time reads (run), one at a time writes (the flusher, see
+// One goroutine at a time reads (serve), one at a time writes (the flusher, see
 // wswrite.go); neither exists while there is nothing to do and a Poller keeps
 // the connection.
 type wsConn struct {
@@ -53,6 +55,7 @@ type wsConn struct {
 	stash   [frameMaxHead]byte // an incomplete header
 	stashed int
 	heard   bool      // a frame came since the deadline was set
+	owes    bool      // replies wait for those to the frames that were read with theirs
 	idleBy  time.Time // zero: never
 
 	// Guarded by mu, a leaf: nothing is called with it held.
@@ -60,6 +63,9 @@ type wsConn struct {
 	control []byte // control frames to be sent
 	timers  [2]*time.Timer
 	ended   bool
+
+	// Guarded by the runners.
+	queue taskPlace
 
 	// Atomic.
 	state     atomic.Uint32 // see wswrite.go
@@ -105,12 +111,12 @@ func (c *wsConn) start(early []byte) {
 		return
 	}
 	if !c.park() {
-		c.run()
+		c.serve()
 	}
 }
 
-// run reads until the connection ends or is parked.
-func (c *wsConn) run() {
+// serve reads until the connection ends or is parked.
+func (c *wsConn) serve() {
 	for c.onReadable() {
 		if c.park() {
 			return
@@ -120,7 +126,7 @@ func (c *wsConn) run() {
 }
 
 // park leaves the connection to the poller and tells whether it could: then
-// run is called again, by another goroutine.
+// serve is called again, by another goroutine.
 func (c *wsConn) park() bool {
 	poller := c.carrier.o.Poller
 	if poller == nil || c.dead.Load() {
@@ -143,7 +149,7 @@ func (c *wsConn) cut() {
 	parked := poller != nil && poller.Disarm(&c.Parked)
 	_ = c.Conn.Close() // the reader finds out
 	if parked {
-		go c.run() // ends at once: the connection is closed
+		go c.serve() // ends at once: the connection is closed
 	}
 }
 
@@ -221,10 +227,16 @@ func (c *wsConn) consume(p []byte) bool {
 			return false
 		}
 	}
-	if c.controlSize() > 0 {
-		c.flushSync()
+	if c.owes || c.controlSize() > 0 {
+		c.flushReplies()
 	}
 	return true
+}
+
+// flushReplies writes what is owed to the peer, and pongs.
+func (c *wsConn) flushReplies() {
+	c.owes = false
+	c.flushSync()
 }
 
 // handle acts on what frameReader.next has found.
@@ -257,6 +269,9 @@ func (c *wsConn) handle(event frameEvent, fault *frameFault) bool {
 
 // peerCloses answers the peer's close frame, if ours was not sent before.
 func (c *wsConn) peerCloses() bool {
+	if c.owes {
+		c.flushReplies()
+	}
 	if c.closeSent.Load() {
 		return false
 	}
@@ -275,14 +290,17 @@ func (c *wsConn) peerCloses() bool {
 // connection: the session gets it by its next one. What still comes in is
 // dropped until the peer closes too, or the time for that is over.
 func (c *wsConn) refuse(code int, reason string) {
+	if c.owes {
+		c.flushReplies() // what came before was good
+	}
 	c.frames.discard = true
 	c.close(&wsClosing{code: code, reason: reason})
 	c.flushSync()
 }
 
-// receive processes a message, and sends what it caused before the next frame
-// is read, so that a peer that does not read is not read either
-// [R-WS-7, R-WS-24].
+// receive processes a message, and sends what it caused before more is read, so
+// that a peer that does not read is not read either [R-WS-7, R-WS-24]. The
+// replies to publishes that were read together leave together.
 func (c *wsConn) receive() {
 	body, packed := c.frames.take()
 	if c.closing.Load() != nil {
@@ -307,9 +325,18 @@ func (c *wsConn) receive() {
 	}
 	if code, reason := c.deliver(body); code != 0 {
 		c.refuse(code, reason) // [R-WS-8] the session lives on
-		return
 	}
-	c.flushSync()
+}
+
+// publishes tells whether a batch has nothing but publishes in it, whose replies
+// nothing that follows depends on.
+func publishes(batch []*bayeux.Message) bool {
+	for _, m := range batch {
+		if strings.HasPrefix(m.Channel, channels.MetaPrefix) {
+			return false
+		}
+	}
+	return true
 }
 
 // deliver gives the batch to the port and returns the close code of a refusal.
@@ -329,9 +356,16 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 	if len(batch) == 0 {
 		return 0, "" // `[]`, a keep-alive of some clients (WIRE 16)
 	}
+	meta := !publishes(batch)
+	if meta && c.owes {
+		c.flushReplies()
+	}
 	var refused *StatusError
 	switch err = c.port.Receive(c.ctx, batch); {
 	case err == nil:
+		if c.owes = true; meta {
+			c.flushReplies()
+		}
 		return 0, ""
 	case errors.As(err, &refused) &&
 		(refused.Status == http.StatusTooManyRequests || refused.Status == http.StatusRequestEntityTooLarge):
@@ -400,7 +434,7 @@ func (c *wsConn) finish() {
 // newWSConn makes a connection whose flusher is held until start.
 func newWSConn(carrier *WebSocketCarrier, conn net.Conn, req *bayeux.Request, deflate bool) *wsConn {
 	c := &wsConn{carrier: carrier, deflate: deflate}
-	c.Conn, c.Ready = conn, c.run
+	c.Conn, c.Ready = conn, c.serve
 	c.reader.init(conn, &carrier.buffers)
 	c.frames = frameReader{limit: int64(carrier.o.MaxMessageSize), deflate: deflate}
 	c.ctx, c.cancel = context.WithCancel(bayeux.WithRequest(context.Background(), req))

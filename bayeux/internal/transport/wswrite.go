@@ -12,7 +12,8 @@ import (
 // lock: it may be called with one held.
 const (
 	linkRunning uint32 = 1 << iota // a flusher is at work
-	linkDirty                      // it has to go once more
+	linkQueued                     // a flusher will come: a runner, or a goroutine that was started
+	linkDirty                      // there is something to do for it
 	linkWaiting                    // the reader waits for the end of a round
 	linkStopped                    // the connection has ended
 )
@@ -31,28 +32,115 @@ const (
 	frameChunk = 256 << 10
 )
 
-// Wake implements Link.
+// Wake implements Link. What is queued until the flusher comes leaves
+// together; where nothing else has to leave, it comes at once.
 func (c *wsConn) Wake() {
-	if c.state.Or(linkRunning|linkDirty)&(linkRunning|linkStopped) == 0 {
-		go c.flushLoop() // ends when there is nothing to write; finish waits for it
+	for {
+		old := c.state.Load()
+		next := old | linkDirty
+		if old&(linkRunning|linkQueued|linkStopped) == 0 {
+			next |= linkQueued
+		}
+		if next == old {
+			return // whoever is coming takes it along
+		}
+		if c.state.CompareAndSwap(old, next) {
+			if (next^old)&linkQueued != 0 {
+				c.callFlusher()
+			}
+			return
+		}
+	}
+}
+
+// callFlusher has run called. Only writes that can be tried without waiting
+// are for the runners.
+func (c *wsConn) callFlusher() {
+	if c.reader.raw == nil {
+		go c.run(nil) // ends when there is nothing to write; finish waits for it
+		return
+	}
+	c.carrier.runners.submit(c)
+}
+
+// run implements task: it is the flusher, unless the reader is.
+func (c *wsConn) run(me *runner) {
+	if !c.beFlusher() {
+		return
+	}
+	for c.flushRound(me) {
+		// More came in meanwhile. Others that wait are first.
+		if me.serves() && c.leaveFlusher() {
+			return
+		}
+	}
+}
+
+// place implements task.
+func (c *wsConn) place() *taskPlace { return &c.queue }
+
+// beFlusher begins the work of a flusher that was called. It reports false when
+// the reader has done it, or does.
+func (c *wsConn) beFlusher() bool {
+	for {
+		old := c.state.Load()
+		next := old &^ linkQueued
+		work := old&(linkRunning|linkStopped) == 0 && old&(linkDirty|linkWaiting) != 0
+		if work {
+			next |= linkRunning
+		}
+		if c.state.CompareAndSwap(old, next) {
+			return work
+		}
+	}
+}
+
+// leaveFlusher leaves what there is to do to another flusher. It reports false
+// if the reader waits for this one.
+func (c *wsConn) leaveFlusher() bool {
+	for {
+		old := c.state.Load()
+		if old&(linkWaiting|linkStopped) != 0 {
+			return false
+		}
+		if c.state.CompareAndSwap(old, old&^linkRunning|linkQueued) {
+			if old&linkQueued == 0 {
+				c.callFlusher()
+			}
+			return true
+		}
+	}
+}
+
+// endFlusher ends the work of a flusher. It reports false if there is more.
+func (c *wsConn) endFlusher() bool {
+	for {
+		old := c.state.Load()
+		if old&(linkDirty|linkWaiting|linkStopped) != 0 {
+			return false
+		}
+		if c.state.CompareAndSwap(old, old&^linkRunning) {
+			return true
+		}
 	}
 }
 
 // releaseFlusher starts the flusher's life: the connection was made with it
 // held.
 func (c *wsConn) releaseFlusher() {
-	if !c.state.CompareAndSwap(linkRunning, 0) {
-		go c.flushLoop() // as in Wake, which was called meanwhile
+	if !c.endFlusher() {
+		c.leaveFlusher()
 	}
 }
 
 // flushSync returns when what was queued before has been written, by the
 // caller or by the flusher that is at work, or when the connection is broken.
-// The goroutine that reads calls it.
+// The goroutine that reads calls it; it does not wait for a flusher that is
+// still to come.
 func (c *wsConn) flushSync() {
 	c.waiter.Add(1)
-	if c.state.Or(linkRunning|linkDirty|linkWaiting)&linkRunning == 0 && c.flushRound() {
-		go c.flushLoop() // as in Wake: more came in meanwhile
+	if c.state.Or(linkRunning|linkDirty|linkWaiting)&linkRunning == 0 && c.flushRound(nil) {
+		c.leaveFlusher() // more came in meanwhile
 	}
 	c.waiter.Wait()
 }
@@ -66,16 +154,11 @@ func (c *wsConn) stopFlusher() {
 	c.waiter.Wait()
 }
 
-func (c *wsConn) flushLoop() {
-	for c.flushRound() {
-	}
-}
-
 // flushRound writes what there is and reports whether to go once more.
-func (c *wsConn) flushRound() bool {
+func (c *wsConn) flushRound(me *runner) bool {
 	old := c.state.And(^(linkDirty | linkWaiting))
 	if old&linkStopped == 0 {
-		c.flush()
+		c.flush(me)
 	}
 	if old&linkWaiting != 0 {
 		c.waiter.Done()
@@ -83,11 +166,11 @@ func (c *wsConn) flushRound() bool {
 	if old&linkStopped != 0 {
 		return false
 	}
-	return !c.state.CompareAndSwap(linkRunning, 0)
+	return !c.endFlusher()
 }
 
 // flush takes and writes, one lease at a time, until there is nothing left.
-func (c *wsConn) flush() {
+func (c *wsConn) flush(me *runner) {
 	limit := c.carrier.o.takeLimit()
 	for range linkRoundTakes {
 		if c.closeSent.Load() || c.dead.Load() {
@@ -95,37 +178,37 @@ func (c *wsConn) flush() {
 		}
 		why := c.closing.Load()
 		if why != nil && !why.drain {
-			c.sendClose(why)
+			c.sendClose(me, why)
 			return
 		}
 		out := c.port.Take(c.ctx, limit)
 		if out.Empty() {
 			if why != nil {
-				c.sendClose(why)
+				c.sendClose(me, why)
 			} else {
-				c.sendControl()
+				c.sendControl(me)
 			}
 			return
 		}
-		if !c.send(&out) {
+		if !c.send(me, &out) || !out.More && c.closing.Load() == nil {
 			return
 		}
 	}
 	if why := c.closing.Load(); why != nil {
-		c.sendClose(why)
+		c.sendClose(me, why)
 		return
 	}
 	c.state.Or(linkDirty)
 }
 
 // send writes an Output and ends its lease.
-func (c *wsConn) send(out *Output) bool {
+func (c *wsConn) send(me *runner, out *Output) bool {
 	if out.Err != nil {
 		out.Done(0, false)
 		c.closing.CompareAndSwap(nil, &wsClosing{code: wsServerError, reason: out.Err.Reason})
 		return true
 	}
-	w := c.carrier.writer(c)
+	w := c.carrier.writer(c, me)
 	w.buf = c.takeControl(w.buf)
 	w.output(out)
 	w.write()
@@ -137,11 +220,11 @@ func (c *wsConn) send(out *Output) bool {
 }
 
 // sendControl writes control frames when there is nothing else.
-func (c *wsConn) sendControl() {
+func (c *wsConn) sendControl(me *runner) {
 	if c.controlSize() == 0 {
 		return
 	}
-	w := c.carrier.writer(c)
+	w := c.carrier.writer(c, me)
 	w.buf = c.takeControl(w.buf)
 	w.write()
 	c.wrote(w)
@@ -149,8 +232,8 @@ func (c *wsConn) sendControl() {
 
 // sendClose writes the close frame, the last of all, and gives the peer some
 // time to answer it.
-func (c *wsConn) sendClose(why *wsClosing) {
-	w := c.carrier.writer(c)
+func (c *wsConn) sendClose(me *runner, why *wsClosing) {
+	w := c.carrier.writer(c, me)
 	w.buf = frameAppendClose(c.takeControl(w.buf), why.code, wsReason(why))
 	w.write()
 	c.closeSent.Store(true)
@@ -195,6 +278,7 @@ type frameMark struct{ end, messages, groups int }
 // goroutine; the carrier keeps used ones.
 type frameWriter struct {
 	c     *wsConn
+	me    *runner // whose goroutine it is used by; nil: of the connection alone
 	buf   []byte
 	marks []frameMark
 	parts [][]byte // scratch: the elements of one frame
@@ -206,6 +290,10 @@ type frameWriter struct {
 	allGroups, groups     int
 	total                 int // bytes written
 	err                   error
+
+	// What try is to write and has written; it is bound once.
+	try  func(fd uintptr)
+	rest []byte
 }
 
 // output collects an Output: handshake reply, messages, replies
@@ -321,6 +409,49 @@ func (w *frameWriter) write() {
 // put writes p and returns how much of it the kernel took. After a failure
 // nothing is written any more.
 func (w *frameWriter) put(p []byte) (n int) {
+	if w.err == nil && len(p) > 0 {
+		n = w.putNow(p)
+	}
+	if w.err == nil && n < len(p) {
+		w.me.leave()
+		n += w.putSlow(p[n:])
+	}
+	w.total += n
+	return n
+}
+
+// putNow writes what there is room for, and waits for nobody: there is no
+// deadline to be set.
+func (w *frameWriter) putNow(p []byte) int {
+	raw := w.c.reader.raw
+	if raw == nil {
+		return 0
+	}
+	if w.try == nil {
+		w.try = w.tryWrite
+	}
+	w.rest = p
+	if err := raw.Control(w.try); err != nil && w.err == nil {
+		w.err = err
+	}
+	n := len(p) - len(w.rest)
+	w.rest = nil
+	return n
+}
+
+// tryWrite writes until there is no room.
+func (w *frameWriter) tryWrite(fd uintptr) {
+	for len(w.rest) > 0 && w.err == nil {
+		n, again, err := pollSyscallWrite(fd, w.rest[:min(len(w.rest), frameWriteSize)])
+		if again {
+			return
+		}
+		w.rest, w.err = w.rest[n:], err
+	}
+}
+
+// putSlow writes and waits for the peer to make room.
+func (w *frameWriter) putSlow(p []byte) (n int) {
 	for n < len(p) && w.err == nil {
 		chunk := p[n:min(len(p), n+frameChunk)]
 		// [R-WS-24] A reader that is too slow loses its connection.
@@ -331,6 +462,5 @@ func (w *frameWriter) put(p []byte) (n int) {
 		k, w.err = w.c.Conn.Write(chunk)
 		n += k
 	}
-	w.total += n
 	return n
 }
