@@ -98,6 +98,15 @@ func (m *Message) Fail(e *Error) *Message {
 	return m
 }
 
+// Bare tells whether the message, a reply, is just as Reply has made it, for a
+// request without a subscription: it has a channel and perhaps an id, and no
+// notes. Used by the server, which keeps such a reply in fewer bytes.
+func (m *Message) Bare() bool {
+	return m.ClientID == "" && m.Data == nil && m.Ext == nil && m.Advice == nil && m.Subscription == nil &&
+		m.Successful == nil && m.Error == "" && len(m.Fields) == 0 && !m.Lazy && m.Fault == nil &&
+		m.reply == nil && m.notes == nil && m.batch == 0 && !m.shared && m.edited == nil
+}
+
 // OK tells whether the message is a successful reply.
 func (m *Message) OK() bool { return m.Successful != nil && *m.Successful }
 

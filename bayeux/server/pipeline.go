@@ -11,7 +11,7 @@ import (
 // incoming runs the extensions on a message that came in: server-wide ones in
 // order, then the session's own ([R-SV-4]).
 func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) error {
-	if len(srv.config.Extensions) == 0 && (s == nil || len(s.extensions) == 0) {
+	if len(srv.config.Extensions) == 0 && (s == nil || len(s.extensions()) == 0) {
 		return nil
 	}
 	return srv.call(ctx, s, func(ctx context.Context) error {
@@ -23,7 +23,7 @@ func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) 
 		if s == nil {
 			return nil
 		}
-		for _, e := range s.extensions {
+		for _, e := range s.extensions() {
 			if err := e.Incoming(ctx, s, m); err != nil {
 				return err
 			}
@@ -35,12 +35,12 @@ func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) 
 // outgoing runs the extensions on a message for one session, in reverse. The
 // server-wide ones are left out for a broadcast, which they have seen once.
 func (srv *Server) outgoing(ctx context.Context, s *session, m *bayeux.Message, serverWide bool) error {
-	if (len(srv.config.Extensions) == 0 || !serverWide) && (s == nil || len(s.extensions) == 0) {
+	if (len(srv.config.Extensions) == 0 || !serverWide) && (s == nil || len(s.extensions()) == 0) {
 		return nil
 	}
 	return srv.call(ctx, s, func(ctx context.Context) error {
 		if s != nil {
-			for _, e := range slices.Backward(s.extensions) {
+			for _, e := range slices.Backward(s.extensions()) {
 				if err := e.Outgoing(ctx, s, m); err != nil {
 					return err
 				}
@@ -71,7 +71,7 @@ func (srv *Server) leaves(ctx context.Context, s *session, m *bayeux.Message, se
 	if err != nil && !errors.Is(err, bayeux.Drop) {
 		e := srv.log.Error().Func(srv.quiet.of("outgoing")).Err(err).Str("channel", m.Channel)
 		if s != nil {
-			e = e.Str("session", s.id)
+			e = e.Str("session", s.id())
 		}
 		e.Msg("extension failed; the message is dropped")
 	}
