@@ -11,7 +11,8 @@ import (
 // session is moved lazily: a later time is not entered, the session answers with
 // it when it is looked at.
 type deadlines struct {
-	clock func() instant.Time
+	now   Clock
+	clock instant.Clock
 	fire  func(*session)
 	poke  chan struct{}
 	stop  chan struct{}
@@ -20,9 +21,9 @@ type deadlines struct {
 	queue sessionHeap
 }
 
-func newDeadlines(clock func() instant.Time, fire func(*session)) *deadlines {
+func newDeadlines(now Clock, clock instant.Clock, fire func(*session)) *deadlines {
 	return &deadlines{
-		clock: clock, fire: fire,
+		now: now, clock: clock, fire: fire,
 		poke: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 }
@@ -88,7 +89,7 @@ func (d *deadlines) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		s, wait := d.due(d.clock())
+		s, wait := d.due(d.clock.At(d.now()))
 		if s != nil {
 			d.fire(s)
 			continue

@@ -120,7 +120,7 @@ func newWith(config Config, poller transport.Poller) (*Server, error) {
 	}
 	srv.handler, srv.sockets = srv.carriers()
 	srv.adviseClosed("nobody can do more than handshake and connect")
-	srv.deadlines = newDeadlines(srv.moment, (*session).tick)
+	srv.deadlines = newDeadlines(srv.now, srv.clock, (*session).tick)
 	srv.loops.Go(srv.deadlines.run)
 	srv.loops.Go(srv.sweep)
 	srv.leave = func() {}
