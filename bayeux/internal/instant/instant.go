@@ -38,3 +38,6 @@ func New(begin time.Time) Clock { return Clock{begin} }
 // At returns the moment of a time, which is not more than a day before the
 // clock's beginning.
 func (c Clock) At(t time.Time) Time { return start.Add(t.Sub(c.begin)) }
+
+// Time returns the time of a moment.
+func (c Clock) Time(t Time) time.Time { return c.begin.Add(t.Sub(start)) }

@@ -22,6 +22,7 @@ func TestTime(t *testing.T) {
 	require.Equal(t, first.Add(time.Minute), later)
 	require.Equal(t, time.Minute, later.Sub(first))
 	require.True(t, later.After(first))
+	require.Equal(t, begin.Add(time.Minute), c.Time(later))
 	require.True(t, first.Before(later))
 	require.False(t, first.After(first)) //nolint:gocritic // the same moment is not after itself
 }

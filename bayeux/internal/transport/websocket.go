@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // WebSocketCarrier serves WebSocket connections. It is safe for concurrent
@@ -15,7 +17,9 @@ type WebSocketCarrier struct {
 	o   WSOptions
 
 	buffers  pollPool
+	inputs   inputPool
 	writers  sync.Pool
+	clock    instant.Clock // of idle times
 	deflater wsDeflater
 
 	// Guarded by mu.
@@ -30,7 +34,7 @@ type WebSocketCarrier struct {
 // NewWebSocket returns a carrier; o is copied and its zeros are replaced by the
 // defaults.
 func NewWebSocket(hub Hub, o WSOptions) *WebSocketCarrier {
-	return &WebSocketCarrier{hub: hub, o: o.withDefaults(), conns: make(map[*wsConn]struct{})}
+	return &WebSocketCarrier{hub: hub, o: o.withDefaults(), conns: make(map[*wsConn]struct{}), clock: instant.New(time.Now())}
 }
 
 // Serve upgrades the request and returns: the connection lives on without the
@@ -173,6 +177,21 @@ func (s *WebSocketCarrier) cutAll() {
 		c.cancel()
 		c.cut()
 	}
+}
+
+// inputPool lends what it takes to read a connection.
+type inputPool struct{ pool sync.Pool }
+
+func (p *inputPool) get() *wsInput {
+	if in, ok := p.pool.Get().(*wsInput); ok {
+		return in
+	}
+	return new(wsInput)
+}
+
+func (p *inputPool) put(in *wsInput) {
+	in.reader = pollReader{} // keeps no connection alive
+	p.pool.Put(in)
 }
 
 // writer lends a frameWriter to c.

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // wsControlMax is the size of unsent pongs that makes the reader send them
@@ -42,33 +42,62 @@ type wsConn struct {
 	// Immutable after start.
 	carrier *WebSocketCarrier
 	port    Port
-	ctx     context.Context //nolint:containedctx // ends with the connection
-	cancel  context.CancelFunc
+	request bayeux.SealedRequest
 	deflate bool
 	leave   func() // gives the place of the connection back; may be nil
 
 	// Owned by the goroutine that reads.
-	reader  pollReader
-	frames  frameReader
-	stash   [frameMaxHead]byte // an incomplete header
-	stashed int
-	heard   bool      // a frame came since the deadline was set
-	idleBy  time.Time // zero: never
+	in     *wsInput     // nil: nothing is half read
+	idleBy instant.Time // zero: never
+	heard  bool         // a frame came since the deadline was set
 
 	// Guarded by mu, a leaf: nothing is called with it held.
 	mu      sync.Mutex
 	control []byte // control frames to be sent
 	timers  [2]*time.Timer
 	ended   bool
+	over    bool // the context has ended
 
 	// Atomic.
 	state     atomic.Uint32 // see wswrite.go
 	closing   atomic.Pointer[wsClosing]
+	life      atomic.Pointer[wsLife] // see wscontext.go
 	closeSent atomic.Bool
 	dead      atomic.Bool
 
 	// waiter is where the reader waits for the flusher.
 	waiter sync.WaitGroup
+}
+
+// wsInput is what it takes to read a connection. The carrier lends it for as
+// long as there is something to read or a frame or message is incomplete.
+type wsInput struct {
+	reader  pollReader
+	frames  frameReader
+	stash   [frameMaxHead]byte // an incomplete header
+	stashed int
+}
+
+// blank tells whether a new input would do as well.
+func (in *wsInput) blank() bool { return in.stashed == 0 && in.frames.blank() }
+
+// input returns what the connection is read with, on loan from the carrier if
+// need be.
+func (c *wsConn) input() *wsInput {
+	if c.in == nil {
+		c.in = c.carrier.inputs.get()
+		c.in.reader.init(c.Conn, &c.carrier.buffers)
+		c.in.frames.init(int64(c.carrier.o.MaxMessageSize), c.deflate)
+	}
+	return c.in
+}
+
+// restInput gives it back if nothing is half read.
+func (c *wsConn) restInput() {
+	if c.in != nil && c.in.blank() {
+		c.carrier.inputs.put(c.in)
+		c.in = nil
+	}
 }
 
 var _ Link = (*wsConn)(nil)
@@ -127,7 +156,8 @@ func (c *wsConn) park() bool {
 		return false
 	}
 	c.refreshIdle()
-	if !poller.Arm(&c.Parked, c.idleBy) {
+	c.restInput()
+	if !poller.Arm(&c.Parked, c.idleTime()) {
 		return false
 	}
 	// Whoever cut the connection meanwhile may have found it not armed yet.
@@ -157,20 +187,29 @@ func (c *wsConn) refreshIdle() {
 	if idle == 0 {
 		idle = c.port.Idle()
 	}
-	c.idleBy = time.Time{}
+	c.idleBy = 0
 	if idle > 0 {
-		c.idleBy = time.Now().Add(idle)
+		c.idleBy = c.carrier.clock.At(time.Now().Add(idle))
 	}
+}
+
+// idleTime is idleBy on the clock of the system, zero for never.
+func (c *wsConn) idleTime() time.Time {
+	if c.idleBy.IsZero() {
+		return time.Time{}
+	}
+	return c.carrier.clock.Time(c.idleBy)
 }
 
 // onReadable reads once and processes what is whole. It reports false when
 // the connection has ended.
 func (c *wsConn) onReadable() bool {
 	c.refreshIdle()
-	if err := c.Conn.SetReadDeadline(c.idleBy); err != nil {
+	if err := c.Conn.SetReadDeadline(c.idleTime()); err != nil {
 		return c.readFailed(err)
 	}
-	p, buf, err := c.reader.read(!c.frames.inFrame)
+	in := c.input()
+	p, buf, err := in.reader.read(!in.frames.inFrame)
 	defer c.carrier.buffers.put(buf)
 	if len(p) > 0 {
 		c.carrier.o.Observer.Bytes(len(p), 0)
@@ -185,8 +224,8 @@ func (c *wsConn) onReadable() bool {
 // the peer was only silent.
 func (c *wsConn) readFailed(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) && !c.closeSent.Load() {
-		c.idleBy, c.heard = time.Time{}, false // the close has its own timer
-		c.refuse(wsGoingAway, "idle timeout")  // [R-WS-17]
+		c.idleBy, c.heard = 0, false          // the close has its own timer
+		c.refuse(wsGoingAway, "idle timeout") // [R-WS-17]
 		return !c.dead.Load()
 	}
 	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
@@ -195,25 +234,26 @@ func (c *wsConn) readFailed(err error) bool {
 
 // consume processes the frames in p, behind what was left of the last read.
 func (c *wsConn) consume(p []byte) bool {
-	for c.stashed > 0 && len(p) > 0 {
+	in := c.input()
+	for in.stashed > 0 && len(p) > 0 {
 		// Complete the header byte by byte: it is short.
-		c.stash[c.stashed] = p[0]
-		c.stashed++
+		in.stash[in.stashed] = p[0]
+		in.stashed++
 		p = p[1:]
-		head := c.stash[:c.stashed]
-		n, event, fault := c.frames.next(head)
+		head := in.stash[:in.stashed]
+		n, event, fault := in.frames.next(head)
 		if n == 0 && fault == nil {
 			continue
 		}
-		c.stashed = 0
+		in.stashed = 0
 		if !c.handle(event, fault) {
 			return false
 		}
 	}
 	for len(p) > 0 {
-		n, event, fault := c.frames.next(p)
+		n, event, fault := in.frames.next(p)
 		if n == 0 && fault == nil {
-			c.stashed = copy(c.stash[:], p)
+			in.stashed = copy(in.stash[:], p)
 			break
 		}
 		p = p[n:]
@@ -242,7 +282,7 @@ func (c *wsConn) handle(event frameEvent, fault *frameFault) bool {
 	c.heard = true
 	switch event {
 	case framePing:
-		c.queueControl(ws.OpPong, c.frames.ctl)
+		c.queueControl(ws.OpPong, c.input().frames.ctl)
 		if c.controlSize() > wsControlMax {
 			c.flushSync()
 		}
@@ -260,9 +300,9 @@ func (c *wsConn) peerCloses() bool {
 	if c.closeSent.Load() {
 		return false
 	}
-	code, fault := frameCloseCode(c.frames.ctl)
+	code, fault := frameCloseCode(c.input().frames.ctl)
 	if fault != nil {
-		c.frames.lost = true
+		c.input().frames.lost = true
 		c.refuse(fault.code, fault.reason)
 		return true
 	}
@@ -275,7 +315,7 @@ func (c *wsConn) peerCloses() bool {
 // connection: the session gets it by its next one. What still comes in is
 // dropped until the peer closes too, or the time for that is over.
 func (c *wsConn) refuse(code int, reason string) {
-	c.frames.discard = true
+	c.input().frames.discard = true
 	c.close(&wsClosing{code: code, reason: reason})
 	c.flushSync()
 }
@@ -284,13 +324,13 @@ func (c *wsConn) refuse(code int, reason string) {
 // is read, so that a peer that does not read is not read either
 // [R-WS-7, R-WS-24].
 func (c *wsConn) receive() {
-	body, packed := c.frames.take()
+	body, packed := c.input().frames.take()
 	if c.closing.Load() != nil {
 		return
 	}
 	if packed {
 		var err error
-		body, err = c.carrier.deflater.unpack(body, c.frames.limit)
+		body, err = c.carrier.deflater.unpack(body, c.input().frames.limit)
 		switch {
 		case errors.Is(err, errWSBomb):
 			c.carrier.o.Observer.Limit(wsLimitSize)
@@ -330,7 +370,7 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 		return 0, "" // `[]`, a keep-alive of some clients (WIRE 16)
 	}
 	var refused *StatusError
-	switch err = c.port.Receive(c.ctx, batch); {
+	switch err = c.port.Receive(c.context(), batch); {
 	case err == nil:
 		return 0, ""
 	case errors.As(err, &refused) &&
@@ -391,6 +431,10 @@ func (c *wsConn) finish() {
 	}
 	c.mu.Unlock()
 	c.stopFlusher()
+	if c.in != nil {
+		c.carrier.inputs.put(c.in)
+		c.in = nil
+	}
 	why := c.closing.Load()
 	c.port.Closed(why.reason) // [R-WS-18] the session is not removed
 	c.carrier.o.Observer.Count(EventWSClosed + strconv.Itoa(why.code))
@@ -399,11 +443,8 @@ func (c *wsConn) finish() {
 
 // newWSConn makes a connection whose flusher is held until start.
 func newWSConn(carrier *WebSocketCarrier, conn net.Conn, req *bayeux.Request, deflate bool) *wsConn {
-	c := &wsConn{carrier: carrier, deflate: deflate}
+	c := &wsConn{carrier: carrier, request: bayeux.Seal(req), deflate: deflate}
 	c.Conn, c.Ready = conn, c.run
-	c.reader.init(conn, &carrier.buffers)
-	c.frames = frameReader{limit: int64(carrier.o.MaxMessageSize), deflate: deflate}
-	c.ctx, c.cancel = context.WithCancel(bayeux.WithRequest(context.Background(), req))
 	c.state.Store(linkRunning)
 	return c
 }
