@@ -29,6 +29,7 @@ func (p *pass) subscribe(ctx context.Context, s *session, m *bayeux.Message) *ba
 			} else if n.IsService() {
 				continue
 			}
+			n = p.srv.router.Intern(n) // subscribers share it
 		}
 		in.Names, in.Refusals = append(in.Names, n), append(in.Refusals, e)
 		if e != nil {

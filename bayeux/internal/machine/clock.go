@@ -12,23 +12,27 @@ import (
 const unwritten = 10 * time.Minute
 
 // clock is the time that a session has left. It is in one of three modes:
-// stopped while a connect is held, writing while a connect's reply is on its
-// way, else running.
+// stopped while a connect is held, writing (Session.writing) while a connect's
+// reply is on its way, else running.
 type clock struct {
 	expires instant.Time // zero: stopped
 	// limit is when the writing has taken too long; zero: never.
-	limit   instant.Time
-	writing bool
+	limit instant.Time
 }
 
-func (c *clock) stop() { *c = clock{} }
+func (s *Session) stop() { s.clock, s.writing = clock{}, false }
 
-func (c *clock) run(until instant.Time) { *c = clock{expires: until} }
+func (s *Session) run(until instant.Time) { s.clock, s.writing = clock{expires: until}, false }
 
-func (c *clock) write(now instant.Time, allowance time.Duration) {
-	*c = clock{expires: now.Add(unwritten), writing: true}
-	if allowance > 0 {
-		c.limit = now.Add(min(allowance, longest))
+func (s *Session) write(now instant.Time) {
+	s.clock, s.writing = clock{expires: now.Add(unwritten)}, true
+	s.restart(now)
+}
+
+// restart has MaxProcessing begin anew.
+func (s *Session) restart(now instant.Time) {
+	if most := s.times().MaxProcessing; most > 0 {
+		s.clock.limit = now.Add(min(most, longest))
 	}
 }
 
@@ -50,7 +54,7 @@ func (c *clock) deadline() (instant.Time, Reason) {
 // start lets the clock run for interval and maxInterval ([R-EX-2]).
 func (s *Session) start(now instant.Time) {
 	if s.state.Alive() && !s.holding {
-		s.clock.run(now.Add(s.currentInterval() + s.life()))
+		s.run(now.Add(s.currentInterval() + s.life()))
 	}
 }
 
@@ -72,7 +76,7 @@ func (s *Session) Received(now instant.Time) {
 	}
 	s.clock.extend(now.Add(s.life()))
 	if !s.clock.limit.IsZero() {
-		s.clock.limit = now.Add(min(s.times().MaxProcessing, longest))
+		s.restart(now)
 	}
 }
 

@@ -38,12 +38,12 @@ func (s *Session) connect(now instant.Time, in Input) Effects {
 		s.way = in.Via
 	}
 	if hold {
-		s.clock.stop() // never runs while a connect is held [R-EX-2]
+		s.stop() // never runs while a connect is held [R-EX-2]
 		e.Hold = s.hold(now.Add(timeout), in)
 		return e
 	}
 	if !s.holding {
-		s.clock.write(now, s.times().MaxProcessing)
+		s.write(now)
 	}
 	e.Reply = s.answer(in)
 	return e
@@ -76,7 +76,7 @@ func (s *Session) refuseConnect(now instant.Time, in Input) Effects {
 // carrier ([R-WS-21]). Between WebSocket connects only one that is held
 // replaces; else the older goes on ([R-WS-20]).
 func (s *Session) replace(push, hold bool) []Ended {
-	if !s.holding || s.held.push && push && !hold {
+	if !s.holding || s.push && push && !hold {
 		return nil
 	}
 	return s.drop(Replaced)
@@ -85,13 +85,13 @@ func (s *Session) replace(push, hold bool) []Ended {
 // drop ends the hold without an answer.
 func (s *Session) drop(cause Cause) []Ended {
 	s.holding, s.held = false, held{}
-	return []Ended{{ID: s.holds, Cause: cause}}
+	return []Ended{{ID: uint64(s.holds), Cause: cause}}
 }
 
 func (s *Session) hold(until instant.Time, in Input) *Hold {
 	s.holds++
-	s.holding, s.held = true, held{until: until, reply: pack(in.Message.Reply()), push: in.Via.Push}
-	return &Hold{ID: s.holds, Until: until}
+	s.holding, s.push, s.held = true, in.Via.Push, held{until: until, reply: pack(in.Message.Reply())}
+	return &Hold{ID: uint64(s.holds), Until: until}
 }
 
 // answer makes the reply of a connect that is not held. Too many connects of
@@ -138,9 +138,9 @@ func (s *Session) finish(now instant.Time, cause Cause) []Ended {
 		reply.Advice = s.farewell().Raw()
 	default:
 		s.advise(reply)
-		s.clock.write(now, s.times().MaxProcessing)
+		s.write(now)
 	}
-	return []Ended{{ID: s.holds, Cause: cause, Reply: reply}}
+	return []Ended{{ID: uint64(s.holds), Cause: cause, Reply: reply}}
 }
 
 // Wake ends the hold because a message was queued ([R-CN-9]). The caller asks
@@ -178,7 +178,7 @@ func (s *Session) Release(now instant.Time, drain *bayeux.Advice) Effects {
 // WIRE 16). Another id, of a hold that has ended, changes nothing.
 func (s *Session) Lost(now instant.Time, id uint64) Effects {
 	var e Effects
-	if s.holding && s.holds == id {
+	if s.holding && uint64(s.holds) == id {
 		e.Ended = s.drop(Dropped)
 		s.start(now)
 	}
@@ -190,11 +190,11 @@ func (s *Session) Lost(now instant.Time, id uint64) Effects {
 // HTTP goes on.
 func (s *Session) Detached(now instant.Time) Effects {
 	var e Effects
-	if s.holding && s.held.push {
+	if s.holding && s.push {
 		e.Ended = s.drop(Dropped)
 	}
 	if !s.holding && s.state.Alive() {
-		if s.clock.writing {
+		if s.writing {
 			s.start(now) // nobody is left to write
 		}
 		s.clock.extend(now.Add(s.life()))

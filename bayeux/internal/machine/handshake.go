@@ -31,7 +31,7 @@ func (s *Session) handshake(now instant.Time, in Input) Effects {
 		reply.Advice = s.full().Raw() // [R-HS-7]
 		s.advised = s.way             // [R-AD-1]
 	}
-	s.clock.write(now, s.times().MaxProcessing) // starts when written [R-HS-19]
+	s.write(now) // starts when written [R-HS-19]
 	return Effects{Reply: reply}
 }
 

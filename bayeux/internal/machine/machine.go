@@ -41,21 +41,22 @@ type Session struct {
 	// full advice is due ([R-AD-1]).
 	advised *Via
 
-	held  held
-	holds uint64 // ids given out; the last is that of the hold there is
-	clock clock
-
 	verdict *bayeux.Error // what Terminate said; nil: the session did not end so
 
+	held  held // while holding is true
+	clock clock
+
+	holds   uint32 // ids given out; the last is that of the hold there is
 	state   State
-	holding bool // held is a connect that waits
+	holding bool
+	push    bool // the carrier of the hold pushes
+	writing bool // a connect's reply is on its way
 }
 
 // held is a connect that waits.
 type held struct {
 	until instant.Time
 	reply stub
-	push  bool
 }
 
 // New returns a session in the state Created.
@@ -205,7 +206,7 @@ func (s *Session) Held() (id uint64, until instant.Time, push, ok bool) {
 	if !s.holding {
 		return 0, 0, false, false
 	}
-	return s.holds, s.held.until, s.held.push, true
+	return uint64(s.holds), s.held.until, s.push, true
 }
 
 // Advised returns the transport whose full advice the client has; empty when

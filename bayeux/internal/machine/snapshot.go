@@ -40,7 +40,7 @@ type Snapshot struct {
 // Snapshot returns a copy of the state. The session is not changed.
 func (s *Session) Snapshot(now instant.Time) Snapshot {
 	c := *s
-	if c.holding || c.clock.writing {
+	if c.holding || c.writing {
 		c.holding = false
 		c.start(now)
 	}
@@ -49,7 +49,7 @@ func (s *Session) Snapshot(now instant.Time) Snapshot {
 		ID: c.id, State: c.state, Subscriptions: c.Subscriptions(),
 		Timeout: own.timeout, Interval: own.interval, MaxInterval: own.maxInterval, Asked: c.asked,
 		Transport: c.transport(), Times: c.times(), Reconnect: c.reconnects(),
-		Advised: c.Advised(), Holds: c.holds,
+		Advised: c.Advised(), Holds: uint64(c.holds),
 	}
 	if at := c.Deadline(); !at.IsZero() {
 		snap.Remaining = max(0, at.Sub(now))
@@ -70,12 +70,13 @@ func Restore(now instant.Time, snap Snapshot) (*Session, error) {
 	}
 	s.asked = clamp(snap.Asked)
 	s.way = &Via{Transport: snap.Transport, Times: snap.Times, HandshakeReconnect: snap.Reconnect}
-	if s.holds = snap.Holds; snap.Advised != "" {
+	s.holds = uint32(snap.Holds) //nolint:gosec // may wrap
+	if snap.Advised != "" {
 		s.advised = &Via{Transport: snap.Advised}
 	}
 	s.subs = slices.Compact(slices.Sorted(slices.Values(snap.Subscriptions)))
 	if s.state.Alive() {
-		s.clock.run(now.Add(max(0, clamp(snap.Remaining))))
+		s.run(now.Add(max(0, clamp(snap.Remaining))))
 	}
 	return s, nil
 }

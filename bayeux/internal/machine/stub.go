@@ -1,30 +1,33 @@
 package machine
 
-import (
-	"strings"
-
-	"github.com/halleypush/halley/bayeux"
-)
+import "github.com/halleypush/halley/bayeux"
 
 // stub is the reply to a held connect, as small as it can be: nearly always
-// nothing is in it yet but the id.
+// nothing is in it yet but a short id.
 type stub struct {
-	id   string
 	full *bayeux.Message // not nil: there is more
-	has  bool            // there is an id
+	size uint8           // of the id, plus one; 0: there is none
+	id   [15]byte
 }
 
 func pack(reply *bayeux.Message) stub {
-	if !reply.Bare() || reply.Channel != metaConnect {
+	s := stub{}
+	if !reply.Bare() || reply.Channel != metaConnect || len(reply.ID) > len(s.id) {
 		return stub{full: reply}
 	}
-	// What it was read from is not to be kept for the id.
-	return stub{id: strings.Clone(reply.ID), has: reply.HasID}
+	if reply.HasID || reply.ID != "" {
+		s.size = uint8(copy(s.id[:], reply.ID)) + 1 //nolint:gosec // at most 16
+	}
+	return s
 }
 
-func (s stub) unpack() *bayeux.Message {
+func (s *stub) unpack() *bayeux.Message {
 	if s.full != nil {
 		return s.full
 	}
-	return &bayeux.Message{Channel: metaConnect, HasChannel: true, ID: s.id, HasID: s.has}
+	m := &bayeux.Message{Channel: metaConnect, HasChannel: true, HasID: s.size > 0}
+	if s.size > 0 {
+		m.ID = string(s.id[:s.size-1])
+	}
+	return m
 }
