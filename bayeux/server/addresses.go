@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // addresses knows what each address of clients has: sessions, WebSockets, and
@@ -18,6 +20,7 @@ import (
 // together help.
 type addresses struct {
 	now     Clock
+	clock   instant.Clock
 	rate    float64 // handshakes a second of one address; 0: no limit
 	session int     // most sessions of one address; 0: no limit
 	socket  int     // most WebSockets of one address; 0: no limit
@@ -36,15 +39,15 @@ const maxIdleAddresses = 1 << 16
 type address struct {
 	key      network
 	tokens   float64
-	filled   time.Time
-	sessions int
-	sockets  int
+	filled   instant.Time
+	sessions int32
+	sockets  int32
 	place    *list.Element // in spare; nil: it has something
 }
 
 func newAddresses(l Limits, now Clock) *addresses {
 	return &addresses{
-		now: now, rate: float64(max(0, l.HandshakesPerAddress)),
+		now: now, clock: instant.New(now()), rate: float64(max(0, l.HandshakesPerAddress)),
 		session: max(0, l.SessionsPerAddress), socket: max(0, l.WebSocketsPerAddress),
 		idle: maxIdleAddresses, known: make(map[network]*address),
 	}
@@ -110,11 +113,11 @@ func (a *addresses) handshake(key network) (limit string, most int, wait time.Du
 	defer a.mu.Unlock()
 	e := a.of(key)
 	defer a.settle(e)
-	if a.session > 0 && e.sessions >= a.session {
+	if a.session > 0 && int(e.sessions) >= a.session {
 		return limitSessionsPerAddress, a.session, 5 * time.Second
 	}
 	if a.rate > 0 {
-		now := a.now()
+		now := a.clock.At(a.now())
 		e.tokens = min(a.rate, e.tokens+a.rate*max(0, now.Sub(e.filled).Seconds()))
 		e.filled = now
 		if e.tokens < 1 {
@@ -141,7 +144,7 @@ func (a *addresses) open(key network) bool {
 	defer a.mu.Unlock()
 	e := a.of(key)
 	defer a.settle(e)
-	if e.sockets >= a.socket {
+	if int(e.sockets) >= a.socket {
 		return false
 	}
 	e.sockets++
@@ -168,7 +171,7 @@ func (a *addresses) change(key network, counts bool, f func(*address)) {
 func (a *addresses) of(key network) *address {
 	e := a.known[key]
 	if e == nil {
-		e = &address{key: key, tokens: a.rate, filled: a.now()}
+		e = &address{key: key, tokens: a.rate, filled: a.clock.At(a.now())}
 		a.known[key] = e
 	}
 	return e

@@ -78,7 +78,8 @@ type crowdClient struct {
 	mu     sync.Mutex
 	parked *transport.Parked
 	in     []byte
-	id     string
+	id     [sessionIDChars]byte // in place, so that it is not among what lives
+	known  bool
 	writes int
 	bytes  int
 	closed bool
@@ -110,9 +111,9 @@ func (c *crowdClient) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	c.writes++
 	c.bytes += len(p)
-	if _, rest, ok := bytes.Cut(p, []byte(`"clientId":"`)); ok && c.id == "" {
-		id, _, _ := bytes.Cut(rest, []byte(`"`))
-		c.id = string(id)
+	if _, rest, ok := bytes.Cut(p, []byte(`"clientId":"`)); ok && !c.known {
+		copy(c.id[:], rest)
+		c.known = true
 	}
 	return len(p), nil
 }
@@ -138,7 +139,7 @@ func (crowdAddr) String() string  { return "192.0.2.1:40000" }
 // say gives a text message to the parked connection and returns when it has
 // been processed and answered.
 func (c *crowdClient) say(text string) {
-	frame := ws.MaskFrameInPlace(ws.NewTextFrame([]byte(strings.ReplaceAll(text, "$", c.id))))
+	frame := ws.MaskFrameInPlace(ws.NewTextFrame([]byte(strings.ReplaceAll(text, "$", string(c.id[:])))))
 	var b bytes.Buffer
 	_ = ws.WriteFrame(&b, frame) // a buffer takes it
 	c.mu.Lock()
@@ -191,7 +192,7 @@ func newCrowd(t testing.TB, size int) *crowd {
 	srv, err := newWith(Config{
 		Extensions: []bayeux.Extension{ack.New()},
 		Options:    Options{"timeout": "300000", "maxInterval": "600000"},
-		Limits:     Limits{Sessions: -1},
+		Limits:     Limits{Sessions: -1, HandshakesPerAddress: 1 << 30, SessionsPerAddress: 1 << 30},
 	}, c.poller)
 	if err != nil {
 		t.Fatal(err)

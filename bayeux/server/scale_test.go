@@ -2,9 +2,11 @@ package server
 
 import (
 	"flag"
-	"fmt"
 	"runtime"
+	"strconv"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 var (
@@ -17,7 +19,7 @@ func BenchmarkSession(b *testing.B) {
 	c := newCrowd(b, n)
 	size, objects := living()
 	for i := range n {
-		c.join(i, fmt.Sprintf("/room/%d", i/10))
+		c.join(i, "/room/"+strconv.Itoa(i/10))
 	}
 	after, left := living()
 	if *crowdCensus {
@@ -28,4 +30,21 @@ func BenchmarkSession(b *testing.B) {
 	}
 	b.ReportMetric((after-size)/float64(n), "B/session")
 	b.ReportMetric((left-objects)/float64(n), "objects/session")
+}
+
+// budget is what a session over WebSocket may weigh while it waits: session,
+// connection, port, two subscriptions, one of them to a channel of ten, deadline
+// and entries in all indexes. The client's end is not in it.
+const budget = 1050 // measured: 920
+
+func TestSessionBudget(t *testing.T) {
+	const n = 4000
+	c := newCrowd(t, n)
+	before, _ := living()
+	for i := range n {
+		c.join(i, "/room/"+strconv.Itoa(i/10))
+	}
+	after, _ := living()
+	require.EqualValues(t, n, c.srv.Stats().Sessions)
+	require.LessOrEqual(t, (after-before)/n, float64(budget), "bytes for each session")
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ type WebSocketCarrier struct {
 
 	// Guarded by mu.
 	mu     sync.Mutex
-	conns  map[*wsConn]struct{}
+	conns  []*wsConn // each knows its place
 	closed bool
 
 	// live counts the connections that have not ended.
@@ -34,7 +35,7 @@ type WebSocketCarrier struct {
 // NewWebSocket returns a carrier; o is copied and its zeros are replaced by the
 // defaults.
 func NewWebSocket(hub Hub, o WSOptions) *WebSocketCarrier {
-	return &WebSocketCarrier{hub: hub, o: o.withDefaults(), conns: make(map[*wsConn]struct{}), clock: instant.New(time.Now())}
+	return &WebSocketCarrier{hub: hub, o: o.withDefaults(), clock: instant.New(time.Now())}
 }
 
 // Serve upgrades the request and returns: the connection lives on without the
@@ -92,7 +93,8 @@ func (s *WebSocketCarrier) enter() bool {
 // remember makes the connection known to Shutdown, which it may have missed.
 func (s *WebSocketCarrier) remember(c *wsConn) {
 	s.mu.Lock()
-	s.conns[c] = struct{}{}
+	c.place = len(s.conns)
+	s.conns = append(s.conns, c)
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
@@ -103,7 +105,11 @@ func (s *WebSocketCarrier) remember(c *wsConn) {
 // forget is the last act of a connection.
 func (s *WebSocketCarrier) forget(c *wsConn) {
 	s.mu.Lock()
-	delete(s.conns, c)
+	end := len(s.conns) - 1
+	last := s.conns[end]
+	s.conns[c.place], last.place = last, c.place
+	s.conns[end] = nil
+	s.conns = s.conns[:end]
 	s.mu.Unlock()
 	s.gone(c.leave)
 }
@@ -136,11 +142,7 @@ func (s *WebSocketCarrier) shut() []*wsConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	conns := make([]*wsConn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	return conns
+	return slices.Clone(s.conns)
 }
 
 // Shutdown closes all connections with 1001, each after what its port has for

@@ -52,11 +52,10 @@ type wsConn struct {
 	heard  bool         // a frame came since the deadline was set
 
 	// Guarded by mu, a leaf: nothing is called with it held.
-	mu      sync.Mutex
-	control []byte // control frames to be sent
-	timers  [2]*time.Timer
-	ended   bool
-	over    bool // the context has ended
+	mu    sync.Mutex
+	aside *wsAside // nil: nothing of it is there
+	ended bool
+	over  bool // the context has ended
 
 	// Atomic.
 	state     atomic.Uint32 // see wswrite.go
@@ -65,8 +64,25 @@ type wsConn struct {
 	closeSent atomic.Bool
 	dead      atomic.Bool
 
+	// place is where the carrier has the connection; guarded by its lock.
+	place int
+
 	// waiter is where the reader waits for the flusher.
 	waiter sync.WaitGroup
+}
+
+// wsAside is what connections have now and then.
+type wsAside struct {
+	control []byte // control frames to be sent
+	timers  [2]*time.Timer
+}
+
+// asideLocked returns it, made if missing.
+func (c *wsConn) asideLocked() *wsAside {
+	if c.aside == nil {
+		c.aside = new(wsAside)
+	}
+	return c.aside
 }
 
 // wsInput is what it takes to read a connection. The carrier lends it for as
@@ -385,13 +401,17 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 func (c *wsConn) queueControl(op ws.OpCode, payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.control = frameAppendControl(c.control, op, payload)
+	a := c.asideLocked()
+	a.control = frameAppendControl(a.control, op, payload)
 }
 
 func (c *wsConn) controlSize() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.control)
+	if c.aside == nil {
+		return 0
+	}
+	return len(c.aside.control)
 }
 
 // ping is called by a timer. One unsent ping is enough.
@@ -412,7 +432,7 @@ func (c *wsConn) after(what int, d time.Duration, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ended {
-		c.timers[what] = time.AfterFunc(d, f)
+		c.asideLocked().timers[what] = time.AfterFunc(d, f)
 	}
 }
 
@@ -424,9 +444,11 @@ func (c *wsConn) finish() {
 	_ = c.Conn.Close()
 	c.mu.Lock()
 	c.ended = true
-	for _, t := range c.timers {
-		if t != nil {
-			t.Stop()
+	if c.aside != nil {
+		for _, t := range c.aside.timers {
+			if t != nil {
+				t.Stop()
+			}
 		}
 	}
 	c.mu.Unlock()

@@ -182,8 +182,14 @@ func (c *wsConn) wrote(w *frameWriter) bool {
 func (c *wsConn) takeControl(dst []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	dst = append(dst, c.control...)
-	c.control = nil
+	a := c.aside
+	if a == nil {
+		return dst
+	}
+	dst = append(dst, a.control...)
+	if a.control = nil; a.timers == ([2]*time.Timer{}) {
+		c.aside = nil
+	}
 	return dst
 }
 
