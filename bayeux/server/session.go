@@ -94,56 +94,6 @@ func (s *session) id() string { return s.machine.ID() }
 
 func (s *session) home() home { return home{s.made.name, s.browser} }
 
-// turn is a place in the order in which a session's effects on the router, the
-// registry and the index of users are carried out (DESIGN 4.2).
-type turn struct {
-	sess *session // nil: this is no turn
-	at   uint32
-}
-
-// turnLocked takes the next turn.
-func (s *session) turnLocked() turn {
-	s.taken++
-	return turn{s, s.taken}
-}
-
-// takeTurn takes the next turn.
-func (s *session) takeTurn() turn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.turnLocked()
-}
-
-// enter waits until it is our turn, leave hands it on.
-func (t turn) enter() { t.sess.await(t.at - 1) }
-
-func (t turn) leave() {
-	s := t.sess
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.done++
-	if m := s.more.Load(); m != nil && m.turned != nil {
-		close(m.turned)
-		m.turned = nil
-	}
-}
-
-// await returns when so many turns have been carried out.
-func (s *session) await(turns uint32) {
-	s.mu.Lock()
-	for int32(s.done-turns) < 0 { //nolint:gosec // the numbers may wrap
-		m := s.rare()
-		if m.turned == nil {
-			m.turned = make(chan struct{})
-		}
-		next := m.turned
-		s.mu.Unlock()
-		<-next
-		s.mu.Lock()
-	}
-	s.mu.Unlock()
-}
-
 // home is where HTTP requests of a session must come from: the transport and
 // the browser cookie of its handshake ([R-ID-3], [R-JP-5]).
 type home struct {
@@ -287,23 +237,6 @@ func (s *session) pendingLocked(now instant.Time) bool {
 // (DESIGN 4.3). Retained delivery sends them again in any case.
 func (s *session) blockedLocked() bool { return s.leases > 0 && !s.queue.Retaining() }
 
-// takeLocked leases what may leave, nil if nothing may. finish must follow. In a
-// batch of server code nothing may, but for a connect's reply that closes a
-// batch of retained messages.
-func (s *session) takeLocked(limit int, reply bool) *queue.Lease {
-	if s.blockedLocked() || s.batched > 0 && !s.queue.Retaining() {
-		return nil
-	}
-	if s.queue == nil {
-		return nil
-	}
-	l := s.queue.Take(limit, reply)
-	if len(l.Messages) > 0 {
-		s.leases++
-	}
-	return l
-}
-
 // onlyLocked tells whether messages leave with connect replies only, on the
 // transport of that port ([R-DL-4]).
 func (s *session) onlyLocked(p *port) bool {
@@ -341,34 +274,6 @@ func (s *session) nextLocked(now instant.Time) instant.Time {
 	return next
 }
 
-// clearLocked drops the queue of an ended session, the retained messages too,
-// once nobody can take from it any more ([R-EX-5], [R-DC-2], [R-ACK-13]).
-func (s *session) clearLocked() {
-	if s.over && s.users == 0 && s.port == nil {
-		s.queue.Clear()
-	}
-	s.calmLocked()
-}
-
-// fillLocked returns the queue, made if missing.
-func (s *session) fillLocked() *queue.Queue {
-	if s.queue == nil {
-		q, _ := s.srv.queues.Get().(*queue.Queue)
-		q.SetLimits(s.made.queueLimits())
-		s.queue = q
-	}
-	return s.queue
-}
-
-// calmLocked gives the queue back when a new one would be the same: nothing is
-// in it, and nobody has a lease of it.
-func (s *session) calmLocked() {
-	if s.queue != nil && s.leases == 0 && !s.slow.bounds && s.queue.Blank() {
-		s.srv.queues.Put(s.queue)
-		s.queue = nil
-	}
-}
-
 // closeLocked tells who waits for the end.
 func (s *session) closeLocked() {
 	if m := s.more.Load(); m != nil && m.ended != nil {
@@ -396,14 +301,6 @@ func (s *session) carryOut(w work) {
 	if !w.wake.IsZero() {
 		s.srv.deadlines.set(s, w.wake)
 	}
-}
-
-// routed waits until all turns taken so far have been carried out.
-func (s *session) routed() {
-	s.mu.Lock()
-	taken := s.taken
-	s.mu.Unlock()
-	s.await(taken)
 }
 
 // route carries out what a turn is for.

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"encoding/json"
+
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
 )

@@ -151,7 +151,7 @@ func (s *WebSocketCarrier) shut() []*wsConn {
 // 503.
 func (s *WebSocketCarrier) Shutdown(ctx context.Context) error {
 	for _, c := range s.shut() {
-		c.Close(wsGoingAway, wsShutdownReason)
+		c.Close(wsGoingAway, wsShutdownReason) //nolint:contextcheck // a connection is its own context
 	}
 	done := make(chan struct{})
 	go func() { // ends with the last connection
@@ -162,7 +162,7 @@ func (s *WebSocketCarrier) Shutdown(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		s.cutAll()
+		s.cutAll() //nolint:contextcheck // a connection is its own context
 		return ctx.Err()
 	}
 }
@@ -176,7 +176,7 @@ func (s *WebSocketCarrier) Close() {
 func (s *WebSocketCarrier) cutAll() {
 	for _, c := range s.shut() {
 		c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: wsShutdownReason})
-		c.cancel()
+		c.ctx.cancel()
 		c.cut()
 	}
 }

@@ -42,9 +42,9 @@ type wsConn struct {
 	// Immutable after start.
 	carrier *WebSocketCarrier
 	port    Port
-	request bayeux.SealedRequest
 	deflate bool
-	leave   func() // gives the place of the connection back; may be nil
+	ctx     wsContext // of all that is done for the connection
+	leave   func()    // gives the place of the connection back; may be nil
 
 	// Owned by the goroutine that reads.
 	in     *wsInput     // nil: nothing is half read
@@ -55,12 +55,10 @@ type wsConn struct {
 	mu    sync.Mutex
 	aside *wsAside // nil: nothing of it is there
 	ended bool
-	over  bool // the context has ended
 
 	// Atomic.
 	state     atomic.Uint32 // see wswrite.go
 	closing   atomic.Pointer[wsClosing]
-	life      atomic.Pointer[wsLife] // see wscontext.go
 	closeSent atomic.Bool
 	dead      atomic.Bool
 
@@ -386,7 +384,7 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 		return 0, "" // `[]`, a keep-alive of some clients (WIRE 16)
 	}
 	var refused *StatusError
-	switch err = c.port.Receive(c.context(), batch); {
+	switch err = c.port.Receive(&c.ctx, batch); {
 	case err == nil:
 		return 0, ""
 	case errors.As(err, &refused) &&
@@ -439,7 +437,7 @@ func (c *wsConn) after(what int, d time.Duration, f func()) {
 // finish is the end of the goroutine that reads, and of the connection.
 func (c *wsConn) finish() {
 	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
-	c.cancel()
+	c.ctx.cancel()
 	c.dead.Store(true)
 	_ = c.Conn.Close()
 	c.mu.Lock()
@@ -465,7 +463,7 @@ func (c *wsConn) finish() {
 
 // newWSConn makes a connection whose flusher is held until start.
 func newWSConn(carrier *WebSocketCarrier, conn net.Conn, req *bayeux.Request, deflate bool) *wsConn {
-	c := &wsConn{carrier: carrier, request: bayeux.Seal(req), deflate: deflate}
+	c := &wsConn{carrier: carrier, ctx: wsContext{request: bayeux.Seal(req)}, deflate: deflate}
 	c.Conn, c.Ready = conn, c.run
 	c.state.Store(linkRunning)
 	return c

@@ -2,23 +2,28 @@ package transport
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
 )
 
-// wsContext is a wsConn as the context of what is done for it: it has the
+// wsContext is the context of what is done for a connection: it has the
 // upgrade's request, and ends with the connection. What can be waited for is
 // made when somebody asks for it, for hardly anybody does.
-type wsContext wsConn
+type wsContext struct {
+	request bayeux.SealedRequest
 
-// wsLife is that.
+	mu   sync.Mutex
+	life *wsLife // nil: nobody has asked
+	over bool
+}
+
+// wsLife is what can be waited for.
 type wsLife struct {
 	context.Context //nolint:containedctx // it is one
 	cancel          context.CancelFunc
 }
-
-func (c *wsConn) context() context.Context { return (*wsContext)(c) }
 
 // Deadline implements context.Context.
 func (*wsContext) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -27,16 +32,14 @@ func (*wsContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (c *wsContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	life := c.life.Load()
-	if life == nil {
-		life = &wsLife{}
-		life.Context, life.cancel = context.WithCancel(context.Background())
+	if c.life == nil {
+		c.life = new(wsLife)
+		c.life.Context, c.life.cancel = context.WithCancel(context.Background())
 		if c.over {
-			life.cancel()
+			c.life.cancel()
 		}
-		c.life.Store(life)
 	}
-	return life.Done()
+	return c.life.Done()
 }
 
 // Err implements context.Context.
@@ -49,23 +52,26 @@ func (c *wsContext) Err() error {
 	return nil
 }
 
-// Value implements context.Context. Whatever is derived from this context finds
-// what it has to watch below it.
+// Value implements context.Context. Whatever is derived from this context and
+// waits for it finds what it has to watch below it.
 func (c *wsContext) Value(key any) any {
 	if _, ok := key.(bayeux.RequestKey); ok {
 		return &c.request
 	}
-	if life := c.life.Load(); life != nil {
-		return life.Value(key)
+	c.mu.Lock()
+	life := c.life
+	c.mu.Unlock()
+	if life == nil {
+		return nil
 	}
-	return nil
+	return life.Value(key)
 }
 
 // cancel ends the context.
-func (c *wsConn) cancel() {
+func (c *wsContext) cancel() {
 	c.mu.Lock()
 	c.over = true
-	life := c.life.Load()
+	life := c.life
 	c.mu.Unlock()
 	if life != nil {
 		life.cancel()

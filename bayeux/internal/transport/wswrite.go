@@ -98,7 +98,7 @@ func (c *wsConn) flush() {
 			c.sendClose(why)
 			return
 		}
-		out := c.port.Take(c.context(), limit)
+		out := c.port.Take(&c.ctx, limit)
 		if out.Empty() {
 			if why != nil {
 				c.sendClose(why)
