@@ -62,6 +62,7 @@ func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*
 	if p.sess = x.sess; x.sess != nil {
 		x.sess.enter(st)
 	}
+	x.replies = batch[:0] // each takes the place of what it answers
 	for _, m := range batch {
 		if reply := p.message(ctx, m); reply != nil {
 			x.replies = append(x.replies, reply)
@@ -259,7 +260,10 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 	err, replies := x.err, x.replies
 	x.mu.Unlock()
 	if x.sess == nil {
-		return transport.Output{Replies: x.srv.encode(ctx, nil, replies), Done: func(int, bool) {}}
+		l, out := x.srv.letter(), transport.Output{}
+		l.add(ctx, nil, replies)
+		l.into(&out)
+		return out
 	}
 	if err != nil {
 		x.settle()
@@ -277,11 +281,13 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 		out.Handshake = x.srv.encodeOne(ctx, x.sess, x.handshake)
 	}
 	stamp(replies, lease)
-	out.Replies = x.srv.encode(ctx, x.sess, replies)
-	out.Done = func(sent int, _ bool) {
-		x.sess.finish(lease, sent, clock)
-		x.sess.releaseUser()
+	l := x.srv.letter()
+	l.sess, l.lease, l.user = x.sess, lease, true
+	if clock {
+		l.clocks = append(l.clocks, x.sess)
 	}
+	l.add(ctx, x.sess, replies)
+	out.Replies, out.Done = l.groups, l.done // also when it is empty: HTTP answers
 	return out
 }
 

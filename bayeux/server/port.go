@@ -43,12 +43,43 @@ type mail struct {
 	late []group
 }
 
-// mailLocked returns the mail, made if missing.
+// mailLocked returns the mail, got from those not in use if missing.
 func (p *port) mailLocked() *mail {
 	if p.mail == nil {
-		p.mail = new(mail)
+		if p.mail, _ = p.settings.srv.mails.Get().(*mail); p.mail == nil {
+			p.mail = new(mail)
+		}
 	}
 	return p.mail
+}
+
+// collectLocked takes what is to be written, nil for nothing. free must follow.
+func (p *port) collectLocked() *mail {
+	m := p.mail
+	if m == nil {
+		return nil
+	}
+	if p.mail = nil; len(m.late) > 0 {
+		p.mailLocked().late, m.late = m.late, nil
+	}
+	return m
+}
+
+func (m *mail) groups() []group {
+	if m == nil {
+		return nil
+	}
+	return m.out
+}
+
+// free gives mail back that has been written, or put back.
+func (p *port) free(m *mail) {
+	if m == nil || cap(m.out) > letterParts {
+		return
+	}
+	clear(m.out)
+	m.out, m.late = m.out[:0], nil
+	p.settings.srv.mails.Put(m)
 }
 
 // origin is what the pipeline is to know of the connection.
@@ -94,7 +125,7 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 		p.attach(w.sess)
 	}
 	p.begin()
-	g := group{sess: w.sess}
+	g := group{sess: w.sess, replies: batch[:0]} // each takes the place of what it answers
 	for _, m := range batch {
 		if reply := w.message(ctx, m); reply != nil {
 			g.replies = append(g.replies, reply)
@@ -322,85 +353,55 @@ func (p *port) Closed(string) {
 func (p *port) Take(ctx context.Context, limit int) transport.Output {
 	p.mu.Lock()
 	s := p.sess
-	groups := p.emptyLocked()
+	m := p.collectLocked()
 	p.mu.Unlock()
+	defer p.free(m)
+	groups := m.groups()
 	if len(groups) > 0 && groups[0].handshake != nil {
 		return p.takeHandshake(ctx, groups, limit)
 	}
+	l := p.settings.srv.letter()
 	if n := p.ahead(s, groups); n > 0 {
 		p.putBack(groups[n:])
 		out := transport.Output{More: true}
-		clocks := p.fill(ctx, &out, s, groups[:n], nil)
-		return ready(out, s, nil, clocks)
+		p.fill(ctx, &out, s, groups[:n], l)
+		return out
 	}
-	var lease *queue.Lease
 	if s != nil {
-		lease = p.lease(s, groups, limit)
+		l.sess, l.lease = s, p.lease(s, groups, limit)
 	}
-	out := transport.Output{Messages: messagesOf(lease), Done: func(int, bool) {}}
-	if lease != nil && lease.More && !s.Retaining() {
+	out := transport.Output{Messages: messagesOf(l.lease)}
+	if l.lease != nil && l.lease.More && !s.Retaining() {
 		// The rest of the messages goes ahead of the replies ([R-OUT-2]).
 		out.More = true
-		groups = p.putBack(groups)
+		p.putBack(groups)
+		groups = nil
 	}
-	clocks := p.fill(ctx, &out, s, groups, lease)
-	return ready(out, s, lease, clocks)
-}
-
-// ready gives an Output its Done. One with nothing to write, because extensions
-// dropped the replies, is done now: nobody will say so.
-func ready(out transport.Output, s *session, lease *queue.Lease, clocks []*session) transport.Output {
-	out.Done = func(sent int, _ bool) {
-		if lease != nil {
-			s.finish(lease, sent, false)
-		}
-		for _, c := range clocks {
-			c.written()
-		}
-	}
-	if out.Empty() {
-		out.Done(0, false)
-		out.Done = func(int, bool) {}
-	}
+	p.fill(ctx, &out, s, groups, l)
 	return out
 }
 
-// fill encodes the replies of groups into out and returns the sessions whose
-// expiry clock starts when they have left.
-func (p *port) fill(ctx context.Context, out *transport.Output, s *session, groups []group, lease *queue.Lease) []*session {
-	var clocks []*session
+// fill encodes the replies of groups into out.
+func (p *port) fill(ctx context.Context, out *transport.Output, s *session, groups []group, l *letter) {
 	for _, g := range groups {
 		if g.sess == s {
-			stamp(g.replies, lease)
+			stamp(g.replies, l.lease)
 		}
-		if enc := p.settings.srv.encode(ctx, g.sess, g.replies); len(enc) > 0 {
-			out.Replies = append(out.Replies, enc...)
-		}
+		l.add(ctx, g.sess, g.replies)
 		if answersConnect(g.replies) && g.sess != nil {
-			clocks = append(clocks, g.sess)
+			l.clocks = append(l.clocks, g.sess)
 			out.Joined = out.Joined || g.sess == s && s.Retaining()
 		}
 	}
-	return clocks
+	l.into(out)
 }
 
-func (p *port) putBack(groups []group) []group {
+// putBack has groups leave later, ahead of the others.
+func (p *port) putBack(groups []group) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.mailLocked()
-	m.out = append(groups, m.out...)
-	return nil
-}
-
-// emptyLocked takes what is to be written.
-func (p *port) emptyLocked() (groups []group) {
-	if m := p.mail; m != nil {
-		groups, m.out = m.out, nil
-		if len(m.late) == 0 {
-			p.mail = nil
-		}
-	}
-	return groups
+	m.out = slices.Concat(groups, m.out)
 }
 
 // lease takes what may leave now ([R-WS-12, R-WS-15]).

@@ -136,14 +136,22 @@ type crowdAddr struct{}
 func (crowdAddr) Network() string { return "tcp" }
 func (crowdAddr) String() string  { return "192.0.2.1:40000" }
 
-// say gives a text message to the parked connection and returns when it has
-// been processed and answered.
-func (c *crowdClient) say(text string) {
+// frame returns a text message as the client sends it; $ is its id.
+func (c *crowdClient) frame(text string) []byte {
 	frame := ws.MaskFrameInPlace(ws.NewTextFrame([]byte(strings.ReplaceAll(text, "$", string(c.id[:])))))
 	var b bytes.Buffer
 	_ = ws.WriteFrame(&b, frame) // a buffer takes it
+	return b.Bytes()
+}
+
+// say sends a text message and returns when it has been processed and answered.
+func (c *crowdClient) say(text string) { c.give(c.frame(text)) }
+
+// give gives bytes to the parked connection, whose goroutine the caller's
+// becomes until it is parked again.
+func (c *crowdClient) give(p []byte) {
 	c.mu.Lock()
-	c.in = append(c.in, b.Bytes()...)
+	c.in = p
 	c.mu.Unlock()
 	for {
 		c.mu.Lock()

@@ -48,3 +48,24 @@ func TestSessionBudget(t *testing.T) {
 	require.EqualValues(t, n, c.srv.Stats().Sessions)
 	require.LessOrEqual(t, (after-before)/n, float64(budget), "bytes for each session")
 }
+
+// BenchmarkMessage has one client send a message again and again: what it takes
+// from the frame to the frames that answer it, and garbage of it.
+func BenchmarkMessage(b *testing.B) {
+	for _, bc := range []struct{ name, text string }{
+		{"publish", `[{"id":"12","channel":"/chat/demo","data":{"user":"halley","chat":"a line of some sixty characters, as people write them","n":[1,2,3],"t":1700000000000},"clientId":"$"}]`},
+		{"connect", `[{"id":"4","channel":"/meta/connect","connectionType":"websocket","advice":{"timeout":0},"clientId":"$"}]`},
+		{"hold", crowdHold},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			c := newCrowd(b, 1)
+			c.join(0, "/room/1")
+			cl := &c.clients[0]
+			frame := cl.frame(bc.text)
+			b.ReportAllocs()
+			for b.Loop() {
+				cl.give(frame)
+			}
+		})
+	}
+}

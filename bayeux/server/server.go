@@ -47,6 +47,7 @@ type Server struct {
 	sweepPeriod          time.Duration
 	clock                instant.Clock
 	sweepZero            instant.Time
+	extensions           []extension
 	sessionExtensions    []bayeux.SessionExtension
 	handler              http.Handler
 	sockets              *transport.WebSocketCarrier
@@ -69,6 +70,8 @@ type Server struct {
 	leave     func() // leaves the broker
 	receivers sync.Pool
 	queues    sync.Pool // of *queue.Queue with nothing in them
+	letters   sync.Pool // of *letter
+	mails     sync.Pool // of *mail
 	stats     counters
 
 	opening atomic.Int64 // handshakes being processed
@@ -160,6 +163,9 @@ func (srv *Server) configure() {
 		srv.admission = rate.NewLimiter(rate.Limit(c.Limits.HandshakesPerSecond), c.Limits.HandshakesPerSecond)
 	}
 	for _, e := range c.Extensions {
+		one := extension{Extension: e}
+		one.selects, _ = e.(bayeux.Selective)
+		srv.extensions = append(srv.extensions, one)
 		if x, ok := e.(bayeux.SessionExtension); ok {
 			srv.sessionExtensions = append(srv.sessionExtensions, x)
 		}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"strings"
@@ -45,8 +46,17 @@ func ask(t *testing.T, srv *Server, browser, body string) *exchange {
 // answer takes and sends.
 func answer(x *exchange) transport.Output {
 	out := x.Take(context.Background(), 0)
+	kept := out
+	kept.Replies = nil // they are the server's again after Done
+	for _, group := range out.Replies {
+		var texts [][]byte
+		for _, text := range group {
+			texts = append(texts, bytes.Clone(text))
+		}
+		kept.Replies = append(kept.Replies, texts)
+	}
 	out.Done(len(out.Messages), true)
-	return out
+	return kept
 }
 
 // greet makes a session that has connected once.

@@ -13,7 +13,7 @@ type stub struct {
 func pack(reply *bayeux.Message) stub {
 	s := stub{}
 	if !reply.Bare() || reply.Channel != metaConnect || len(reply.ID) > len(s.id) {
-		return stub{full: reply}
+		return stub{full: reply.Detached()}
 	}
 	if reply.HasID || reply.ID != "" {
 		s.size = uint8(copy(s.id[:], reply.ID)) + 1 //nolint:gosec // at most 16

@@ -368,7 +368,7 @@ func (c *wsConn) receive() {
 
 // deliver gives the batch to the port and returns the close code of a refusal.
 func (c *wsConn) deliver(body []byte) (code int, reason string) {
-	batch, err := bayeux.Decode(body, c.carrier.o.Limits)
+	batch, err := bayeux.DecodeText(body, c.carrier.o.Limits)
 	if err != nil {
 		var broken *bayeux.DecodeError
 		if errors.As(err, &broken) && broken.Kind == bayeux.DecodeBatch {
