@@ -2,6 +2,7 @@ package bayeux
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -68,8 +69,14 @@ func Decode(body []byte, lim Limits) ([]*Message, error) {
 	if err := checkUTF8(body); err != nil {
 		return nil, err
 	}
+	return DecodeText(bytes.Clone(body), lim)
+}
+
+// DecodeText is Decode of a body that is known to be UTF-8 and belongs to the
+// messages from now on: nothing of it is copied but strings.
+func DecodeText(body []byte, lim Limits) ([]*Message, error) {
 	lim = lim.WithDefaults()
-	d := decoder{scanner: scanner{src: bytes.Clone(body), max: lim.Depth}, batch: lim.Batch}
+	d := decoder{scanner: scanner{src: body, max: lim.Depth}, batch: lim.Batch}
 	list, err := d.list()
 	if err == nil {
 		err = d.end()
@@ -85,6 +92,7 @@ type decoder struct {
 	scanner
 	batch int
 	env   envelope
+	last  *Message // the one before; nil: there is none
 }
 
 // envelope is what is known of one message before its end is reached.
@@ -104,15 +112,12 @@ const (
 	typedFields
 )
 
+// manyMessages bounds the memory that is made for messages which may not come.
+const manyMessages = 32
+
 // manyFields is where looking through all unknown fields becomes slower than
 // keeping a map of them; a body can have a hundred thousand.
 const manyFields = 16
-
-// one is the memory of a batch of one, which most are.
-type one struct {
-	message Message
-	list    [1]*Message
-}
 
 func (d *decoder) list() ([]*Message, *DecodeError) {
 	switch d.peek() {
@@ -124,9 +129,9 @@ func (d *decoder) list() ([]*Message, *DecodeError) {
 		if d.batch == 0 {
 			return nil, d.fail(DecodeBatch, "too many messages")
 		}
-		mem := &one{}
+		mem := new(memory)
 		mem.list[0] = &mem.message
-		return mem.list[:], d.message(&mem.message)
+		return mem.list[:], d.message(mem)
 	case '[':
 		if err := d.open(false); err != nil {
 			return nil, err
@@ -142,23 +147,30 @@ func (d *decoder) list() ([]*Message, *DecodeError) {
 
 // elements reads the messages of an array that is not empty.
 func (d *decoder) elements() ([]*Message, *DecodeError) {
-	mem := &one{}
-	list, m := mem.list[:0], &mem.message
-	for {
+	mem := new(memory)
+	list := mem.list[:0]
+	var more []memory
+	for start := d.pos; ; {
 		if d.peek() != '{' {
 			return nil, d.misshapen()
 		}
 		if d.batch >= 0 && len(list) >= d.batch {
 			return nil, d.fail(DecodeBatch, "too many messages")
 		}
-		if err := d.message(m); err != nil {
+		if err := d.message(mem); err != nil {
 			return nil, err
 		}
-		list = append(list, m)
+		list = append(list, &mem.message)
 		switch d.peek() {
 		case ',':
 			d.pos++
-			m = &Message{}
+			if len(more) == 0 {
+				// As many as there would be, were the others as long.
+				n := (len(d.src) - d.pos) * len(list) / (d.pos - start)
+				more = make([]memory, max(1, min(n, manyMessages)))
+				list = slices.Grow(list, len(more))
+			}
+			mem, more = &more[0], more[1:]
 		case ']':
 			d.close()
 			return list, nil
@@ -180,7 +192,9 @@ func (d *decoder) misshapen() *DecodeError {
 }
 
 // message reads the object at the position.
-func (d *decoder) message(m *Message) *DecodeError {
+func (d *decoder) message(mem *memory) *DecodeError {
+	m := &mem.message
+	m.memory = mem
 	if err := d.open(true); err != nil {
 		return err
 	}
@@ -199,7 +213,8 @@ func (d *decoder) message(m *Message) *DecodeError {
 		}
 		d.field(m, key, value)
 	}
-	d.env.finish(m)
+	d.env.finish(m, d.last)
+	d.last = m
 	return nil
 }
 
@@ -306,16 +321,38 @@ func (e *envelope) find(m *Message, key []byte) (at int, ok bool) {
 
 // finish fills in what is known only at the message's end. The strings get
 // memory of their own, so that keeping a channel's name or a session's id does
-// not keep the body.
-func (e *envelope) finish(m *Message) {
-	n, k := len(e.channel), len(e.channel)+len(e.id)
-	var b strings.Builder
-	b.Grow(k + len(e.clientID))
-	b.Write(e.channel)
-	b.Write(e.id)
-	b.Write(e.clientID)
-	all := b.String()
-	m.Channel, m.ID, m.ClientID = all[:n], all[n:k], all[k:]
+// not keep the body. What the message before has as well, it shares.
+func (e *envelope) finish(m, last *Message) {
+	m.Channel = metaName(e.channel)
+	if last != nil {
+		if m.Channel == "" && string(e.channel) == last.Channel {
+			m.Channel = last.Channel
+		}
+		if string(e.clientID) == last.ClientID {
+			m.ClientID = last.ClientID
+		}
+	}
+	if m.Channel != "" {
+		e.channel = nil
+	}
+	if m.ClientID != "" {
+		e.clientID = nil
+	}
+	if n, k := len(e.channel), len(e.channel)+len(e.id); k+len(e.clientID) > 0 {
+		var b strings.Builder
+		b.Grow(k + len(e.clientID))
+		b.Write(e.channel)
+		b.Write(e.id)
+		b.Write(e.clientID)
+		all := b.String()
+		m.ID = all[n:k]
+		if n > 0 {
+			m.Channel = all[:n]
+		}
+		if len(all) > k {
+			m.ClientID = all[k:]
+		}
+	}
 	e.lenient(m)
 	for field, name := range [typedFields]string{fieldChannel, fieldClientID, fieldExt, fieldAdvice} {
 		if e.wrong[field] {

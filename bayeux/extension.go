@@ -26,6 +26,14 @@ type Extension interface {
 	Outgoing(ctx context.Context, to Session, m *Message) error
 }
 
+// Selective is an add-on of a server-wide Extension, found once when the server
+// is made: messages of channels that do not concern it pass it by, which saves
+// the call. Concerns must always say the same of a channel. It is asked with the
+// name as the sender spelt it, of a reply with that of its request.
+type Selective interface {
+	Concerns(channel string) bool
+}
+
 // SessionExtension is an add-on of Extension, found once when the server is
 // made: NewSession is called for each new session and may return nil, or an
 // extension for that session alone.

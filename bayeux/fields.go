@@ -13,6 +13,24 @@ const (
 	fieldSuccessful   = "successful"
 )
 
+// metaName returns the name of a meta channel that clients use, without memory
+// of its own; empty for all others.
+func metaName(channel []byte) string {
+	switch string(channel) {
+	case "/meta/connect":
+		return "/meta/connect"
+	case "/meta/handshake":
+		return "/meta/handshake"
+	case "/meta/subscribe":
+		return "/meta/subscribe"
+	case "/meta/unsubscribe":
+		return "/meta/unsubscribe"
+	case "/meta/disconnect":
+		return "/meta/disconnect"
+	}
+	return ""
+}
+
 // fieldName returns the key as a string. The names that clients send with each
 // handshake and connect cost no memory.
 func fieldName(key []byte) string {

@@ -23,14 +23,8 @@ type Field struct {
 type Message struct {
 	// Channel is the name as the sender spelt it; empty when missing.
 	Channel string
-	// HasChannel tells an empty channel, which is invalid ([R-MSG-8]), from a
-	// missing or null one ([R-MSG-7]). A message made by hand need not set it.
-	HasChannel bool
 	// ID correlates replies. Numbers are kept as their digits ([R-MSG-6]).
 	ID string
-	// HasID tells an empty id from a missing (or null) one. A message made by
-	// hand need not set it unless its id is empty.
-	HasID bool
 	// ClientID is the session's id; empty when missing.
 	ClientID string
 	// Data is the payload; nil when missing ([R-PB-5]). A null is kept, for
@@ -50,38 +44,61 @@ type Message struct {
 	// Fields are all others, in their order, each name once.
 	Fields []Field
 
-	// Lazy marks a message that need not leave at once. It is set by server
-	// code only; a field "lazy" from a client is just a field ([R-DL-5]).
-	Lazy bool
-
 	// Fault is set by Decode when a known field has the wrong JSON type: the
 	// message is answered with it and goes no further ([R-MSG-11]).
 	Fault *Error
 
+	// HasChannel tells an empty channel, which is invalid ([R-MSG-8]), from a
+	// missing or null one ([R-MSG-7]). A message made by hand need not set it.
+	HasChannel bool
+	// HasID tells an empty id from a missing (or null) one. A message made by
+	// hand need not set it unless its id is empty.
+	HasID bool
+	// Lazy marks a message that need not leave at once. It is set by server
+	// code only; a field "lazy" from a client is just a field ([R-DL-5]).
+	Lazy   bool
+	shared bool
 	reply  *Message
 	notes  *note
 	batch  int64
-	shared bool
 	edited *Message
+	memory *memory // nil: of its own
+}
+
+// memory is what a message and its reply take, made at once by Decode. It serves
+// these two, and no copies of them.
+type memory struct {
+	message, reply Message
+	yes, said      bool // what the reply's Successful points to, once
+	list           [1]*Message
 }
 
 // Reply returns the reply to this message, made at the first call with the
 // base fields of [R-MSG-4]: channel, id and subscription.
 func (m *Message) Reply() *Message {
 	if m.reply == nil {
-		// The request's ext does not come back [R-HS-6].
-		m.reply = &Message{
-			Channel: m.Channel, HasChannel: m.HasChannel,
-			ID: m.ID, HasID: m.HasID, // [R-MSG-5]
-			Subscription: m.Subscription,
+		if mem := m.memory; mem != nil && m == &mem.message {
+			m.reply = &mem.reply
+			m.reply.memory = mem
+		} else {
+			m.reply = new(Message)
 		}
+		// The request's ext does not come back [R-HS-6].
+		r := m.reply
+		r.Channel, r.HasChannel, r.Subscription = m.Channel, m.HasChannel, m.Subscription
+		r.ID, r.HasID = m.ID, m.HasID // [R-MSG-5]
 	}
 	return m.reply
 }
 
 // Succeed marks the message, a reply, as successful or not.
 func (m *Message) Succeed(ok bool) *Message {
-	m.Successful = &ok
+	if mem := m.memory; mem != nil && m == &mem.reply && !mem.said {
+		mem.said, mem.yes = true, ok
+		m.Successful = &mem.yes
+	} else {
+		m.Successful = &ok
+	}
 	return m
 }
 
@@ -96,6 +113,24 @@ func (m *Message) Fail(e *Error) *Message {
 		m.Ext = e.Ext
 	}
 	return m
+}
+
+// Bare tells whether the message, a reply, is just as Reply has made it, for a
+// request without a subscription: it has a channel and perhaps an id, and no
+// notes. Used by the server, which keeps such a reply in fewer bytes.
+func (m *Message) Bare() bool {
+	return m.ClientID == "" && m.Data == nil && m.Ext == nil && m.Advice == nil && m.Subscription == nil &&
+		m.Successful == nil && m.Error == "" && len(m.Fields) == 0 && !m.Lazy && m.Fault == nil &&
+		m.reply == nil && m.notes == nil && m.batch == 0 && !m.shared && m.edited == nil
+}
+
+// Detached returns a copy of a reply that keeps nothing of its request alive but
+// what it has in common with it. Used by the server for replies that wait.
+func (m *Message) Detached() *Message {
+	c := *m
+	c.memory = nil
+	c.Subscription = slices.Clone(m.Subscription)
+	return &c
 }
 
 // OK tells whether the message is a successful reply.
@@ -158,7 +193,7 @@ func (m *Message) Edit() *Message {
 	}
 	if m.edited == nil {
 		c := *m
-		c.shared, c.edited, c.reply = false, nil, nil
+		c.shared, c.edited, c.reply, c.memory = false, nil, nil, nil
 		c.Fields = slices.Clone(m.Fields)
 		m.edited = &c
 	}
@@ -169,7 +204,7 @@ func (m *Message) Edit() *Message {
 // copies on the first call. Used by the server; the view is for one goroutine.
 func (m *Message) Share() *Message {
 	v := *m
-	v.shared, v.edited = true, nil
+	v.shared, v.edited, v.memory = true, nil, nil
 	return &v
 }
 

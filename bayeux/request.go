@@ -59,16 +59,25 @@ func PrincipalFrom(ctx context.Context) string {
 	return name
 }
 
-type requestKey struct{}
+// RequestKey is the key under which a context has its request, a *Request or a
+// *SealedRequest, for RequestFrom. It is for carriers whose contexts are types
+// of their own; others use WithRequest.
+type RequestKey struct{}
 
 // WithRequest returns a context that carries r.
 func WithRequest(ctx context.Context, r *Request) context.Context {
-	return context.WithValue(ctx, requestKey{}, r)
+	return context.WithValue(ctx, RequestKey{}, r)
 }
 
 // RequestFrom returns the request that the message being processed came by,
-// nil for messages of the server itself.
+// nil for messages of the server itself. Of a WebSocket's upgrade each call
+// makes a copy, for connections keep it in fewer bytes.
 func RequestFrom(ctx context.Context) *Request {
-	r, _ := ctx.Value(requestKey{}).(*Request)
-	return r
+	switch r := ctx.Value(RequestKey{}).(type) {
+	case *Request:
+		return r
+	case *SealedRequest:
+		return r.Open()
+	}
+	return nil
 }

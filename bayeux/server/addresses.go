@@ -2,9 +2,12 @@ package server
 
 import (
 	"container/list"
+	"encoding/binary"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // addresses knows what each address of clients has: sessions, WebSockets, and
@@ -17,13 +20,14 @@ import (
 // together help.
 type addresses struct {
 	now     Clock
+	clock   instant.Clock
 	rate    float64 // handshakes a second of one address; 0: no limit
 	session int     // most sessions of one address; 0: no limit
 	socket  int     // most WebSockets of one address; 0: no limit
 	idle    int
 
 	mu    sync.Mutex
-	known map[netip.Prefix]*address
+	known map[network]*address
 	spare list.List // of *address: those with nothing, the one seen last in front
 }
 
@@ -33,41 +37,75 @@ const maxIdleAddresses = 1 << 16
 
 // address is what one address has.
 type address struct {
-	key      netip.Prefix
+	key      network
 	tokens   float64
-	filled   time.Time
-	sessions int
-	sockets  int
+	filled   instant.Time
+	sessions int32
+	sockets  int32
 	place    *list.Element // in spare; nil: it has something
 }
 
 func newAddresses(l Limits, now Clock) *addresses {
 	return &addresses{
-		now: now, rate: float64(max(0, l.HandshakesPerAddress)),
+		now: now, clock: instant.New(now()), rate: float64(max(0, l.HandshakesPerAddress)),
 		session: max(0, l.SessionsPerAddress), socket: max(0, l.WebSocketsPerAddress),
-		idle: maxIdleAddresses, known: make(map[netip.Prefix]*address),
+		idle: maxIdleAddresses, known: make(map[network]*address),
 	}
 }
 
-// addressKey is what counts as one address: an IPv4 address, the /64 of an IPv6
-// address, which is what one customer has at least. Not valid for peers without
-// an address.
-func addressKey(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	if !a.IsValid() {
-		return netip.Prefix{}
+// network is what counts as one address: an IPv4 address, or the /64 of an IPv6
+// address, which is what one customer has at least. Zero is that of peers
+// without an address. It is a number, for each session has one.
+//
+// IPv4 addresses stand among the multicast ones of IPv6, which nobody sends
+// from; the first /64, which has ::1, as the one after it, which is nobody's.
+type network uint64
+
+const (
+	networkOf4 network = 0xffff << 48
+	networkOf0 network = 1
+)
+
+// addressKey returns the network of an address.
+func addressKey(a netip.Addr) network {
+	a = a.Unmap()
+	switch {
+	case !a.IsValid():
+		return 0
+	case a.Is4():
+		b := a.As4()
+		return networkOf4 | network(binary.BigEndian.Uint32(b[:]))
 	}
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	return netip.PrefixFrom(a, bits).Masked()
+	b := a.As16()
+	return max(network(binary.BigEndian.Uint64(b[:])), networkOf0)
 }
+
+// Addr returns the first address of the network.
+func (n network) Addr() netip.Addr { return n.prefix().Addr() }
+
+// String returns the network as logs show it.
+func (n network) String() string { return n.prefix().String() }
+
+func (n network) prefix() netip.Prefix {
+	if n&networkOf4 == networkOf4 {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(n)) //nolint:gosec // the rest tells the kind
+		return netip.PrefixFrom(netip.AddrFrom4(b), 32)
+	}
+	var b [16]byte
+	if n != networkOf0 {
+		binary.BigEndian.PutUint64(b[:], uint64(n))
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(b), 64)
+}
+
+// IsValid tells whether there is an address.
+func (n network) IsValid() bool { return n != 0 }
 
 // handshake takes a place for one more session of that address. It returns the
 // limit that forbids it, and how long to wait; an empty limit allows, and leave
 // must follow when the session ends, or does not come to be.
-func (a *addresses) handshake(key netip.Prefix) (limit string, most int, wait time.Duration) {
+func (a *addresses) handshake(key network) (limit string, most int, wait time.Duration) {
 	if !key.IsValid() || a.rate == 0 && a.session == 0 {
 		return "", 0, 0
 	}
@@ -75,11 +113,11 @@ func (a *addresses) handshake(key netip.Prefix) (limit string, most int, wait ti
 	defer a.mu.Unlock()
 	e := a.of(key)
 	defer a.settle(e)
-	if a.session > 0 && e.sessions >= a.session {
+	if a.session > 0 && int(e.sessions) >= a.session {
 		return limitSessionsPerAddress, a.session, 5 * time.Second
 	}
 	if a.rate > 0 {
-		now := a.now()
+		now := a.clock.At(a.now())
 		e.tokens = min(a.rate, e.tokens+a.rate*max(0, now.Sub(e.filled).Seconds()))
 		e.filled = now
 		if e.tokens < 1 {
@@ -92,13 +130,13 @@ func (a *addresses) handshake(key netip.Prefix) (limit string, most int, wait ti
 }
 
 // leave gives the place of a session back.
-func (a *addresses) leave(key netip.Prefix) {
+func (a *addresses) leave(key network) {
 	a.change(key, a.rate > 0 || a.session > 0, func(e *address) { e.sessions = max(0, e.sessions-1) })
 }
 
 // open takes a place for one more WebSocket of that address, if there is one;
 // closed must follow.
-func (a *addresses) open(key netip.Prefix) bool {
+func (a *addresses) open(key network) bool {
 	if !key.IsValid() || a.socket == 0 {
 		return true
 	}
@@ -106,7 +144,7 @@ func (a *addresses) open(key netip.Prefix) bool {
 	defer a.mu.Unlock()
 	e := a.of(key)
 	defer a.settle(e)
-	if e.sockets >= a.socket {
+	if int(e.sockets) >= a.socket {
 		return false
 	}
 	e.sockets++
@@ -114,11 +152,11 @@ func (a *addresses) open(key netip.Prefix) bool {
 }
 
 // closed gives the place of a WebSocket back.
-func (a *addresses) closed(key netip.Prefix) {
+func (a *addresses) closed(key network) {
 	a.change(key, a.socket > 0, func(e *address) { e.sockets = max(0, e.sockets-1) })
 }
 
-func (a *addresses) change(key netip.Prefix, counts bool, f func(*address)) {
+func (a *addresses) change(key network, counts bool, f func(*address)) {
 	if !counts || !key.IsValid() {
 		return
 	}
@@ -130,10 +168,10 @@ func (a *addresses) change(key netip.Prefix, counts bool, f func(*address)) {
 }
 
 // of returns what is known of an address.
-func (a *addresses) of(key netip.Prefix) *address {
+func (a *addresses) of(key network) *address {
 	e := a.known[key]
 	if e == nil {
-		e = &address{key: key, tokens: a.rate, filled: a.now()}
+		e = &address{key: key, tokens: a.rate, filled: a.clock.At(a.now())}
 		a.known[key] = e
 	}
 	return e

@@ -11,7 +11,7 @@ import (
 func TestAddressKey(t *testing.T) {
 	for text, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32",
-		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "2001:db8:1:2::9%eth0": "2001:db8:1:2::/64",
+		"::1": "::/64", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "2001:db8:1:2::9%eth0": "2001:db8:1:2::/64",
 	} {
 		require.Equal(t, want, addressKey(netip.MustParseAddr(text)).String())
 	}
@@ -22,7 +22,7 @@ func TestAddressBucket(t *testing.T) {
 	now := time.Unix(1000, 0)
 	a := newAddresses(Limits{HandshakesPerAddress: 3, SessionsPerAddress: -1}, func() time.Time { return now })
 	one, other := addressKey(netip.MustParseAddr("192.0.2.1")), addressKey(netip.MustParseAddr("192.0.2.2"))
-	allowed := func(key netip.Prefix) bool {
+	allowed := func(key network) bool {
 		limit, most, wait := a.handshake(key)
 		if limit != "" {
 			require.Equal(t, limitHandshakesPerAddress, limit)
@@ -46,7 +46,7 @@ func TestAddressBucket(t *testing.T) {
 		require.True(t, allowed(one), "never more than one second's worth")
 	}
 	require.False(t, allowed(one))
-	require.True(t, allowed(netip.Prefix{}), "peers without an address count with nobody")
+	require.True(t, allowed(network(0)), "peers without an address count with nobody")
 }
 
 func TestAddressCounts(t *testing.T) {
@@ -76,7 +76,7 @@ func TestAddressCounts(t *testing.T) {
 func TestAddressesAreBounded(t *testing.T) {
 	a := newAddresses(Limits{HandshakesPerAddress: 1, SessionsPerAddress: 5}, func() time.Time { return time.Unix(0, 0) })
 	a.idle = 100
-	key := func(i int) netip.Prefix {
+	key := func(i int) network {
 		return addressKey(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
 	for i := range 10 { // with a session each

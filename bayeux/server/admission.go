@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
@@ -34,7 +33,7 @@ func (srv *Server) admit() *bayeux.Error {
 // must be decreased when the handshake has ended, and the place of the address
 // is given back by session.leaveAddress. What one address is refused costs the
 // others nothing, so its limits come before the rate of all.
-func (srv *Server) overloaded(key netip.Prefix) *transport.StatusError {
+func (srv *Server) overloaded(key network) *transport.StatusError {
 	opening := srv.opening.Add(1)
 	limit, most, wait := srv.crowded(opening)
 	if limit == "" {
@@ -75,10 +74,10 @@ func (srv *Server) crowded(opening int64) (limit string, most int, wait time.Dur
 	return "", 0, 0
 }
 
-// seat notes the place that overloaded has taken, of a session that nobody
+// sit notes the place that overloaded has taken, of a session that nobody
 // knows yet.
-func (s *session) seat(key netip.Prefix) {
-	s.address = key
+func (s *session) sit(key network) {
+	s.seat = key
 	s.seated.Store(true)
 }
 
@@ -86,7 +85,7 @@ func (s *session) seat(key netip.Prefix) {
 // address. Idempotent.
 func (s *session) leaveAddress() {
 	if s.seated.CompareAndSwap(true, false) {
-		s.srv.addresses.leave(s.address)
+		s.srv.addresses.leave(s.seat)
 	}
 }
 

@@ -119,7 +119,7 @@ func (c *callContext) open() context.Context {
 	case c.over: // whoever has kept it learns that it is over, and costs nothing
 		c.cancel()
 	case c.sess != nil:
-		go watch(c.inner, c.cancel, c.sess.done())
+		go watch(c.inner, c.cancel, c.sess.gone())
 	}
 	return c.inner
 }

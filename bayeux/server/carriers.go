@@ -66,7 +66,7 @@ func cookie(l lookup) transport.Cookie {
 
 // park gets the platform's poller, where it is wanted.
 func (srv *Server) park() error {
-	if !srv.config.Park {
+	if !srv.config.Park || srv.poller != nil {
 		return nil
 	}
 	poller, err := transport.NewPlatformPoller()

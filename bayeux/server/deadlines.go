@@ -1,22 +1,18 @@
 package server
 
 import (
-	"container/heap"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
-// deadline is a session's place among the deadlines. It is moved lazily: a
-// later time is not entered, the session answers with it when it is looked at.
-type deadline struct {
-	at    time.Time
-	index int // position in the heap plus one; 0: not in it
-}
-
-// deadlines serves the times of all sessions with one heap and one goroutine.
+// deadlines serves the times of all sessions with one heap and one goroutine. A
+// session is moved lazily: a later time is not entered, the session answers with
+// it when it is looked at.
 type deadlines struct {
-	clock Clock
+	now   Clock
+	clock instant.Clock
 	fire  func(*session)
 	poke  chan struct{}
 	stop  chan struct{}
@@ -25,26 +21,24 @@ type deadlines struct {
 	queue sessionHeap
 }
 
-func newDeadlines(clock Clock, fire func(*session)) *deadlines {
+func newDeadlines(now Clock, clock instant.Clock, fire func(*session)) *deadlines {
 	return &deadlines{
-		clock: clock, fire: fire,
+		now: now, clock: clock, fire: fire,
 		poke: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 }
 
 // set asks for the session to be looked at no later than at.
-func (d *deadlines) set(s *session, at time.Time) {
+func (d *deadlines) set(s *session, at instant.Time) {
 	d.mu.Lock()
-	e := &s.entry
 	switch {
-	case e.index == 0:
-		e.at = at
-		heap.Push(&d.queue, s)
-	case at.Before(e.at):
-		e.at = at
-		heap.Fix(&d.queue, e.index-1)
+	case s.place == 0:
+		d.queue = append(d.queue, deadline{})
+		d.queue.up(len(d.queue)-1, deadline{at, s})
+	case at.Before(d.queue[s.place-1].at):
+		d.queue.up(int(s.place)-1, deadline{at, s})
 	}
-	first := e.index == 1
+	first := s.place == 1
 	d.mu.Unlock()
 	if first {
 		select {
@@ -58,8 +52,8 @@ func (d *deadlines) set(s *session, at time.Time) {
 func (d *deadlines) drop(s *session) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s.entry.index > 0 {
-		heap.Remove(&d.queue, s.entry.index-1)
+	if s.place > 0 {
+		d.queue.remove(int(s.place) - 1)
 	}
 }
 
@@ -67,21 +61,26 @@ func (d *deadlines) drop(s *session) {
 func (d *deadlines) all() []*session {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.queue)
+	all := make([]*session, len(d.queue))
+	for i := range d.queue {
+		all[i] = d.queue[i].sess
+	}
+	return all
 }
 
 // due takes out the first session whose time has come; otherwise it tells how
 // long to wait.
-func (d *deadlines) due(now time.Time) (*session, time.Duration) {
+func (d *deadlines) due(now instant.Time) (*session, time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.queue) == 0 {
 		return nil, time.Hour
 	}
-	if wait := d.queue[0].entry.at.Sub(now); wait > 0 {
+	s := d.queue[0].sess
+	if wait := d.queue[0].at.Sub(now); wait > 0 {
 		return nil, wait
 	}
-	s, _ := heap.Pop(&d.queue).(*session)
+	d.queue.remove(0)
 	return s, 0
 }
 
@@ -90,7 +89,7 @@ func (d *deadlines) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		s, wait := d.due(d.clock())
+		s, wait := d.due(d.clock.At(d.now()))
 		if s != nil {
 			d.fire(s)
 			continue
@@ -105,27 +104,72 @@ func (d *deadlines) run() {
 	}
 }
 
-// sessionHeap is a heap.Interface over the sessions' deadlines.
-type sessionHeap []*session
-
-func (h sessionHeap) Len() int           { return len(h) }
-func (h sessionHeap) Less(i, j int) bool { return h[i].entry.at.Before(h[j].entry.at) }
-func (h sessionHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].entry.index, h[j].entry.index = i+1, j+1
+// deadline is a session and when it is looked at.
+type deadline struct {
+	at   instant.Time
+	sess *session
 }
 
-func (h *sessionHeap) Push(x any) {
-	s, _ := x.(*session)
-	*h = append(*h, s)
-	s.entry.index = len(*h)
+// sessionHeap has the first deadline in front: those at 4i+1 to 4i+4 are not
+// before the one at i. Four, because a step down reads neighbours in memory and
+// there are half as many.
+type sessionHeap []deadline
+
+// put gives d a place.
+func (h sessionHeap) put(i int, d deadline) {
+	h[i] = d
+	d.sess.place = int32(i) + 1 //nolint:gosec // sessions in memory
 }
 
-func (h *sessionHeap) Pop() any {
+// up gives d the place i, or one further in front.
+func (h sessionHeap) up(i int, d deadline) {
+	for i > 0 {
+		parent := (i - 1) / 4
+		if !d.at.Before(h[parent].at) {
+			break
+		}
+		h.put(i, h[parent])
+		i = parent
+	}
+	h.put(i, d)
+}
+
+// down gives d the place i, or one further behind.
+func (h sessionHeap) down(i int, d deadline) {
+	for {
+		first := 4*i + 1
+		if first >= len(h) {
+			break
+		}
+		least := first
+		for c := first + 1; c < min(first+4, len(h)); c++ {
+			if h[c].at.Before(h[least].at) {
+				least = c
+			}
+		}
+		if !h[least].at.Before(d.at) {
+			break
+		}
+		h.put(i, h[least])
+		i = least
+	}
+	h.put(i, d)
+}
+
+// remove takes out the deadline at i.
+func (h *sessionHeap) remove(i int) {
 	old := *h
-	s := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	s.entry.index = 0
-	return s
+	old[i].sess.place = 0
+	end := len(old) - 1
+	last := old[end]
+	old[end] = deadline{}
+	*h = old[:end]
+	if i == end {
+		return
+	}
+	if i > 0 && last.at.Before(old[(i-1)/4].at) {
+		h.up(i, last)
+	} else {
+		h.down(i, last)
+	}
 }

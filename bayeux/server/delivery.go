@@ -1,8 +1,6 @@
 package server
 
 import (
-	"time"
-
 	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 )
@@ -15,9 +13,6 @@ type delivery struct {
 	done  func(sent int, replied bool) // bound once
 }
 
-// noDone is the Done of what has nothing to be done.
-func noDone(int, bool) {}
-
 func newDelivery() any {
 	d := new(delivery)
 	d.done = d.end
@@ -29,7 +24,7 @@ func (p *port) push(s *session, limit int) transport.Output {
 	if s == nil {
 		return transport.Output{Done: noDone}
 	}
-	d, _ := p.srv.deliveries.Get().(*delivery)
+	d, _ := p.settings.srv.deliveries.Get().(*delivery)
 	d.sess = s
 	s.mu.Lock()
 	if s.port == p && !s.onlyLocked(p) && s.wantsOutLocked() {
@@ -46,7 +41,7 @@ func (p *port) push(s *session, limit int) transport.Output {
 // wantsOutLocked tells whether a message wants to leave now. Lazy ones alone
 // wait for their time [R-WS-16].
 func (s *session) wantsOutLocked() bool {
-	return s.queue.Urgent() || s.queue.Unsent() > 0 && s.queue.Pending(s.srv.now())
+	return s.queue.Urgent() || s.queue.Unsent() > 0 && s.queue.Pending(s.srv.moment())
 }
 
 // end is the Done of the output.
@@ -75,8 +70,9 @@ func (s *session) delivered(lease *queue.Lease, sent int) {
 	s.queue.Done(lease, sent)
 	s.srv.stats.messagesOut.Add(uint64(sent)) //nolint:gosec // a length
 	if s.queue.Unsent() == 0 {
+		s.calmLocked()
 		s.mu.Unlock()
 		return
 	}
-	s.announceLocked(s.srv.now(), time.Time{}) // what came meanwhile had to wait
+	s.announceLocked(s.srv.moment(), 0) // what came meanwhile had to wait
 }

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/transport"
@@ -60,8 +60,9 @@ func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*
 	// The session is looked up once, from the first message ([R-ID-1]).
 	x.sess = srv.resolve(from, st, batch[0].ClientID)
 	if p.sess = x.sess; x.sess != nil {
-		x.sess.enter(from.Transport)
+		x.sess.enter(st)
 	}
+	x.replies = batch[:0] // each takes the place of what it answers
 	for _, m := range batch {
 		if reply := p.message(ctx, m); reply != nil {
 			x.replies = append(x.replies, reply)
@@ -77,7 +78,7 @@ func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*
 // which was reloaded goes on with it ([R-RL-1]).
 func (srv *Server) resolve(from transport.Origin, st *settings, clientID string) *session {
 	s := srv.registry.get(clientID)
-	if s == nil || s.isLocal() || !st.mayGoOn(s.home, from) {
+	if s == nil || s.isLocal() || !st.mayGoOn(s.home(), from) {
 		return nil
 	}
 	return s
@@ -95,10 +96,10 @@ func (srv *Server) handshakeRequest(ctx context.Context, p *pass, x *exchange, m
 		browser = newID(browserIDChars) // who keeps no cookies is a new browser each time [R-MC-8]
 	}
 	// Always a new one, whatever clientId and cookie came along [R-HS-9].
-	s := srv.newSession(home{p.origin.Transport, browser}, p.settings)
-	s.seat(address)
+	s := srv.newSession(browser, p.settings)
+	s.sit(address)
 	p.sess, x.sess = s, s
-	s.enter(p.origin.Transport)
+	s.enter(p.settings)
 	reply := p.message(ctx, m)
 	if !reply.OK() {
 		s.discard()
@@ -212,30 +213,45 @@ func (x *exchange) Abandon() {
 	x.sess.releaseUser()
 }
 
+// partingLocked is the held request that takes all that is left, the farewell
+// too; nil: whoever comes.
+func (s *session) partingLocked() holder {
+	if m := s.more.Load(); m != nil {
+		return m.parting
+	}
+	return nil
+}
+
+func (s *session) partLocked(h holder) {
+	if s.partingLocked() != h {
+		s.rare().parting = h
+	}
+}
+
 // unpart lets others take what h would have taken.
 func (s *session) unpart(h holder) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.parting == h {
-		s.parting = nil
+	if s.partingLocked() == h {
+		s.partLocked(nil)
 	}
 }
 
 // lost drops the hold that h was to answer.
 func (s *session) lost(h holder) {
-	s.step(func(now time.Time) machine.Effects {
-		if s.hold.holder != h {
+	s.step(func(now instant.Time) machine.Effects {
+		if s.holder != h {
 			return machine.Effects{}
 		}
-		id := s.hold.id
-		s.hold = hold{}
+		s.holder = nil
+		id, _, _, _ := s.machine.Held()
 		return s.machine.Lost(now, id)
 	})
 }
 
 // written starts the expiry clock ([R-EX-2]).
 func (s *session) written() {
-	s.step(func(now time.Time) machine.Effects { return s.machine.Written(now) })
+	s.step(func(now instant.Time) machine.Effects { return s.machine.Written(now) })
 }
 
 // Take implements transport.Exchange.
@@ -244,7 +260,10 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 	err, replies := x.err, x.replies
 	x.mu.Unlock()
 	if x.sess == nil {
-		return transport.Output{Replies: x.srv.encode(ctx, nil, replies), Done: func(int, bool) {}}
+		l, out := x.srv.letter(), transport.Output{}
+		l.add(ctx, nil, replies)
+		l.into(&out)
+		return out
 	}
 	if err != nil {
 		x.settle()
@@ -262,11 +281,13 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 		out.Handshake = x.srv.encodeOne(ctx, x.sess, x.handshake)
 	}
 	stamp(replies, lease)
-	out.Replies = x.srv.encode(ctx, x.sess, replies)
-	out.Done = func(sent int, _ bool) {
-		x.sess.finish(lease, sent, clock)
-		x.sess.releaseUser()
+	l := x.srv.letter()
+	l.sess, l.lease, l.user = x.sess, lease, true
+	if clock {
+		l.clocks = append(l.clocks, x.sess)
 	}
+	l.add(ctx, x.sess, replies)
+	out.Replies, out.Done = l.groups, l.done // also when it is empty: HTTP answers
 	return out
 }
 
@@ -283,22 +304,23 @@ func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
 			return nil // [R-HS-17]
 		}
 		return s.takeLocked(limit, true) // [R-HS-18]
-	case s.parting != nil && s.parting != x, (s.connectOnly || x.settings.deliverOnly) && !connect:
+	case s.partingLocked() != nil && s.partingLocked() != x, (s.connectOnly || x.settings.deliverOnly) && !connect:
 		return nil // [R-CN-16]; [R-DL-4, R-ACK-10]
 	}
-	s.parting = nil
+	s.partLocked(nil)
 	return s.takeLocked(limit, connect)
 }
 
 // finish ends a lease: sent messages were written. clock: a connect or
 // handshake reply was among the replies.
 func (s *session) finish(lease *queue.Lease, sent int, clock bool) {
-	s.step(func(now time.Time) machine.Effects {
+	s.step(func(now instant.Time) machine.Effects {
 		if lease != nil {
 			if len(lease.Messages) > 0 {
 				s.leases--
 			}
 			s.queue.Done(lease, sent)
+			s.calmLocked()
 			s.srv.stats.messagesOut.Add(uint64(max(sent, 0)))
 		}
 		if !clock || s.over {

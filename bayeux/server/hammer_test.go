@@ -151,7 +151,7 @@ func (p *player) play(what int) {
 	case what == 14:
 		time.Sleep(time.Duration(rand.IntN(int(time.Second))))
 	case rand.IntN(3) == 0:
-		_ = p.srv.Remove(p.s.id)
+		_ = p.srv.Remove(p.s.id())
 	case rand.IntN(2) == 0:
 		_ = p.s.Disconnect(context.Background())
 	default:

@@ -3,9 +3,9 @@ package server
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 )
@@ -70,7 +70,7 @@ func (p *pass) other(ctx context.Context, s *session, m *bayeux.Message) *bayeux
 	case metaUnsubscribe:
 		return p.unsubscribe(ctx, s, m)
 	case metaDisconnect:
-		return s.step(func(now time.Time) machine.Effects {
+		return s.step(func(now instant.Time) machine.Effects {
 			return s.machine.Step(now, p.input(m))
 		}).Reply
 	default:
@@ -82,7 +82,7 @@ func (p *pass) other(ctx context.Context, s *session, m *bayeux.Message) *bayeux
 // batch if the clientId is its own ([R-ID-1]). A handshake speaks for the
 // session it asks for.
 func (p *pass) sender(m *bayeux.Message) *session {
-	if p.sess == nil || m.Channel != metaHandshake && m.ClientID != p.sess.id {
+	if p.sess == nil || m.Channel != metaHandshake && m.ClientID != p.sess.id() {
 		return nil
 	}
 	return p.sess
@@ -105,16 +105,8 @@ func (p *pass) vetoed(m *bayeux.Message, err error) *bayeux.Message {
 // input describes the message and its carrier to the machine.
 func (p *pass) input(m *bayeux.Message) machine.Input {
 	return machine.Input{
-		Message: m,
-		Via: machine.Via{
-			Transport:          p.settings.name,
-			Times:              p.settings.times,
-			Push:               p.settings.push,
-			Supported:          p.srv.supported,
-			HandshakeReconnect: p.settings.handshakeReconnect,
-			MaxTimeout:         p.srv.config.Limits.ClientTimeout,
-			MaxInterval:        p.srv.config.Limits.ClientInterval,
-		},
+		Message:          m,
+		Via:              &p.settings.via,
 		Alone:            p.alone,
 		MaxSubscriptions: p.srv.maxSubscriptions,
 		MultiInterval:    p.settings.multiInterval,
@@ -133,7 +125,7 @@ func (p *pass) handshake(ctx context.Context, m *bayeux.Message) *bayeux.Message
 		})
 	}
 	var first turn // before that of whatever ends the session
-	eff := s.step(func(now time.Time) machine.Effects {
+	eff := s.step(func(now instant.Time) machine.Effects {
 		e := s.machine.Step(now, in)
 		if e.Reply.OK() {
 			first = s.turnLocked()
@@ -157,7 +149,7 @@ func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 	in := p.input(m)
 	leave := p.countBrowser(s, &in)
 	var stuck *port
-	eff := s.stepWith(p.holder, nil, func(now time.Time) machine.Effects {
+	eff := s.stepWith(p.holder, nil, func(now instant.Time) machine.Effects {
 		if p.port == nil {
 			stuck = s.moveLocked(nil) // the session has moved to HTTP ([R-WS-21])
 		}
@@ -223,7 +215,7 @@ func (s *session) isOver() bool {
 func (s *session) received() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.machine.Received(s.srv.now())
+	s.machine.Received(s.srv.moment())
 }
 
 // checkBatch refuses what no session may send: a handshake among other

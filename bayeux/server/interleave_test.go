@@ -84,7 +84,7 @@ func (h *history) limit() int { return []int{1, 60, 1 << 20}[h.IntN(3)] }
 func (h *history) advance(most time.Duration) {
 	h.now = h.now.Add(time.Duration(h.Int64N(int64(most))))
 	for {
-		s, _ := h.srv.deadlines.due(h.now)
+		s, _ := h.srv.deadlines.due(h.srv.moment())
 		if s == nil {
 			return
 		}
@@ -139,7 +139,7 @@ func (h *history) newClient(number int) {
 	x, err := h.srv.Request(context.Background(), transport.Origin{Transport: transport.LongPolling, Request: &bayeux.Request{}}, batch)
 	require.NoError(h.t, err)
 	out := x.Take(context.Background(), 0)
-	c.browser, c.id = out.SetBrowser, x.(*exchange).sess.id
+	c.browser, c.id = out.SetBrowser, x.(*exchange).sess.id()
 	out.Done(0, true)
 	c.post(`[{"channel":"/meta/subscribe","clientId":"$","subscription":"/a"}]`, false, nothing)
 	h.settle()
@@ -279,10 +279,10 @@ func (h *history) pickEnd(c *client) func() {
 func (h *history) requireQuiet(s *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := [3]int{s.batch, s.users - h.heldBy(s), s.leases}; now != [3]int{} {
+	if now := [3]int32{s.batch, s.users - h.heldBy(s), s.leases}; now != [3]int32{} {
 		require.Fail(h.t, "something is under way", "seed %d: batch, users, leases: %v", h.seed, now)
 	}
-	if s.wakesHoldLocked(h.now) || s.wakesPortLocked(h.now) {
+	if s.wakesHoldLocked(h.srv.moment()) || s.wakesPortLocked(h.srv.moment()) {
 		require.Fail(h.t, "a hold or a socket sleeps", "seed %d", h.seed)
 	}
 }
@@ -295,8 +295,8 @@ func (h *history) requireFound(s *session) {
 }
 
 // heldBy counts the exchange that holds a connect.
-func (h *history) heldBy(s *session) int {
-	if _, ok := s.hold.holder.(*exchange); ok {
+func (h *history) heldBy(s *session) int32 {
+	if _, ok := s.holder.(*exchange); ok {
 		return 1
 	}
 	return 0

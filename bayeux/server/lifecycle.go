@@ -147,14 +147,6 @@ func (srv *Server) channelChanged(n channels.Name, exists bool) {
 	}
 }
 
-// standing is what others know of a session: it is registered, under which user
-// it is found, and what happens to it is told.
-type standing struct {
-	known bool
-	user  string
-	story *notify.Line // nil: nothing was to be told so far
-}
-
 // begin makes a session exist for others, in its first turn: it is registered,
 // found under its user, and told of. It returns when the listeners know; false
 // when the id is taken.
@@ -164,7 +156,7 @@ func (srv *Server) begin(ctx context.Context, s *session, first turn) bool {
 		first.leave()
 		return false
 	}
-	s.standing.known = true
+	s.known = true
 	srv.users.move(s, s.User())
 	told := srv.tellBegin(s)
 	first.leave()
@@ -173,7 +165,7 @@ func (srv *Server) begin(ctx context.Context, s *session, first turn) bool {
 		if r := bayeux.RequestFrom(ctx); r != nil && r.Remote.IsValid() {
 			e.Stringer("address", r.Remote.Addr())
 		}
-	}).Str("session", s.id).Str("transport", s.home.transport).Msg("session begins")
+	}).Str("session", s.id()).Str("transport", s.made.name).Msg("session begins")
 	srv.await(ctx, told)
 	return true
 }
@@ -181,10 +173,10 @@ func (srv *Server) begin(ctx context.Context, s *session, first turn) bool {
 // finish undoes begin, in the session's last turn. Others are told on a
 // goroutine of their own; the session counts as one until they have been.
 func (srv *Server) finish(s *session, reason machine.Reason, subscriptions []channels.Name) {
-	if !s.standing.known {
+	if !s.known {
 		return
 	}
-	s.standing.known = false
+	s.known = false
 	srv.users.move(s, "")
 	if srv.lifecycle.sessions.size.Load() == 0 && srv.lifecycle.subscriptions.size.Load() == 0 {
 		return
@@ -218,10 +210,11 @@ func (srv *Server) tellBegin(s *session) (told <-chan struct{}) {
 
 // tell adds a call to what is told of the session. The caller has its turn.
 func (s *session) tell(f func()) (told <-chan struct{}) {
-	if s.standing.story == nil {
-		s.standing.story = new(notify.Line)
+	m := s.rare()
+	if m.story == nil {
+		m.story = new(notify.Line)
 	}
-	return s.standing.story.Add(&s.srv.lifecycle.tasks, f)
+	return m.story.Add(&s.srv.lifecycle.tasks, f)
 }
 
 // subscriptionsChanged is told what a step has changed, in its turn. The

@@ -62,9 +62,9 @@ type receiver struct {
 func (srv *Server) NewLocal(ctx context.Context, rest Receiver) (*Local, error) {
 	st := srv.settings[TransportLocal]
 	l := &Local{srv: srv, rest: rest}
-	l.sess = srv.sessionOf(srv.config.NodePrefix+newID(sessionIDChars), home{transport: TransportLocal}, st)
+	l.sess = srv.sessionOf(srv.config.NodePrefix+newID(sessionIDChars), "", st)
 	l.link = &localLink{local: l}
-	l.link.port = &port{srv: srv, settings: st, origin: transport.Origin{Transport: TransportLocal}, link: l.link, sess: l.sess}
+	l.link.port = &port{settings: st, link: l.link, sess: l.sess}
 	l.sess.port = l.link.port // nobody else knows the session yet
 	reply := l.send(ctx, &bayeux.Message{Channel: metaHandshake, HasChannel: true})
 	if !reply.OK() {
@@ -86,16 +86,16 @@ func (l *Local) Session() bayeux.Session { return l.sess }
 
 // Done returns a channel that is closed when the session has ended: by Close,
 // by others, or because its queue was full.
-func (l *Local) Done() <-chan struct{} { return l.sess.done() }
+func (l *Local) Done() <-chan struct{} { return l.sess.gone() }
 
 // send takes a message through the pipeline, as a carrier does.
 func (l *Local) send(ctx context.Context, m *bayeux.Message) *bayeux.Message {
 	s := l.sess
-	m.ClientID = s.id
-	s.enter(TransportLocal)
+	m.ClientID = s.id()
+	s.enter(s.made)
 	defer s.releaseUser()
 	defer s.settle()
-	p := &pass{srv: l.srv, origin: l.link.port.origin, settings: l.link.port.settings, sess: s, holder: l.link.port, port: l.link.port, alone: true}
+	p := &pass{srv: l.srv, origin: l.link.port.origin(), settings: l.link.port.settings, sess: s, holder: l.link.port, port: l.link.port, alone: true}
 	reply := p.message(ctx, m)
 	l.srv.leaves(ctx, s, reply, true) // a reply that extensions drop is as good as any
 	return reply
@@ -218,7 +218,7 @@ func (l *Local) call(m *bayeux.Message, f func(ctx context.Context)) {
 		return nil
 	})
 	if err != nil { // it panicked, which is in the log
-		l.srv.log.Error().Func(l.srv.quiet.of("receiver")).Str("session", l.sess.id).Str("channel", m.Channel).Msg("a receiver of a local session has failed; it goes on")
+		l.srv.log.Error().Func(l.srv.quiet.of("receiver")).Str("session", l.sess.id()).Str("channel", m.Channel).Msg("a receiver of a local session has failed; it goes on")
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/channels"
 )
@@ -92,7 +92,7 @@ func (srv *Server) enlist(ctx context.Context, id, meta, channel string) error {
 		MaxSubscriptions: srv.maxSubscriptions, Silent: true,
 	}
 	tell := func(e machine.Effects) { srv.subscriptionsChanged(ctx, s, e, nil) }
-	eff := s.stepWith(nil, tell, func(now time.Time) machine.Effects { return s.machine.Step(now, in) })
+	eff := s.stepWith(nil, tell, func(now instant.Time) machine.Effects { return s.machine.Step(now, in) })
 	if !eff.Reply.OK() {
 		return fmt.Errorf("%s to %q: %w", meta, channel, refusal(eff.Reply))
 	}

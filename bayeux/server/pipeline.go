@@ -8,14 +8,40 @@ import (
 	"github.com/halleypush/halley/bayeux"
 )
 
+// extension is a server-wide extension, and of which channels it wants to see
+// the messages.
+type extension struct {
+	bayeux.Extension
+
+	selects bayeux.Selective // nil: all
+}
+
+func (e extension) concerns(channel string) bool {
+	return e.selects == nil || e.selects.Concerns(channel)
+}
+
+// concerned tells whether a server-wide extension wants to see messages of a
+// channel.
+func (srv *Server) concerned(channel string) bool {
+	for _, e := range srv.extensions {
+		if e.concerns(channel) {
+			return true
+		}
+	}
+	return false
+}
+
 // incoming runs the extensions on a message that came in: server-wide ones in
 // order, then the session's own ([R-SV-4]).
 func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) error {
-	if len(srv.config.Extensions) == 0 && (s == nil || len(s.extensions) == 0) {
+	if !srv.concerned(m.Channel) && (s == nil || len(s.extensions()) == 0) {
 		return nil
 	}
 	return srv.call(ctx, s, func(ctx context.Context) error {
-		for _, e := range srv.config.Extensions {
+		for _, e := range srv.extensions {
+			if !e.concerns(m.Channel) {
+				continue
+			}
 			if err := e.Incoming(ctx, view(s), m); err != nil {
 				return err
 			}
@@ -23,7 +49,7 @@ func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) 
 		if s == nil {
 			return nil
 		}
-		for _, e := range s.extensions {
+		for _, e := range s.extensions() {
 			if err := e.Incoming(ctx, s, m); err != nil {
 				return err
 			}
@@ -35,12 +61,12 @@ func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) 
 // outgoing runs the extensions on a message for one session, in reverse. The
 // server-wide ones are left out for a broadcast, which they have seen once.
 func (srv *Server) outgoing(ctx context.Context, s *session, m *bayeux.Message, serverWide bool) error {
-	if (len(srv.config.Extensions) == 0 || !serverWide) && (s == nil || len(s.extensions) == 0) {
+	if (!serverWide || !srv.concerned(m.Channel)) && (s == nil || len(s.extensions()) == 0) {
 		return nil
 	}
 	return srv.call(ctx, s, func(ctx context.Context) error {
 		if s != nil {
-			for _, e := range slices.Backward(s.extensions) {
+			for _, e := range slices.Backward(s.extensions()) {
 				if err := e.Outgoing(ctx, s, m); err != nil {
 					return err
 				}
@@ -56,7 +82,10 @@ func (srv *Server) outgoing(ctx context.Context, s *session, m *bayeux.Message, 
 // outgoingServerWide runs the server-wide extensions, in reverse; to is nil for
 // a broadcast.
 func (srv *Server) outgoingServerWide(ctx context.Context, to bayeux.Session, m *bayeux.Message) error {
-	for _, e := range slices.Backward(srv.config.Extensions) {
+	for _, e := range slices.Backward(srv.extensions) {
+		if !e.concerns(m.Channel) {
+			continue
+		}
 		if err := e.Outgoing(ctx, to, m); err != nil {
 			return err
 		}
@@ -71,7 +100,7 @@ func (srv *Server) leaves(ctx context.Context, s *session, m *bayeux.Message, se
 	if err != nil && !errors.Is(err, bayeux.Drop) {
 		e := srv.log.Error().Func(srv.quiet.of("outgoing")).Err(err).Str("channel", m.Channel)
 		if s != nil {
-			e = e.Str("session", s.id)
+			e = e.Str("session", s.id())
 		}
 		e.Msg("extension failed; the message is dropped")
 	}
@@ -140,22 +169,8 @@ func (srv *Server) ask(ctx context.Context, s *session, operation string, f func
 	return complete(bayeux.Deny(bayeux.ReasonSecurityPolicy), operation)
 }
 
-// encode runs the outgoing extensions on replies, at the time they leave, and
-// encodes them as one group. A reply that an extension drops is left out
-// ([R-MSG-3], [R-OUT-3]).
-func (srv *Server) encode(ctx context.Context, s *session, replies []*bayeux.Message) [][][]byte {
-	group := make([][]byte, 0, len(replies))
-	for _, r := range replies {
-		if b := srv.encodeOne(ctx, s, r); b != nil {
-			group = append(group, b)
-		}
-	}
-	if len(group) == 0 {
-		return nil
-	}
-	return [][][]byte{group}
-}
-
+// encodeOne runs the outgoing extensions on a reply that leaves and encodes it,
+// nil where one drops it.
 func (srv *Server) encodeOne(ctx context.Context, s *session, r *bayeux.Message) []byte {
 	if !srv.leaves(ctx, s, r, true) {
 		return nil

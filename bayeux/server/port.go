@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/transport"
@@ -15,25 +16,75 @@ import (
 
 // port is the server's end of a WebSocket connection.
 type port struct {
-	srv      *Server
 	settings *settings
-	origin   transport.Origin
 	link     transport.Link
+	browser  string // the browser cookie, where the options want one
 
-	// afterConnect tells that the last message handled was a connect
-	// ([R-WS-22]).
-	afterConnect atomic.Bool
 	// longest is the longest hold that was in force, in nanoseconds.
 	longest atomic.Int64
 	mu      sync.Mutex
 	// Guarded by mu.
-	sess   *session // whom the connection is for ([R-ID-5])
-	outbox []group
-	closed bool
+	sess *session // whom the connection is for ([R-ID-5])
+	mail *mail    // nil: nothing is to be written
+	// processing tells that a WebSocket message is.
+	processing bool
+	closed     bool
+
+	// afterConnect tells that the last message handled was a connect
+	// ([R-WS-22]).
+	afterConnect atomic.Bool
+}
+
+// mail is what a port has to write besides queued messages, mostly nothing.
+type mail struct {
+	out []group
 	// While a WebSocket message is processed, answers to held connects wait in
 	// late: its own replies go first ([R-WS-15, R-WS-22]).
-	processing bool
-	late       []group
+	late []group
+}
+
+// mailLocked returns the mail, got from those not in use if missing.
+func (p *port) mailLocked() *mail {
+	if p.mail == nil {
+		if p.mail, _ = p.settings.srv.mails.Get().(*mail); p.mail == nil {
+			p.mail = new(mail)
+		}
+	}
+	return p.mail
+}
+
+// collectLocked takes what is to be written, nil for nothing. free must follow.
+func (p *port) collectLocked() *mail {
+	m := p.mail
+	if m == nil {
+		return nil
+	}
+	if p.mail = nil; len(m.late) > 0 {
+		p.mailLocked().late, m.late = m.late, nil
+	}
+	return m
+}
+
+func (m *mail) groups() []group {
+	if m == nil {
+		return nil
+	}
+	return m.out
+}
+
+// free gives mail back that has been written, or put back.
+func (p *port) free(m *mail) {
+	if m == nil || cap(m.out) > letterParts {
+		return
+	}
+	clear(m.out)
+	m.out, m.late = m.out[:0], nil
+	p.settings.srv.mails.Put(m)
+}
+
+// origin is what the pipeline is to know of the connection.
+func (p *port) origin() transport.Origin {
+	return transport.Origin{Transport: p.settings.name, Browser: p.browser}
 }
 
 // group is what answers one WebSocket message ([R-WS-10]).
@@ -51,8 +102,8 @@ var (
 // Attach implements transport.Hub.
 func (srv *Server) Attach(from transport.Origin, link transport.Link) transport.Port {
 	srv.stats.sockets.Add(1)
-	p := &port{srv: srv, settings: srv.settings[from.Transport], origin: from, link: link}
-	p.longest.Store(int64(p.settings.times.Timeout))
+	p := &port{settings: srv.settings[from.Transport], browser: from.Browser, link: link}
+	p.longest.Store(int64(p.settings.via.Times.Timeout))
 	return p
 }
 
@@ -61,21 +112,20 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 	if err := checkBatch(batch); err != nil {
 		return err
 	}
-	p.srv.stats.request(transport.WebSocket)
+	p.settings.srv.stats.request(transport.WebSocket)
 	if len(batch) == 0 {
 		return nil
 	}
-	ctx = bayeux.WithRequest(ctx, p.origin.Request)
-	w := &pass{srv: p.srv, origin: p.origin, settings: p.settings, holder: p, port: p, alone: true}
+	w := &pass{srv: p.settings.srv, origin: p.origin(), settings: p.settings, holder: p, port: p, alone: true}
 	if batch[0].Channel == metaHandshake {
 		return p.handshake(ctx, w, batch[0])
 	}
 	if w.sess = p.resolve(batch[0].ClientID); w.sess != nil {
-		w.sess.enter(transport.WebSocket)
+		w.sess.enter(p.settings)
 		p.attach(w.sess)
 	}
 	p.begin()
-	g := group{sess: w.sess}
+	g := group{sess: w.sess, replies: batch[:0]} // each takes the place of what it answers
 	for _, m := range batch {
 		if reply := w.message(ctx, m); reply != nil {
 			g.replies = append(g.replies, reply)
@@ -92,15 +142,18 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 }
 
 func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error {
-	address := addressKey(p.origin.Request.Remote.Addr())
-	if err := p.srv.overloaded(address); err != nil {
+	var address network
+	if r := bayeux.RequestFrom(ctx); r != nil {
+		address = addressKey(r.Remote.Addr())
+	}
+	if err := w.srv.overloaded(address); err != nil {
 		return err
 	}
-	defer p.srv.opening.Add(-1)
-	s := p.srv.newSession(home{transport.WebSocket, p.origin.Browser}, p.settings)
-	s.seat(address)
+	defer w.srv.opening.Add(-1)
+	s := w.srv.newSession(p.browser, p.settings)
+	s.sit(address)
 	w.sess = s
-	s.enter(transport.WebSocket)
+	s.enter(p.settings)
 	reply := w.message(ctx, m)
 	g := group{sess: s}
 	if reply.OK() {
@@ -124,12 +177,12 @@ func (p *port) resolve(clientID string) *session {
 	own := p.sess
 	p.mu.Unlock()
 	if own != nil && !own.isOver() { // the socket outlives its session [R-DC-4]
-		if own.id != clientID {
+		if own.id() != clientID {
 			return nil
 		}
 		return own
 	}
-	s := p.srv.resolve(p.origin, p.settings, clientID)
+	s := p.settings.srv.resolve(p.origin(), p.settings, clientID)
 	if s != nil {
 		p.adopt(s)
 	}
@@ -153,7 +206,7 @@ func (p *port) adopt(s *session) {
 // another socket silently ([R-WS-19, R-WS-21]).
 func (p *port) attach(s *session) {
 	var stuck *port
-	s.step(func(now time.Time) machine.Effects {
+	s.step(func(now instant.Time) machine.Effects {
 		if s.port == p || s.over {
 			return machine.Effects{}
 		}
@@ -184,7 +237,7 @@ func (p *port) cut() {
 // detach takes the push path away because the connection is gone or serves
 // another session ([R-WS-18]).
 func (s *session) detach(p *port) {
-	s.step(func(now time.Time) machine.Effects {
+	s.step(func(now instant.Time) machine.Effects {
 		if s.port != p {
 			return machine.Effects{}
 		}
@@ -211,10 +264,11 @@ func (p *port) post(g group) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	m := p.mailLocked()
 	if p.processing {
-		p.late = append(p.late, g)
+		m.late = append(m.late, g)
 	} else {
-		p.outbox = append(p.outbox, g)
+		m.out = append(m.out, g)
 	}
 }
 
@@ -229,17 +283,19 @@ func (p *port) begin() {
 func (p *port) finish(g group) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.processing = false
 	if len(g.replies) > 0 {
-		p.outbox = append(p.outbox, g)
+		p.mailLocked().out = append(p.mailLocked().out, g)
 	}
-	p.outbox = append(p.outbox, p.late...)
-	p.processing, p.late = false, nil
+	if m := p.mail; m != nil {
+		m.out, m.late = append(m.out, m.late...), nil
+	}
 }
 
 // release implements holder: a held connect is answered, or silently dropped
 // ([R-WS-20]).
 func (p *port) release(s *session, e machine.Ended) {
-	p.srv.stats.holds.Add(-1)
+	p.settings.srv.stats.holds.Add(-1)
 	if e.Reply == nil {
 		return
 	}
@@ -255,7 +311,7 @@ func (p *port) noteHold(s *session) {
 	if !held {
 		return
 	}
-	if left := int64(until.Sub(p.srv.now())); left > p.longest.Load() {
+	if left := int64(until.Sub(p.settings.srv.moment())); left > p.longest.Load() {
 		p.longest.Store(left)
 	}
 }
@@ -272,13 +328,16 @@ func (p *port) Idle() time.Duration {
 func (p *port) Closed(string) {
 	p.mu.Lock()
 	s, first := p.sess, !p.closed
-	left := append(p.outbox, p.late...)
-	p.closed, p.sess, p.outbox, p.late = true, nil, nil, nil
+	var left []group
+	if p.mail != nil {
+		left = append(p.mail.out, p.mail.late...)
+	}
+	p.closed, p.sess, p.mail = true, nil, nil
 	p.mu.Unlock()
 	if !first {
 		return
 	}
-	p.srv.stats.sockets.Add(-1)
+	p.settings.srv.stats.sockets.Add(-1)
 	for _, g := range left {
 		// Unsent replies start the clock too: no immortal sessions [R-WS-24].
 		if g.sess != nil && (g.handshake != nil || answersConnect(g.replies)) {
@@ -293,77 +352,60 @@ func (p *port) Closed(string) {
 // Take implements transport.Port.
 func (p *port) Take(ctx context.Context, limit int) transport.Output {
 	p.mu.Lock()
-	groups, s := p.outbox, p.sess
-	p.outbox = nil
+	s := p.sess
+	m := p.collectLocked()
 	p.mu.Unlock()
+	groups := m.groups()
 	if len(groups) == 0 {
+		p.free(m)
 		return p.push(s, limit)
 	}
+	defer p.free(m)
 	if groups[0].handshake != nil {
 		return p.takeHandshake(ctx, groups, limit)
 	}
+	l := p.settings.srv.letter()
 	if n := p.ahead(s, groups); n > 0 {
 		p.putBack(groups[n:])
 		out := transport.Output{More: true}
-		clocks := p.fill(ctx, &out, s, groups[:n], nil)
-		return ready(out, s, nil, clocks)
+		p.fill(ctx, &out, s, groups[:n], l)
+		return out
 	}
-	var lease *queue.Lease
 	if s != nil {
-		lease = p.lease(s, groups, limit)
+		l.sess, l.lease = s, p.lease(s, groups, limit)
 	}
-	out := transport.Output{Messages: messagesOf(lease), Done: noDone}
-	if lease != nil && lease.More && !s.Retaining() {
+	out := transport.Output{Messages: messagesOf(l.lease)}
+	if l.lease != nil && l.lease.More && !s.Retaining() {
 		// The rest of the messages goes ahead of the replies ([R-OUT-2]).
 		out.More = true
-		groups = p.putBack(groups)
+		p.putBack(groups)
+		groups = nil
 	}
-	clocks := p.fill(ctx, &out, s, groups, lease)
-	return ready(out, s, lease, clocks)
-}
-
-// ready gives an Output its Done. One with nothing to write, because extensions
-// dropped the replies, is done now: nobody will say so.
-func ready(out transport.Output, s *session, lease *queue.Lease, clocks []*session) transport.Output {
-	out.Done = func(sent int, _ bool) {
-		if lease != nil {
-			s.finish(lease, sent, false)
-		}
-		for _, c := range clocks {
-			c.written()
-		}
-	}
-	if out.Empty() {
-		out.Done(0, false)
-		out.Done = noDone
-	}
+	p.fill(ctx, &out, s, groups, l)
 	return out
 }
 
-// fill encodes the replies of groups into out and returns the sessions whose
-// expiry clock starts when they have left.
-func (p *port) fill(ctx context.Context, out *transport.Output, s *session, groups []group, lease *queue.Lease) []*session {
-	var clocks []*session
+// fill encodes the replies of groups into out.
+func (p *port) fill(ctx context.Context, out *transport.Output, s *session, groups []group, l *letter) {
 	for _, g := range groups {
 		if g.sess == s {
-			stamp(g.replies, lease)
+			stamp(g.replies, l.lease)
 		}
-		if enc := p.srv.encode(ctx, g.sess, g.replies); len(enc) > 0 {
-			out.Replies = append(out.Replies, enc...)
-		}
+		l.add(ctx, g.sess, g.replies)
 		if answersConnect(g.replies) && g.sess != nil {
-			clocks = append(clocks, g.sess)
+			l.clocks = append(l.clocks, g.sess)
 			out.Joined = out.Joined || g.sess == s && s.Retaining()
 		}
 	}
-	return clocks
+	l.into(out)
 }
 
-func (p *port) putBack(groups []group) []group {
+// putBack has groups leave later, ahead of the others.
+func (p *port) putBack(groups []group) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.outbox = append(groups, p.outbox...)
-	return nil
+	m := p.mailLocked()
+	m.out = slices.Concat(groups, m.out)
 }
 
 // lease takes what may leave with the replies ([R-WS-12, R-WS-15]).
@@ -399,7 +441,7 @@ func (p *port) takeHandshake(ctx context.Context, groups []group, limit int) tra
 	}
 	stampHandshake(g.handshake, lease)
 	return transport.Output{
-		Handshake: p.srv.encodeOne(ctx, g.sess, g.handshake),
+		Handshake: p.settings.srv.encodeOne(ctx, g.sess, g.handshake),
 		Messages:  messagesOf(lease),
 		More:      len(groups) > 1,
 		Done:      func(sent int, _ bool) { g.sess.finish(lease, sent, true) },

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/router"
 	"github.com/halleypush/halley/channels"
 )
@@ -93,7 +93,7 @@ const maxChannels = 4_000_000
 // are held (DESIGN 4.2). It returns when all have it, so that a publisher's
 // messages keep their order ([R-PB-14]). It reports false when an extension dropped it.
 func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) bool {
-	if len(srv.config.Extensions) > 0 {
+	if srv.concerned(m.Channel) {
 		err := srv.call(ctx, from, func(ctx context.Context) error {
 			return srv.outgoingServerWide(ctx, nil, m)
 		})
@@ -110,7 +110,7 @@ func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name
 func (srv *Server) spread(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) {
 	buf, _ := srv.receivers.Get().(*[]router.Receiver[session])
 	list, delivery := srv.router.Collect(name, (*buf)[:0])
-	b := broadcast{srv: srv, from: from, name: name, m: m, now: srv.now()}
+	b := broadcast{srv: srv, from: from, name: name, m: m, now: srv.moment()}
 	b.delivery = delivery
 	b.lazy = m.Lazy || delivery.Lazy // [R-DL-6]
 	echo := srv.broadcastToPublisher && !from.silent()
@@ -143,7 +143,7 @@ type broadcast struct {
 	from     *session
 	name     channels.Name
 	m        *bayeux.Message
-	now      time.Time
+	now      instant.Time
 	lazy     bool
 	delivery router.Delivery
 	frozen   *bayeux.Frozen
@@ -154,9 +154,9 @@ func (b *broadcast) to(ctx context.Context, s *session) {
 	if !ok {
 		return
 	}
-	var until time.Time
+	var until instant.Time
 	if b.lazy {
-		wait := b.srv.settings[s.Transport()].maxLazy
+		wait := s.way().maxLazy
 		if b.delivery.Lazy {
 			wait = b.delivery.Timeout(wait)
 		}
@@ -170,7 +170,7 @@ func (b *broadcast) to(ctx context.Context, s *session) {
 // forSession returns the encoded message: the shared one, unless an extension
 // of the session edited its own copy.
 func (b *broadcast) forSession(ctx context.Context, s *session) (*bayeux.Frozen, bool) {
-	if len(s.extensions) > 0 {
+	if len(s.extensions()) > 0 {
 		v := b.m.Share()
 		if !b.srv.leaves(ctx, s, v, false) {
 			return nil, false
@@ -197,10 +197,10 @@ func (srv *Server) deliverTo(ctx context.Context, s *session, m *bayeux.Message)
 	if !srv.leaves(ctx, s, m, true) {
 		return
 	}
-	now := srv.now()
-	var until time.Time
+	now := srv.moment()
+	var until instant.Time
 	if m.Lazy {
-		until = now.Add(srv.settings[s.Transport()].maxLazy)
+		until = now.Add(s.way().maxLazy)
 	}
 	s.offer(ctx, now, bayeux.Freeze(m), until, bayeux.SlowUnset)
 }

@@ -34,13 +34,13 @@ func (r *registry) shard(id string) int {
 
 // add registers a session; false when the id is taken.
 func (r *registry) add(s *session) bool {
-	sh := &r.shards[r.shard(s.id)]
+	sh := &r.shards[r.shard(s.id())]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if _, taken := sh.sessions[s.id]; taken {
+	if _, taken := sh.sessions[s.id()]; taken {
 		return false
 	}
-	sh.sessions[s.id] = s
+	sh.sessions[s.id()] = s
 	r.count.Add(1)
 	return true
 }
@@ -58,11 +58,11 @@ func (r *registry) get(id string) *session {
 
 // remove forgets a session. Idempotent.
 func (r *registry) remove(s *session) {
-	sh := &r.shards[r.shard(s.id)]
+	sh := &r.shards[r.shard(s.id())]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.sessions[s.id] == s {
-		delete(sh.sessions, s.id)
+	if sh.sessions[s.id()] == s {
+		delete(sh.sessions, s.id())
 		r.count.Add(-1)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/channels"
 )
@@ -85,8 +86,8 @@ func (s *session) End(_ context.Context, err *bayeux.Error) {
 	}
 	err = complete(err, bayeux.ErrSessionUnknown.Text)
 	// Before the end, so that nobody finds the session gone and no word of why.
-	s.srv.epitaphs.add(s.srv.now(), &epitaph{id: s.id, home: s.home, verdict: err})
-	s.step(func(now time.Time) machine.Effects {
+	s.srv.epitaphs.add(s.srv.now(), &epitaph{id: s.id(), home: s.home(), verdict: err})
+	s.step(func(now instant.Time) machine.Effects {
 		if !s.over {
 			s.queue.Clear()
 		}
@@ -122,7 +123,7 @@ func (s *session) Review(ctx context.Context) []channels.Name {
 	var refused []channels.Name
 	for _, n := range names {
 		raw, _ := json.Marshal(n)
-		m := &bayeux.Message{Channel: metaSubscribe, HasChannel: true, ClientID: s.id, Subscription: raw}
+		m := &bayeux.Message{Channel: metaSubscribe, HasChannel: true, ClientID: s.id(), Subscription: raw}
 		if s.srv.askSubscribe(ctx, s, n, m) != nil {
 			refused = append(refused, n)
 		}
@@ -132,7 +133,7 @@ func (s *session) Review(ctx context.Context) []channels.Name {
 	}
 	var told <-chan struct{}
 	tell := func(e machine.Effects) { told = s.srv.subscriptionsChanged(ctx, s, e, nil) }
-	ended := s.stepWith(nil, tell, func(time.Time) machine.Effects {
+	ended := s.stepWith(nil, tell, func(instant.Time) machine.Effects {
 		return s.machine.Unsubscribe(refused...)
 	}).Unsubscribe
 	s.srv.await(ctx, told)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/router"
@@ -44,7 +45,9 @@ type Server struct {
 	maxSubscriptions     int
 	maxSessions          int
 	sweepPeriod          time.Duration
-	sweepZero            time.Time
+	clock                instant.Clock
+	sweepZero            instant.Time
+	extensions           []extension
 	sessionExtensions    []bayeux.SessionExtension
 	handler              http.Handler
 	sockets              *transport.WebSocketCarrier
@@ -66,8 +69,11 @@ type Server struct {
 	deadlines *deadlines
 	leave     func() // leaves the broker
 	receivers sync.Pool
-	// deliveries are those that are not in use.
-	deliveries sync.Pool
+	// What is not in use.
+	deliveries sync.Pool // of *delivery
+	queues     sync.Pool // of *queue.Queue with nothing in them
+	letters    sync.Pool // of *letter
+	mails      sync.Pool // of *mail
 	stats      counters
 
 	opening atomic.Int64 // handshakes being processed
@@ -87,13 +93,16 @@ type Server struct {
 
 // New makes a server and starts its two goroutines: one serves all deadlines,
 // one sweeps channels. Shutdown ends them.
-func New(config Config) (*Server, error) {
+func New(config Config) (*Server, error) { return newWith(config, nil) }
+
+// newWith is New with a poller, nil for the one that the configuration asks for.
+func newWith(config Config, poller transport.Poller) (*Server, error) {
 	c := config.withDefaults()
 	if err := errors.Join(c.validate(), c.Options.Check(), c.validateOptions()); err != nil {
 		return nil, fmt.Errorf("configure the server: %w", err)
 	}
 	srv := &Server{
-		config: c, log: c.Logger, now: time.Now,
+		config: c, log: c.Logger, now: time.Now, poller: poller,
 		registry: newRegistry(), users: newUsers(), router: router.New[session](), total: queue.NewTotal(),
 		addresses: newAddresses(c.Limits, time.Now),
 		stop:      make(chan struct{}), quiet: newQuiet(c.Limits.LogsPerSecond, time.Now),
@@ -116,7 +125,7 @@ func New(config Config) (*Server, error) {
 	}
 	srv.handler, srv.sockets = srv.carriers()
 	srv.adviseClosed("nobody can do more than handshake and connect")
-	srv.deadlines = newDeadlines(srv.now, (*session).tick)
+	srv.deadlines = newDeadlines(srv.now, srv.clock, (*session).tick)
 	srv.loops.Go(srv.deadlines.run)
 	srv.loops.Go(srv.sweep)
 	srv.leave = func() {}
@@ -134,10 +143,14 @@ func (srv *Server) configure() {
 	srv.settings = make(map[string]*settings)
 	for _, name := range append(allTransports(), TransportLocal) {
 		srv.settings[name] = resolve(c, name)
+		srv.settings[name].srv = srv
 	}
 	srv.supported = allTransports()
 	if list := splitList(l.text("allowedTransports", "")); len(list) > 0 {
 		srv.supported = list // in the order of the option [R-HS-5]
+	}
+	for _, st := range srv.settings {
+		st.via.Supported = srv.supported
 	}
 	srv.broadcastToPublisher = l.flag("broadcastToPublisher", true)
 	srv.relayReplyFields = l.flag("relayReplyFields", false)
@@ -146,38 +159,41 @@ func (srv *Server) configure() {
 	srv.maxSubscriptions = l.number("maxSubscriptions", c.Limits.Subscriptions)
 	srv.maxSessions = l.number("maxSessions", c.Limits.Sessions)
 	srv.sweepPeriod = max(10*time.Millisecond, l.millis("sweepPeriod", 997*time.Millisecond))
-	srv.sweepZero = srv.now()
+	srv.clock = instant.New(srv.now())
+	srv.sweepZero = srv.moment()
 	if c.Limits.HandshakesPerSecond > 0 {
 		srv.admission = rate.NewLimiter(rate.Limit(c.Limits.HandshakesPerSecond), c.Limits.HandshakesPerSecond)
 	}
 	for _, e := range c.Extensions {
+		one := extension{Extension: e}
+		one.selects, _ = e.(bayeux.Selective)
+		srv.extensions = append(srv.extensions, one)
 		if x, ok := e.(bayeux.SessionExtension); ok {
 			srv.sessionExtensions = append(srv.sessionExtensions, x)
 		}
 	}
 	srv.receivers.New = func() any { return new([]router.Receiver[session]) }
 	srv.deliveries.New = newDelivery
+	srv.queues.New = func() any { return queue.New(queue.Limits{}, srv.total) }
 }
 
 // ServeHTTP implements http.Handler.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.handler.ServeHTTP(w, r) }
 
 // newSession makes a session that does not exist yet: the handshake decides.
-func (srv *Server) newSession(h home, st *settings) *session {
-	return srv.sessionOf(srv.config.NodePrefix+newID(sessionIDChars), h, st)
+func (srv *Server) newSession(browser string, st *settings) *session {
+	return srv.sessionOf(srv.config.NodePrefix+newID(sessionIDChars), browser, st)
 }
 
 // sessionOf makes a session with that id.
-func (srv *Server) sessionOf(id string, h home, st *settings) *session {
+func (srv *Server) sessionOf(id, browser string, st *settings) *session {
 	s := &session{
-		srv: srv, id: id, home: h, transport: h.transport, left: srv.now(),
-		queue: queue.New(st.queueLimits(), srv.total),
-		slow:  slowChoice{def: st.slow},
+		srv: srv, made: st, used: st, browser: browser, left: srv.moment(),
 	}
-	s.machine = machine.New(s.id)
+	s.machine.Begin(id)
 	for _, x := range srv.sessionExtensions {
 		if e := x.NewSession(s); e != nil {
-			s.extensions = append(s.extensions, e)
+			s.rare().extensions = append(s.rare().extensions, e)
 		}
 	}
 	return s
@@ -192,12 +208,15 @@ func (srv *Server) removed(s *session, reason machine.Reason) {
 		s.wake()
 	}
 	srv.stats.end(string(reason))
-	srv.log.Info().Func(srv.quiet.of("end")).Str("session", s.id).Str("transport", s.Transport()).
+	srv.log.Info().Func(srv.quiet.of("end")).Str("session", s.id()).Str("transport", s.Transport()).
 		Str("user", s.User()).Str("reason", string(reason)).Msg("session ends")
 }
 
+// moment is the time as sessions keep it.
+func (srv *Server) moment() instant.Time { return srv.clock.At(srv.now()) }
+
 // nextSweep rounds a time up to the next sweep ([R-EX-1]).
-func (srv *Server) nextSweep(at time.Time) time.Time {
+func (srv *Server) nextSweep(at instant.Time) instant.Time {
 	past := at.Sub(srv.sweepZero) % srv.sweepPeriod
 	if past == 0 {
 		return at
@@ -275,7 +294,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	// Sessions that were removed with a connect held are known to the deadlines
 	// only.
 	for _, s := range append(srv.registry.all(), srv.deadlines.all()...) {
-		s.step(func(now time.Time) machine.Effects {
+		s.step(func(now instant.Time) machine.Effects {
 			wait := jitter(spread)
 			return s.machine.Release(now, &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: &wait})
 		})

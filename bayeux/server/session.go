@@ -3,13 +3,13 @@ package server
 import (
 	"context"
 	"crypto/subtle"
-	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/notify"
 	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 	"github.com/halleypush/halley/channels"
@@ -19,71 +19,80 @@ import (
 // has its protocol state, the queue what waits to leave, this struct the lock
 // and the deadlines, the carrier (an exchange or a port) the connection, the
 // registry its identity.
+//
+// There is one for each client, mostly idle: what only some have, or only for a
+// while, stands behind a pointer, and TestSessionBudget counts the bytes.
 type session struct {
 	// Immutable after the handshake.
-	srv        *Server
-	id         string
-	home       home
-	extensions []bayeux.Extension
-	attributes bayeux.Attributes
-	entry      deadline // owned by the deadlines
-	standing   standing // owned by the turns
-	address    netip.Prefix
-	seated     atomic.Bool // it counts among the sessions of address
+	srv     *Server
+	made    *settings // of the transport of its handshake
+	browser string    // the cookie of its handshake
+
+	seat  network // whose session it is counted as
+	more  atomic.Pointer[more]
+	filed *account // the user it is found under; owned by the turns
 
 	mu sync.Mutex
 	// Guarded by mu.
-	machine     *machine.Session
-	queue       *queue.Queue
-	user        string
-	subject     *bayeux.Subject // whom the user was authenticated as; nil: nobody
-	transport   string          // the transport last used
-	connectOnly bool            // messages leave with connect replies only
-	noEcho      bool            // its own messages do not come back
+	left    instant.Time // when the last exchange ended that may take from the queue, or the last port
+	machine machine.Session
+	queue   *queue.Queue // nil: nothing waits, and nothing is different from a new one
+	user    string
+	subject *bayeux.Subject // whom the user was authenticated as; nil: nobody
+	used    *settings       // of the transport last used
+	holder  holder          // who answers the held connect
+	port    *port           // where pushes go
+	batch   int32           // requests being processed, and batches: nothing wakes the hold meanwhile
+	batched int32           // batches of server code: nothing leaves meanwhile
+	users   int32           // exchanges that may still take from the queue
+	leases  int32           // leases with messages that are out
+	taken   uint32          // turns given out
+	done    uint32          // turns carried out
+	place   int32           // in the heap of deadlines, plus one; guarded by its lock
+	rank    int32           // in the account; guarded by its lock
+
+	seated      atomic.Bool // it counts among the sessions of its network
 	slow        slowChoice
-	batch       int       // requests being processed, and batches: nothing wakes the hold meanwhile
-	batched     int       // batches of server code: nothing leaves meanwhile
-	users       int       // exchanges that may still take from the queue
-	left        time.Time // when the last of them ended, or the last port
-	leases      int       // leases with messages that are out
-	hold        hold
-	parting     holder // the held request that takes all that is left, the farewell too; nil: whoever comes
-	port        *port  // where pushes go
-	ended       chan struct{}
+	connectOnly bool // messages leave with connect replies only
+	noEcho      bool // its own messages do not come back
 	over        bool
-	fresh       bool          // it counts among the unconnected
-	tail        chan struct{} // closed when the last turn has been carried out
+	fresh       bool // it counts among the unconnected
+	known       bool // it is registered; owned by the turns
 }
 
-// turn is a place in the order in which a session's effects on the router, the
-// registry and the index of users are carried out (DESIGN 4.2).
-type turn struct {
-	wait chan struct{} // the turn before; nil: none
-	mine chan struct{} // nil: this is no turn
+// more is what few sessions have.
+type more struct {
+	extensions []bayeux.Extension // immutable after the handshake
+	attributes bayeux.Attributes
+	story      *notify.Line // what is told of it; owned by the turns
+
+	// Guarded by the session's mu.
+	parting holder        // see partingLocked
+	ended   chan struct{} // closed when the session ends
+	turned  chan struct{} // closed when a turn has been carried out
 }
 
-// turnLocked takes the next turn.
-func (s *session) turnLocked() turn {
-	t := turn{s.tail, make(chan struct{})}
-	s.tail = t.mine
-	return t
-}
-
-// takeTurn takes the next turn.
-func (s *session) takeTurn() turn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.turnLocked()
-}
-
-// enter waits until it is our turn, leave hands it on.
-func (t turn) enter() {
-	if t.wait != nil {
-		<-t.wait
+// rare returns what few sessions have, made if missing.
+func (s *session) rare() *more {
+	if m := s.more.Load(); m != nil {
+		return m
 	}
+	s.more.CompareAndSwap(nil, new(more))
+	return s.more.Load()
 }
 
-func (t turn) leave() { close(t.mine) }
+// extensions are the session's own.
+func (s *session) extensions() []bayeux.Extension {
+	if m := s.more.Load(); m != nil {
+		return m.extensions
+	}
+	return nil
+}
+
+// id is the clientId.
+func (s *session) id() string { return s.machine.ID() }
+
+func (s *session) home() home { return home{s.made.name, s.browser} }
 
 // home is where HTTP requests of a session must come from: the transport and
 // the browser cookie of its handshake ([R-ID-3], [R-JP-5]).
@@ -112,12 +121,6 @@ func (st *settings) mayGoOn(h home, from transport.Origin) bool {
 	return !st.ownHandshake && (!st.needsCookie || h.browser == "" || h.is(home{h.transport, from.Browser}))
 }
 
-// hold is a held connect and who answers it.
-type hold struct {
-	id     uint64
-	holder holder
-}
-
 // holder is the carrier's side of a held connect.
 type holder interface {
 	// release says that the hold has ended. It never blocks.
@@ -126,7 +129,7 @@ type holder interface {
 
 // isLocal tells whether the session is one of server code. Its id is of no use
 // to anybody else.
-func (s *session) isLocal() bool { return s.home.transport == TransportLocal }
+func (s *session) isLocal() bool { return s.made.name == TransportLocal }
 
 // wake has a local session look at what there is, its end included.
 func (s *session) wake() {
@@ -141,27 +144,27 @@ func (s *session) wake() {
 // work is what is left to do once the lock is released.
 type work struct {
 	eff     machine.Effects
-	gone    []hold // aligned with eff.Ended
+	gone    []holder // aligned with eff.Ended
 	all     []channels.Name
 	turn    turn
 	tell    func(machine.Effects) // called in the turn, after the effects
 	port    *port                 // to be woken
-	wake    time.Time
+	wake    instant.Time
 	removed bool // the session ends with this step
 }
 
 // step runs f with the lock held and then carries out its effects. Effects
 // that touch the router or the registry are carried out in the order of the
 // steps: each waits for the turn before its own (DESIGN 4.2).
-func (s *session) step(f func(now time.Time) machine.Effects) machine.Effects {
+func (s *session) step(f func(now instant.Time) machine.Effects) machine.Effects {
 	return s.stepWith(nil, nil, f)
 }
 
 // stepWith is step for a connect, which h answers if it is held, and for what
 // others are to be told of: tell is called in the turn, when the effects have
 // been carried out.
-func (s *session) stepWith(h holder, tell func(machine.Effects), f func(now time.Time) machine.Effects) machine.Effects {
-	now := s.srv.now()
+func (s *session) stepWith(h holder, tell func(machine.Effects), f func(now instant.Time) machine.Effects) machine.Effects {
+	now := s.srv.moment()
 	s.mu.Lock()
 	w := s.noteLocked(f(now), h, now)
 	s.mu.Unlock()
@@ -172,11 +175,11 @@ func (s *session) stepWith(h holder, tell func(machine.Effects), f func(now time
 
 // noteLocked turns effects into work. When the queue has something for a hold
 // or a port that may take it, that is part of the work.
-func (s *session) noteLocked(eff machine.Effects, h holder, now time.Time) work {
+func (s *session) noteLocked(eff machine.Effects, h holder, now instant.Time) work {
 	w := work{eff: eff}
 	w.gone = s.unhookLocked(nil, eff.Ended)
 	if eff.Hold != nil {
-		s.hold = hold{id: eff.Hold.ID, holder: h}
+		s.holder = h
 	}
 	if !s.over && s.wakesHoldLocked(now) {
 		more := s.machine.Wake(now)
@@ -190,9 +193,7 @@ func (s *session) noteLocked(eff machine.Effects, h holder, now time.Time) work 
 		s.over = true
 		w.removed = true
 		w.all = s.machine.Subscriptions()
-		if s.ended != nil {
-			close(s.ended)
-		}
+		s.closeLocked()
 		s.clearLocked()
 	}
 	s.countFreshLocked()
@@ -203,13 +204,12 @@ func (s *session) noteLocked(eff machine.Effects, h holder, now time.Time) work 
 	return w
 }
 
-func (s *session) unhookLocked(gone []hold, ended []machine.Ended) []hold {
-	for _, e := range ended {
-		h := hold{id: e.ID}
-		if s.hold.id == e.ID {
-			h, s.hold = s.hold, hold{}
-		}
-		gone = append(gone, h)
+// unhookLocked adds who answers the holds that have ended. There is one at most,
+// but for those whose carrier has gone.
+func (s *session) unhookLocked(gone []holder, ended []machine.Ended) []holder {
+	for range ended {
+		gone = append(gone, s.holder)
+		s.holder = nil
 	}
 	return gone
 }
@@ -217,18 +217,18 @@ func (s *session) unhookLocked(gone []hold, ended []machine.Ended) []hold {
 // wakesHoldLocked tells whether queued messages end the held connect: never
 // while a request of the session itself is processed ([R-DL-2, R-CN-19]), and
 // on a WebSocket only where messages leave with connect replies ([R-WS-11]).
-func (s *session) wakesHoldLocked(now time.Time) bool {
+func (s *session) wakesHoldLocked(now instant.Time) bool {
 	_, _, push, held := s.machine.Held()
 	return held && s.batch == 0 && (!push || s.onlyLocked(s.port)) && s.pendingLocked(now)
 }
 
 // wakesPortLocked tells whether queued messages can be pushed ([R-WS-12]).
-func (s *session) wakesPortLocked(now time.Time) bool {
+func (s *session) wakesPortLocked(now instant.Time) bool {
 	return s.port != nil && s.batch == 0 && !s.onlyLocked(s.port) && s.pendingLocked(now)
 }
 
 // pendingLocked tells whether a message wants to leave and may.
-func (s *session) pendingLocked(now time.Time) bool {
+func (s *session) pendingLocked(now instant.Time) bool {
 	return s.queue.Pending(now) && !s.blockedLocked() && s.batched == 0
 }
 
@@ -236,30 +236,6 @@ func (s *session) pendingLocked(now time.Time) bool {
 // what it fails to write comes back, and must not come after newer ones
 // (DESIGN 4.3). Retained delivery sends them again in any case.
 func (s *session) blockedLocked() bool { return s.leases > 0 && !s.queue.Retaining() }
-
-// takeLocked leases what may leave, nil if nothing may. finish must follow. In a
-// batch of server code nothing may, but for a connect's reply that closes a
-// batch of retained messages.
-func (s *session) takeLocked(limit int, reply bool) *queue.Lease {
-	l := new(queue.Lease)
-	if !s.leaseLocked(l, limit, reply) {
-		return nil
-	}
-	return l
-}
-
-// leaseLocked is takeLocked into a fresh lease. It reports false if nothing may
-// leave.
-func (s *session) leaseLocked(l *queue.Lease, limit int, reply bool) bool {
-	if s.blockedLocked() || s.batched > 0 && !s.queue.Retaining() {
-		return false
-	}
-	s.queue.TakeInto(l, limit, reply)
-	if len(l.Messages) > 0 {
-		s.leases++
-	}
-	return true
-}
 
 // onlyLocked tells whether messages leave with connect replies only, on the
 // transport of that port ([R-DL-4]).
@@ -278,17 +254,17 @@ func (s *session) only(p *port) bool {
 // removed ([R-CN-17]). Lazy messages whose time has passed wait for whatever
 // takes messages next; those that left early leave no timer behind that would
 // end the hold for nothing, as CometD's does ([R-DL-7]).
-func (s *session) nextLocked(now time.Time) time.Time {
+func (s *session) nextLocked(now instant.Time) instant.Time {
 	next := s.machine.Deadline()
 	if s.over {
 		return next
 	}
 	switch _, _, _, held := s.machine.Held(); {
 	case s.isLocal():
-		next = time.Time{} // it never expires [R-EX-6]
+		next = 0 // it never expires [R-EX-6]
 	case held:
 	case s.batch > 0:
-		next = time.Time{} // settle looks again
+		next = 0 // settle looks again
 	case !next.IsZero():
 		next = s.srv.nextSweep(next)
 	}
@@ -298,23 +274,22 @@ func (s *session) nextLocked(now time.Time) time.Time {
 	return next
 }
 
-// clearLocked drops the queue of an ended session, the retained messages too,
-// once nobody can take from it any more ([R-EX-5], [R-DC-2], [R-ACK-13]).
-func (s *session) clearLocked() {
-	if s.over && s.users == 0 && s.port == nil {
-		s.queue.Clear()
+// closeLocked tells who waits for the end.
+func (s *session) closeLocked() {
+	if m := s.more.Load(); m != nil && m.ended != nil {
+		close(m.ended)
 	}
 }
 
 func (s *session) carryOut(w work) {
-	if w.turn.mine != nil {
+	if w.turn.sess != nil {
 		w.turn.enter()
 		s.route(w)
 		w.turn.leave()
 	}
 	for i, e := range w.eff.Ended {
-		if h := w.gone[i]; h.holder != nil {
-			h.holder.release(s, e)
+		if h := w.gone[i]; h != nil {
+			h.release(s, e)
 		}
 	}
 	if w.port != nil {
@@ -325,16 +300,6 @@ func (s *session) carryOut(w work) {
 	}
 	if !w.wake.IsZero() {
 		s.srv.deadlines.set(s, w.wake)
-	}
-}
-
-// routed waits until all turns taken so far have been carried out.
-func (s *session) routed() {
-	s.mu.Lock()
-	tail := s.tail
-	s.mu.Unlock()
-	if tail != nil {
-		<-tail
 	}
 }
 
@@ -361,7 +326,7 @@ func (s *session) route(w work) {
 // tick is called at the session's deadline: a hold's end, expiry, lazy
 // messages whose time has come.
 func (s *session) tick() {
-	s.step(func(now time.Time) machine.Effects {
+	s.step(func(now instant.Time) machine.Effects {
 		if _, _, _, held := s.machine.Held(); s.isLocal() || !held && s.batch > 0 {
 			// Local sessions never expire ([R-EX-6]), nor whoever is being served ([R-EX-2]).
 			return machine.Effects{}
@@ -372,7 +337,7 @@ func (s *session) tick() {
 
 // offer queues a message, whose channel may have a policy for slow consumers.
 // Messages for an ended session are dropped ([R-DL-9]).
-func (s *session) offer(ctx context.Context, now time.Time, f *bayeux.Frozen, lazyUntil time.Time, channel bayeux.SlowConsumer) {
+func (s *session) offer(ctx context.Context, now instant.Time, f *bayeux.Frozen, lazyUntil instant.Time, channel bayeux.SlowConsumer) {
 	if s.srv.maxed.size.Load() > 0 {
 		s.tellMaxed(ctx, f, channel)
 	}
@@ -381,12 +346,13 @@ func (s *session) offer(ctx context.Context, now time.Time, f *bayeux.Frozen, la
 		s.mu.Unlock()
 		return
 	}
-	p := s.slow.policy(channel)
-	o := s.queue.Offer(f, lazyUntil, p)
+	p := s.policyLocked(channel)
+	o := s.fillLocked().Offer(f, lazyUntil, p)
 	if o.Queued {
 		s.srv.stats.delivered.Add(1)
 		s.announceLocked(now, lazyUntil)
 	} else {
+		s.calmLocked()
 		s.mu.Unlock()
 	}
 	if o.Limit != "" {
@@ -396,7 +362,7 @@ func (s *session) offer(ctx context.Context, now time.Time, f *bayeux.Frozen, la
 
 // announceLocked wakes who takes what has just been queued. It releases the
 // lock.
-func (s *session) announceLocked(now, lazyUntil time.Time) {
+func (s *session) announceLocked(now, lazyUntil instant.Time) {
 	if !lazyUntil.IsZero() || s.wakesHoldLocked(now) { // the first of a burst wakes [R-CN-10]
 		w := s.noteLocked(machine.Effects{}, nil, now)
 		s.mu.Unlock()
@@ -415,17 +381,17 @@ func (s *session) announceLocked(now, lazyUntil time.Time) {
 
 // enter begins the processing of a request of the session; leave ends it and
 // wakes what had to wait.
-func (s *session) enter(transport string) {
+func (s *session) enter(by *settings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.batch++
 	s.users++
-	s.transport = transport
+	s.used = by
 }
 
 // settle ends the batch: what is queued may wake the hold again ([R-DL-4]).
 func (s *session) settle() {
-	s.step(func(now time.Time) machine.Effects {
+	s.step(func(now instant.Time) machine.Effects {
 		s.batch--
 		s.machine.Received(now) // however long it took [R-EX-3]
 		return machine.Effects{}
@@ -435,7 +401,7 @@ func (s *session) settle() {
 // waiting tells whether messages are queued that want to leave, and the client
 // is there, or was within flushTime.
 func (s *session) waiting() bool {
-	now := s.srv.now()
+	now := s.srv.moment()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	here := s.users > 0 || s.port != nil || now.Sub(s.left) < flushTime
@@ -449,19 +415,18 @@ func (s *session) discard() {
 	defer s.mu.Unlock()
 	defer s.leaveAddress()
 	s.queue.Clear()
+	s.calmLocked()
 	if s.over {
 		return
 	}
 	s.over = true
 	s.countFreshLocked()
-	if s.ended != nil {
-		close(s.ended)
-	}
+	s.closeLocked()
 }
 
 // release ends the use of the queue by one exchange.
 func (s *session) releaseUser() {
-	now := s.srv.now()
+	now := s.srv.moment()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.users--
@@ -472,7 +437,7 @@ func (s *session) releaseUser() {
 // end ends the session from the server's side. It reports false if the session
 // had ended.
 func (s *session) end(reason machine.Reason) bool {
-	return s.step(func(now time.Time) machine.Effects {
+	return s.step(func(now instant.Time) machine.Effects {
 		if s.over {
 			return machine.Effects{}
 		}
@@ -480,15 +445,16 @@ func (s *session) end(reason machine.Reason) bool {
 	}).Removed != ""
 }
 
-// done returns a channel that is closed when the session ends.
-func (s *session) done() <-chan struct{} {
+// gone returns a channel that is closed when the session ends.
+func (s *session) gone() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended == nil {
-		s.ended = make(chan struct{})
+	m := s.rare()
+	if m.ended == nil {
+		m.ended = make(chan struct{})
 		if s.over {
-			close(s.ended)
+			close(m.ended)
 		}
 	}
-	return s.ended
+	return m.ended
 }

@@ -14,17 +14,17 @@ import (
 // settings are the options of one transport, resolved: its own prefix first,
 // then the bare name, then the default (WIRE 11).
 type settings struct {
-	name               string
-	times              machine.Times
-	maxLazy            time.Duration
-	deliverOnly        bool
-	maxQueue           int
-	maxQueueBytes      int64
-	slow               bayeux.SlowConsumer
-	maxMessageSize     int
-	handshakeReconnect bool
-	duringHandshake    bool
-	push               bool
+	srv  *Server
+	name string
+	via  machine.Via // of all messages that come by the transport
+
+	maxLazy         time.Duration
+	deliverOnly     bool
+	maxQueue        int
+	maxQueueBytes   int64
+	slow            bayeux.SlowConsumer
+	maxMessageSize  int
+	duringHandshake bool
 
 	// HTTP only.
 	perBrowser      int
@@ -90,30 +90,35 @@ func resolve(c Config, name string) *settings {
 	l := c.lookup(name)
 	s := &settings{
 		name: name,
-		times: machine.Times{ // defaults of CometD 8 [R-HS-8]
-			Timeout:       max(0, l.millis("timeout", 20*time.Second)),
-			Interval:      max(0, l.millis("interval", 0)),
-			MaxInterval:   max(0, l.millis("maxInterval", 10*time.Second)),
-			Unconnected:   c.Limits.UnconnectedTime,
-			MaxProcessing: l.millis("maxProcessing", -1),
+		via: machine.Via{
+			Transport: name,
+			Times: machine.Times{ // defaults of CometD 8 [R-HS-8]
+				Timeout:       max(0, l.millis("timeout", 20*time.Second)),
+				Interval:      max(0, l.millis("interval", 0)),
+				MaxInterval:   max(0, l.millis("maxInterval", 10*time.Second)),
+				Unconnected:   c.Limits.UnconnectedTime,
+				MaxProcessing: l.millis("maxProcessing", -1),
+			},
+			HandshakeReconnect: l.flag("handshakeReconnect", false),
+			MaxTimeout:         c.Limits.ClientTimeout,
+			MaxInterval:        c.Limits.ClientInterval,
 		},
-		maxLazy:            l.millis("maxLazyTimeout", 5*time.Second),
-		deliverOnly:        l.flag("metaConnectDeliverOnly", false),
-		maxQueue:           l.number("maxQueue", c.Limits.QueueMessages),
-		maxQueueBytes:      int64(l.number("maxQueueBytes", int(c.Limits.QueueBytes))),
-		maxMessageSize:     l.number("maxMessageSize", 1_000_000),
-		handshakeReconnect: l.flag("handshakeReconnect", false),
-		duringHandshake:    l.flag("allowMessageDeliveryDuringHandshake", false),
-		perBrowser:         l.number("maxSessionsPerBrowser", 1),
-		perBrowserHTTP2:    l.number("http2MaxSessionsPerBrowser", -1),
-		multiInterval:      l.millis("multiSessionInterval", 2*time.Second),
-		trustClient:        l.flag("trustClientSession", false),
-		duplicateStatus:    l.number("duplicateMetaConnectHttpResponseCode", 500),
+		maxLazy:         l.millis("maxLazyTimeout", 5*time.Second),
+		deliverOnly:     l.flag("metaConnectDeliverOnly", false),
+		maxQueue:        l.number("maxQueue", c.Limits.QueueMessages),
+		maxQueueBytes:   int64(l.number("maxQueueBytes", int(c.Limits.QueueBytes))),
+		maxMessageSize:  l.number("maxMessageSize", 1_000_000),
+		duringHandshake: l.flag("allowMessageDeliveryDuringHandshake", false),
+		perBrowser:      l.number("maxSessionsPerBrowser", 1),
+		perBrowserHTTP2: l.number("http2MaxSessionsPerBrowser", -1),
+		multiInterval:   l.millis("multiSessionInterval", 2*time.Second),
+		trustClient:     l.flag("trustClientSession", false),
+		duplicateStatus: l.number("duplicateMetaConnectHttpResponseCode", 500),
 	}
 	s.slow, _ = bayeux.ParseSlowConsumer(strings.ToLower(l.text("slowConsumer", bayeux.SlowDisconnect.String())))
 	switch name {
 	case transport.WebSocket:
-		s.push = true
+		s.via.Push = true
 		s.maxMessageSize = l.number("maxMessageSize", 64<<10)
 		s.ownHandshake = l.flag("requireHandshakePerConnection", false)
 		s.needsCookie = l.flag("requireBrowserCookie", false)
@@ -121,7 +126,7 @@ func resolve(c Config, name string) *settings {
 	case transport.CallbackPolling:
 		s.deliverOnly = true // [R-JP-5]
 	case TransportLocal:
-		s.push, s.deliverOnly, s.duringHandshake = true, false, false
+		s.via.Push, s.deliverOnly, s.duringHandshake = true, false, false
 	}
 	return s
 }

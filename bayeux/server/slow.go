@@ -16,12 +16,12 @@ import (
 // slowChoice is where the slow-consumer policy of a session's messages comes
 // from: what server code has set, the channel's, the option's.
 type slowChoice struct {
-	own, def bayeux.SlowConsumer
-	bounds   bool // server code has set the bounds of the queue
+	own    bayeux.SlowConsumer
+	bounds bool // server code has set the bounds of the queue
 }
 
-func (c slowChoice) policy(channel bayeux.SlowConsumer) bayeux.SlowConsumer {
-	return cmp.Or(c.own, channel, c.def)
+func (s *session) policyLocked(channel bayeux.SlowConsumer) bayeux.SlowConsumer {
+	return cmp.Or(s.slow.own, channel, s.made.slow)
 }
 
 var _ bayeux.Backlog = (*session)(nil)
@@ -38,7 +38,7 @@ func (s *session) SetMaxQueue(messages int, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.slow.bounds = true
-	s.queue.SetLimits(queue.Limits{Messages: messages, Bytes: bytes})
+	s.fillLocked().SetLimits(queue.Limits{Messages: messages, Bytes: bytes})
 }
 
 // SetSlowConsumer implements bayeux.Backlog.
@@ -86,9 +86,9 @@ func (s *session) tellMaxed(ctx context.Context, f *bayeux.Frozen, channel bayeu
 	s.mu.Lock()
 	full := (*queue.FullError)(nil)
 	if !s.over {
-		full = s.queue.Maxed(f)
+		full = s.fillLocked().Maxed(f)
 	}
-	e := QueueMaxed{Session: s, Channel: f.Channel, Policy: s.slow.policy(channel)}
+	e := QueueMaxed{Session: s, Channel: f.Channel, Policy: s.policyLocked(channel)}
 	s.mu.Unlock()
 	if full == nil {
 		return
@@ -251,7 +251,7 @@ func (srv *Server) logSlow(now time.Time, p bayeux.SlowConsumer, n int, limit st
 		return
 	}
 	if sum, ok := srv.slow.logs[p].due(now, n); ok {
-		srv.log.Warn().Str("reason", string(machine.ReasonSlowConsumer)).Str("session", s.id).Stringer("policy", p).
+		srv.log.Warn().Str("reason", string(machine.ReasonSlowConsumer)).Str("session", s.id()).Stringer("policy", p).
 			Str("limit", limit).Int64("max", most).Uint64("count", sum).Msg("queue limit reached; " + what)
 	}
 }

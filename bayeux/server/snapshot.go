@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/queue"
 )
@@ -41,8 +41,8 @@ func (srv *Server) Snapshot(id string) (*Snapshot, error) {
 	if s.isLocal() {
 		return nil, fmt.Errorf("snapshot of %q: %w", id, ErrLocal)
 	}
-	out := &Snapshot{ID: s.id, Home: s.home.transport, Browser: s.home.browser}
-	for name, value := range s.attributes.All() {
+	out := &Snapshot{ID: s.id(), Home: s.made.name, Browser: s.browser}
+	for name, value := range s.Attributes().All() {
 		raw, err := json.Marshal(value)
 		if err != nil {
 			return nil, fmt.Errorf("snapshot of %q: attribute %q: %w", id, name, err)
@@ -52,7 +52,7 @@ func (srv *Server) Snapshot(id string) (*Snapshot, error) {
 		}
 		out.Attributes[name] = raw
 	}
-	for _, e := range s.extensions {
+	for _, e := range s.extensions() {
 		x, ok := e.(bayeux.Snapshotter)
 		if !ok {
 			continue
@@ -66,11 +66,11 @@ func (srv *Server) Snapshot(id string) (*Snapshot, error) {
 		}
 		out.Extensions[x.Key()] = state
 	}
-	now := srv.now()
+	now := srv.moment()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out.Subject = s.subject
-	out.Transport, out.User, out.ConnectOnly, out.NoEcho = s.transport, s.user, s.connectOnly, s.noEcho
+	out.Transport, out.User, out.ConnectOnly, out.NoEcho = s.used.name, s.user, s.connectOnly, s.noEcho
 	out.Slow = s.slow.own
 	if s.slow.bounds {
 		l := s.queue.Limits()
@@ -93,15 +93,19 @@ func (srv *Server) Restore(from *Snapshot) error {
 	if !from.Machine.State.Alive() {
 		return fmt.Errorf("restore %q: the session has ended", from.ID)
 	}
-	s := srv.sessionOf(from.ID, home{from.Home, from.Browser}, st)
-	s.transport, s.user, s.subject = from.Transport, from.User, from.Subject
+	s := srv.sessionOf(from.ID, from.Browser, st)
+	s.used, s.user, s.subject = srv.settings[from.Transport], from.User, from.Subject
 	s.connectOnly, s.noEcho = from.ConnectOnly, from.NoEcho
-	now := srv.now()
-	m, err := machine.Restore(now, from.Machine)
+	now := srv.moment()
+	state := from.Machine
+	if state.ID != "" {
+		state.ID = from.ID // the one that counts
+	}
+	m, err := machine.Restore(now, state)
 	if err != nil {
 		return fmt.Errorf("restore %q: %w", from.ID, err)
 	}
-	s.machine = m
+	s.machine = *m
 	bounds := st.queueLimits()
 	s.slow.own, s.slow.bounds = from.Slow, from.Bounds != nil
 	if from.Bounds != nil {
@@ -109,9 +113,9 @@ func (srv *Server) Restore(from *Snapshot) error {
 	}
 	s.queue = queue.Restore(now, from.Queue, bounds, srv.total)
 	for name, raw := range from.Attributes {
-		s.attributes.Set(name, raw)
+		s.Attributes().Set(name, raw)
 	}
-	for _, e := range s.extensions {
+	for _, e := range s.extensions() {
 		if x, ok := e.(bayeux.Snapshotter); ok && from.Extensions[x.Key()] != nil {
 			if err := x.Restore(from.Extensions[x.Key()]); err != nil {
 				s.queue.Clear()
@@ -125,7 +129,7 @@ func (srv *Server) Restore(from *Snapshot) error {
 		return fmt.Errorf("restore %q: %w", from.ID, errors.New("the session is already here"))
 	}
 	tell := func(e machine.Effects) { srv.subscriptionsChanged(ctx, s, e, nil) }
-	s.stepWith(nil, tell, func(time.Time) machine.Effects {
+	s.stepWith(nil, tell, func(instant.Time) machine.Effects {
 		if s.over { // since it was registered
 			return machine.Effects{}
 		}

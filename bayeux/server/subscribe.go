@@ -3,9 +3,9 @@ package server
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/channels"
 )
@@ -29,6 +29,7 @@ func (p *pass) subscribe(ctx context.Context, s *session, m *bayeux.Message) *ba
 			} else if n.IsService() {
 				continue
 			}
+			n = p.srv.router.Intern(n) // subscribers share it
 		}
 		in.Names, in.Refusals = append(in.Names, n), append(in.Refusals, e)
 		if e != nil {
@@ -130,7 +131,7 @@ func (p *pass) unsubscribe(ctx context.Context, s *session, m *bayeux.Message) *
 func (p *pass) stepTold(ctx context.Context, s *session, m *bayeux.Message, in machine.Input) *bayeux.Message {
 	var told <-chan struct{}
 	tell := func(e machine.Effects) { told = p.srv.subscriptionsChanged(ctx, s, e, m) }
-	eff := s.stepWith(nil, tell, func(now time.Time) machine.Effects { return s.machine.Step(now, in) })
+	eff := s.stepWith(nil, tell, func(now instant.Time) machine.Effects { return s.machine.Step(now, in) })
 	p.srv.await(ctx, told)
 	return eff.Reply
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"strings"
@@ -45,8 +46,17 @@ func ask(t *testing.T, srv *Server, browser, body string) *exchange {
 // answer takes and sends.
 func answer(x *exchange) transport.Output {
 	out := x.Take(context.Background(), 0)
+	kept := out
+	kept.Replies = nil // they are the server's again after Done
+	for _, group := range out.Replies {
+		var texts [][]byte
+		for _, text := range group {
+			texts = append(texts, bytes.Clone(text))
+		}
+		kept.Replies = append(kept.Replies, texts)
+	}
 	out.Done(len(out.Messages), true)
-	return out
+	return kept
 }
 
 // greet makes a session that has connected once.
@@ -54,14 +64,14 @@ func greet(t *testing.T, srv *Server) (s *session, browser string) {
 	t.Helper()
 	x := ask(t, srv, "", `[{"channel":"/meta/handshake"}]`)
 	browser = answer(x).SetBrowser
-	answer(ask(t, srv, browser, `[{"channel":"/meta/connect","clientId":"`+x.sess.id+`"}]`))
+	answer(ask(t, srv, browser, `[{"channel":"/meta/connect","clientId":"`+x.sess.id()+`"}]`))
 	return x.sess, browser
 }
 
 const oneConnect = `[{"channel":"/meta/connect","clientId":"$"}]`
 
 func of(s *session, body string) string {
-	return strings.ReplaceAll(body, "$", s.id)
+	return strings.ReplaceAll(body, "$", s.id())
 }
 
 // Steps are taken in one order and carried out by goroutines in any other: the
@@ -81,7 +91,7 @@ func TestTurnOrder(t *testing.T) {
 			ends := seed%2 == 0
 			if ends {
 				s.mu.Lock()
-				works = append(works, s.noteLocked(s.machine.Remove(srv.now(), machine.ReasonServer), nil, srv.now()))
+				works = append(works, s.noteLocked(s.machine.Remove(srv.moment(), machine.ReasonServer), nil, srv.moment()))
 				s.mu.Unlock()
 				works = append(works, randomStep(s, rng, names)) // too late
 			}
@@ -117,7 +127,7 @@ func randomStep(s *session, rng *rand.Rand, names []channels.Name) work {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.noteLocked(s.machine.Step(s.srv.now(), in), nil, s.srv.now())
+	return s.noteLocked(s.machine.Step(s.srv.moment(), in), nil, s.srv.moment())
 }
 
 // A held poll is aborted while its answer is on its way from another goroutine:
@@ -128,7 +138,7 @@ func TestAbandonMeetsRelease(t *testing.T) {
 		s, browser := greet(t, srv)
 		x := ask(t, srv, browser, of(s, oneConnect))
 		require.True(t, x.Await(func() {}))
-		now := srv.now()
+		now := srv.moment()
 		s.mu.Lock()
 		w := s.noteLocked(s.machine.Wake(now), nil, now) // as if a message had come
 		s.mu.Unlock()
@@ -173,7 +183,7 @@ func TestShutdownAnswersRemovedHolds(t *testing.T) {
 		x := ask(t, srv, browser, of(s, oneConnect))
 		woken := make(chan struct{})
 		require.True(t, x.Await(func() { close(woken) }))
-		require.NoError(t, srv.Remove(s.id))
+		require.NoError(t, srv.Remove(s.id()))
 		require.NoError(t, srv.Shutdown(context.Background()))
 		select {
 		case <-woken:
@@ -191,14 +201,14 @@ func TestRestoreMeetsEnd(t *testing.T) {
 		srv := quick(t, nil)
 		s, browser := greet(t, srv)
 		answer(ask(t, srv, browser, of(s, `[{"channel":"/meta/subscribe","clientId":"$","subscription":"/a"}]`)))
-		snap, err := srv.Snapshot(s.id)
+		snap, err := srv.Snapshot(s.id())
 		require.NoError(t, err)
 		other := quick(t, nil)
 		ended := false
 		other.now = func() time.Time { // asked for once more after the session is registered
-			if !ended && other.registry.get(s.id) != nil {
+			if !ended && other.registry.get(s.id()) != nil {
 				ended = true
-				require.NoError(t, other.Remove(s.id))
+				require.NoError(t, other.Remove(s.id()))
 			}
 			return time.Now()
 		}
@@ -216,7 +226,7 @@ func TestSubscribeTwiceAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := quick(t, nil)
 		s, browser := greet(t, srv)
-		now := srv.now()
+		now := srv.moment()
 		s.mu.Lock()
 		w := s.noteLocked(s.machine.Step(now, machine.Input{
 			Message: &bayeux.Message{Channel: metaSubscribe}, Names: []channels.Name{"/a"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,14 +21,21 @@ type users struct {
 	changed func(user string, there bool)
 	shards  [registryShards]struct {
 		mu       sync.RWMutex
-		sessions map[string]map[*session]struct{}
+		accounts map[string]*account
 	}
+}
+
+// account is a user who has a session. Its sessions are guarded by the lock of
+// the shard, and so is the rank of each: its place among them.
+type account struct {
+	user     string
+	sessions []*session
 }
 
 func newUsers() *users {
 	u := &users{seed: maphash.MakeSeed()}
 	for i := range u.shards {
-		u.shards[i].sessions = make(map[string]map[*session]struct{})
+		u.shards[i].accounts = make(map[string]*account)
 	}
 	return u
 }
@@ -37,17 +45,19 @@ func (u *users) shard(user string) int { return int(maphash.String(u.seed, user)
 // move files a session under a user, "" for none. The caller has the session's
 // turn, so that the last call is that of the last change.
 func (u *users) move(s *session, to string) {
-	from := s.standing.user
-	if from == to {
+	before := s.filed
+	if before == nil && to == "" || before != nil && before.user == to {
 		return
 	}
-	s.standing.user = to
-	left, came := from != "" && u.drop(from, s), to != "" && u.enter(to, s)
+	left, came := before != nil && u.drop(before, s), to != "" && u.enter(to, s)
+	if to == "" {
+		s.filed = nil
+	}
 	if !u.watched.Load() {
 		return
 	}
 	if left {
-		u.changed(from, false)
+		u.changed(before.user, false)
 	}
 	if came {
 		u.changed(to, true)
@@ -59,26 +69,30 @@ func (u *users) enter(user string, s *session) (first bool) {
 	sh := &u.shards[u.shard(user)]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	all := sh.sessions[user]
-	if all == nil {
-		all = make(map[*session]struct{}, 1)
-		sh.sessions[user] = all
+	a := sh.accounts[user]
+	if a == nil {
+		a = &account{user: user}
+		sh.accounts[user] = a
 	}
-	all[s] = struct{}{}
-	return len(all) == 1
+	s.filed, s.rank = a, int32(len(a.sessions)) //nolint:gosec // sessions in memory
+	a.sessions = append(a.sessions, s)
+	return len(a.sessions) == 1
 }
 
 // drop reports whether the session was the user's last.
-func (u *users) drop(user string, s *session) (last bool) {
-	sh := &u.shards[u.shard(user)]
+func (u *users) drop(a *account, s *session) (last bool) {
+	sh := &u.shards[u.shard(a.user)]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	all := sh.sessions[user]
-	delete(all, s)
-	if len(all) > 0 {
+	end := len(a.sessions) - 1
+	moved := a.sessions[end]
+	a.sessions[s.rank], moved.rank = moved, s.rank
+	a.sessions[end] = nil
+	a.sessions = a.sessions[:end]
+	if end > 0 {
 		return false
 	}
-	delete(sh.sessions, user)
+	delete(sh.accounts, a.user)
 	return true
 }
 
@@ -87,7 +101,7 @@ func (u *users) present(user string) bool {
 	sh := &u.shards[u.shard(user)]
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	return len(sh.sessions[user]) > 0
+	return sh.accounts[user] != nil
 }
 
 // of returns the sessions of a user, in no order.
@@ -95,11 +109,10 @@ func (u *users) of(user string) []*session {
 	sh := &u.shards[u.shard(user)]
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	all := make([]*session, 0, len(sh.sessions[user]))
-	for s := range sh.sessions[user] {
-		all = append(all, s)
+	if a := sh.accounts[user]; a != nil {
+		return slices.Clone(a.sessions)
 	}
-	return all
+	return nil
 }
 
 // Users returns the users who have a session, in no order.
@@ -108,7 +121,7 @@ func (srv *Server) Users() []string {
 	for i := range srv.users.shards {
 		sh := &srv.users.shards[i]
 		sh.mu.RLock()
-		for user := range sh.sessions {
+		for user := range sh.accounts {
 			out = append(out, user)
 		}
 		sh.mu.RUnlock()

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 )
 
 // What extensions, policies and listeners see of a session.
 
 // ID implements bayeux.Session.
-func (s *session) ID() string { return s.id }
+func (s *session) ID() string { return s.id() }
 
 // User implements bayeux.Session.
 func (s *session) User() string {
@@ -31,7 +32,7 @@ func (s *session) SetUser(id string) {
 	t := s.turnLocked()
 	s.mu.Unlock()
 	t.enter()
-	if s.standing.known { // else it is found under its user when it begins, or was
+	if s.known { // else it is found under its user when it begins, or was
 		s.srv.users.move(s, id)
 	}
 	t.leave()
@@ -62,7 +63,7 @@ func (s *session) Batch(f func()) {
 	s.batch++
 	s.batched++
 	s.mu.Unlock()
-	defer s.step(func(time.Time) machine.Effects {
+	defer s.step(func(instant.Time) machine.Effects {
 		s.batch--
 		s.batched--
 		return machine.Effects{}
@@ -71,14 +72,17 @@ func (s *session) Batch(f func()) {
 }
 
 // Transport implements bayeux.Session.
-func (s *session) Transport() string {
+func (s *session) Transport() string { return s.way().name }
+
+// way is the transport last used.
+func (s *session) way() *settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.transport
+	return s.used
 }
 
 // Attributes implements bayeux.Session.
-func (s *session) Attributes() *bayeux.Attributes { return &s.attributes }
+func (s *session) Attributes() *bayeux.Attributes { return &s.rare().attributes }
 
 // Deliver implements bayeux.Session ([R-PB-7]).
 func (s *session) Deliver(ctx context.Context, channel string, data any) error {
@@ -96,16 +100,16 @@ func (s *session) Deliver(ctx context.Context, channel string, data any) error {
 // else than a connect ([R-CN-16], [R-AC-1], [R-WS-22]).
 func (s *session) Disconnect(ctx context.Context) error {
 	farewell := s.srv.farewell(ctx, s)
-	s.step(func(now time.Time) machine.Effects {
+	s.step(func(now instant.Time) machine.Effects {
 		if s.over {
 			return machine.Effects{}
 		}
 		if farewell != nil && s.hearsLocked() {
 			// A full queue cannot take the farewell; the session ends all the same.
-			_ = s.queue.Append(farewell, time.Time{})
+			_ = s.fillLocked().Append(farewell, 0)
 		}
-		if x, ok := s.hold.holder.(*exchange); ok {
-			s.parting = x
+		if x, ok := s.holder.(*exchange); ok {
+			s.partLocked(x)
 		}
 		return s.machine.Disconnect(now, machine.ReasonServer)
 	})
@@ -119,7 +123,7 @@ func (s *session) Retain() {
 	if s.isLocal() {
 		return // it has no connects to acknowledge with
 	}
-	s.queue.Retain()
+	s.fillLocked().Retain()
 	s.connectOnly = true // [R-ACK-2]
 }
 
@@ -134,7 +138,7 @@ func (s *session) Retaining() bool {
 // leave at once when it is turned off; what waited for a push wakes the hold
 // when it is turned on.
 func (s *session) SetConnectOnly(on bool) {
-	s.step(func(time.Time) machine.Effects {
+	s.step(func(instant.Time) machine.Effects {
 		s.connectOnly = on && !s.isLocal() || s.queue.Retaining()
 		return machine.Effects{}
 	})
@@ -148,7 +152,7 @@ func (s *session) CloseBatch(reply *bayeux.Message) int64 { return reply.Batch()
 func (s *session) Acknowledge(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waiting := s.queue.Pending(s.srv.now())
+	waiting := s.queue.Pending(s.srv.moment())
 	// What waits anyway makes the answer immediate without further ado.
 	return s.queue.Acknowledge(n) && !waiting
 }

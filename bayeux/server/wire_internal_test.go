@@ -17,8 +17,8 @@ func TestSecondHandshakeOfOneSession(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, srv.Shutdown(context.Background())) }()
 	st := srv.settings[transport.LongPolling]
-	s := srv.newSession(home{transport.LongPolling, "abc"}, st)
-	s.enter(transport.LongPolling)
+	s := srv.newSession("abc", st)
+	s.enter(st)
 	p := &pass{srv: srv, settings: st, sess: s, alone: true}
 	ctx := context.Background()
 	require.True(t, p.message(ctx, &bayeux.Message{Channel: metaHandshake}).OK())

@@ -21,10 +21,18 @@ const Name = "ack"
 // has no state of its own and serves any number of sessions.
 type Extension struct{}
 
-var _ bayeux.Extension = (*Extension)(nil)
+var (
+	_ bayeux.Extension = (*Extension)(nil)
+	_ bayeux.Selective = (*Extension)(nil)
+)
 
 // New returns the extension.
 func New() *Extension { return &Extension{} }
+
+// Concerns implements bayeux.Selective.
+func (*Extension) Concerns(channel string) bool {
+	return channel == "/meta/handshake" || channel == "/meta/connect"
+}
 
 // Incoming implements bayeux.Extension.
 func (*Extension) Incoming(_ context.Context, from bayeux.Session, m *bayeux.Message) error {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/channels"
 )
 
 // Name is the member of ext that the extension uses.
@@ -41,7 +42,10 @@ type Extension struct {
 	now      func() time.Time
 }
 
-var _ bayeux.Extension = (*Extension)(nil)
+var (
+	_ bayeux.Extension = (*Extension)(nil)
+	_ bayeux.Selective = (*Extension)(nil)
+)
 
 // New returns the extension.
 func New(c Config) *Extension {
@@ -68,9 +72,14 @@ type question struct {
 // noteKey is the key of the note.
 type noteKey struct{}
 
+// Concerns implements bayeux.Selective.
+func (*Extension) Concerns(channel string) bool {
+	return strings.HasPrefix(channel, channels.MetaPrefix)
+}
+
 // Incoming implements bayeux.Extension.
 func (x *Extension) Incoming(_ context.Context, from bayeux.Session, m *bayeux.Message) error {
-	if !strings.HasPrefix(m.Channel, "/meta/") {
+	if !x.Concerns(m.Channel) {
 		return nil
 	}
 	sync, ok := m.ExtMember(Name)

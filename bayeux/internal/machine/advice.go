@@ -11,7 +11,7 @@ const longest = 50 * 365 * 24 * time.Hour
 
 // wish returns what a client's connect asks for, capped (DESIGN 7). ok is false
 // when its advice cannot be read.
-func wish(m *bayeux.Message, v Via) (asks bayeux.ClientAdvice, ok bool) {
+func wish(m *bayeux.Message, v *Via) (asks bayeux.ClientAdvice, ok bool) {
 	asks, err := bayeux.ParseAdvice(m.Advice)
 	if v.MaxTimeout > 0 {
 		asks.Timeout = min(asks.Timeout, v.MaxTimeout)
@@ -33,18 +33,20 @@ func choose(own, transport time.Duration) time.Duration {
 	return max(0, clamp(transport))
 }
 
-func (s *Session) currentTimeout() time.Duration { return choose(s.timeout, s.way.times.Timeout) }
+func (s *Session) currentTimeout() time.Duration {
+	return choose(s.set().timeout, s.times().Timeout)
+}
 
 // currentInterval includes what the client asked for in this cycle.
 func (s *Session) currentInterval() time.Duration {
 	if s.asked >= 0 {
 		return s.asked
 	}
-	return choose(s.interval, s.way.times.Interval)
+	return choose(s.set().interval, s.times().Interval)
 }
 
 func (s *Session) currentMaxInterval() time.Duration {
-	return choose(s.maxInterval, s.way.times.MaxInterval)
+	return choose(s.set().maxInterval, s.times().MaxInterval)
 }
 
 // life is how long the session lives beyond the interval without a connect,
@@ -52,7 +54,7 @@ func (s *Session) currentMaxInterval() time.Duration {
 // code has not set a time of its own.
 func (s *Session) life() time.Duration {
 	d := s.currentMaxInterval()
-	if most := s.way.times.Unconnected; most > 0 && s.state == Handshaken && s.maxInterval < 0 {
+	if most := s.times().Unconnected; most > 0 && s.state == Handshaken && s.set().maxInterval < 0 {
 		d = min(d, most)
 	}
 	return d
@@ -63,7 +65,7 @@ func (s *Session) life() time.Duration {
 func (s *Session) full() *bayeux.Advice {
 	interval, timeout := s.currentInterval(), s.currentTimeout()
 	a := &bayeux.Advice{Reconnect: bayeux.ReconnectRetry, Interval: &interval, Timeout: &timeout}
-	if s.way.reconnect {
+	if s.reconnects() {
 		maxInterval := s.currentMaxInterval()
 		a.MaxInterval = &maxInterval
 	}
@@ -77,7 +79,7 @@ func (s *Session) full() *bayeux.Advice {
 func (s *Session) advise(reply *bayeux.Message) {
 	if s.due() && reply.Advice == nil {
 		reply.Advice = s.full().Raw()
-		s.advised = s.way.transport
+		s.advised = s.way
 	}
 }
 
@@ -94,7 +96,7 @@ func (s *Session) farewell() *bayeux.Advice {
 }
 
 // due tells whether the next connect reply brings full advice.
-func (s *Session) due() bool { return s.advised == "" || s.advised != s.way.transport }
+func (s *Session) due() bool { return s.Advised() == "" || s.Advised() != s.transport() }
 
 // again returns advice that comes with 402.
 func again(reconnect string) bayeux.Raw {
@@ -106,23 +108,59 @@ func again(reconnect string) bayeux.Raw {
 // time. A hold in progress is not shortened; its reply has full advice
 // ([R-AD-1], [R-AD-4]).
 func (s *Session) SetTimeout(d time.Duration) {
-	s.timeout = clamp(d)
-	s.advised = ""
+	s.change().timeout = clamp(d)
+	s.advised = nil
 }
 
 // SetInterval sets the pause between connects; negative means the
 // transport's. The next connect reply has full advice ([R-AD-1], [R-AD-4]).
 func (s *Session) SetInterval(d time.Duration) {
-	s.interval = clamp(d)
-	s.advised = ""
+	s.change().interval = clamp(d)
+	s.advised = nil
 }
 
 // SetMaxInterval sets how long the session lives beyond the interval without
 // a connect; negative means the transport's. It counts from the next reply on
 // ([R-EX-6]). Full advice is due if it has a maxInterval.
 func (s *Session) SetMaxInterval(d time.Duration) {
-	s.maxInterval = clamp(d)
-	if s.way.reconnect {
-		s.advised = ""
+	s.change().maxInterval = clamp(d)
+	if s.reconnects() {
+		s.advised = nil
 	}
 }
+
+// tuned are times that server code has set; negative is the transport's.
+type tuned struct{ timeout, interval, maxInterval time.Duration }
+
+// set returns the times that server code has set.
+func (s *Session) set() tuned {
+	if s.tuned == nil {
+		return tuned{-1, -1, -1}
+	}
+	return *s.tuned
+}
+
+// change returns them to be changed. Few sessions have any.
+func (s *Session) change() *tuned {
+	if s.tuned == nil {
+		s.tuned = &tuned{-1, -1, -1}
+	}
+	return s.tuned
+}
+
+// times are those of the transport last used.
+func (s *Session) times() Times {
+	if s.way == nil {
+		return Times{}
+	}
+	return s.way.Times
+}
+
+func (s *Session) transport() string {
+	if s.way == nil {
+		return ""
+	}
+	return s.way.Transport
+}
+
+func (s *Session) reconnects() bool { return s.way != nil && s.way.HandshakeReconnect }

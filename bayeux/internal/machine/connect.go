@@ -1,9 +1,8 @@
 package machine
 
 import (
-	"time"
-
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // errAdvice says that the advice of a connect cannot be read ([R-MSG-11]).
@@ -11,7 +10,7 @@ import (
 var errAdvice = &bayeux.Error{Code: 400, Text: "advice"}
 
 // connect answers or holds. connectionType is not looked at ([R-CN-2]).
-func (s *Session) connect(now time.Time, in Input) Effects {
+func (s *Session) connect(now instant.Time, in Input) Effects {
 	if !s.state.Alive() {
 		return Effects{Reply: s.late(in.Message)}
 	}
@@ -23,10 +22,10 @@ func (s *Session) connect(now time.Time, in Input) Effects {
 	s.enter(Connected) // [R-CN-3]
 	s.asked = asks.Interval
 	if asks.Present {
-		s.advised = "" // [R-AD-1]
+		s.advised = nil // [R-AD-1]
 	}
 
-	timeout := choose(s.timeout, in.Via.Times.Timeout)
+	timeout := choose(s.set().timeout, in.Via.Times.Timeout)
 	if asks.Timeout >= 0 {
 		timeout = asks.Timeout // of this message alone [R-CN-6]
 	}
@@ -35,16 +34,16 @@ func (s *Session) connect(now time.Time, in Input) Effects {
 
 	var e Effects
 	e.Ended = s.replace(in.Via.Push, hold)
-	if s.held == nil {
-		s.way = wayOf(in.Via)
+	if !s.holding {
+		s.way = in.Via
 	}
 	if hold {
-		s.clock.stop() // never runs while a connect is held [R-EX-2]
+		s.stop() // never runs while a connect is held [R-EX-2]
 		e.Hold = s.hold(now.Add(timeout), in)
 		return e
 	}
-	if s.held == nil {
-		s.clock.write(now, s.way.times.MaxProcessing)
+	if !s.holding {
+		s.write(now)
 	}
 	e.Reply = s.answer(in)
 	return e
@@ -63,7 +62,7 @@ func (s *Session) late(m *bayeux.Message) *bayeux.Message {
 
 // refuseConnect answers a connect that does not count as one. It shows that
 // the client is there, and changes nothing else.
-func (s *Session) refuseConnect(now time.Time, in Input) Effects {
+func (s *Session) refuseConnect(now instant.Time, in Input) Effects {
 	s.Received(now)
 	refused := in.Refused
 	if refused == nil {
@@ -77,7 +76,7 @@ func (s *Session) refuseConnect(now time.Time, in Input) Effects {
 // carrier ([R-WS-21]). Between WebSocket connects only one that is held
 // replaces; else the older goes on ([R-WS-20]).
 func (s *Session) replace(push, hold bool) []Ended {
-	if s.held == nil || s.held.push && push && !hold {
+	if !s.holding || s.push && push && !hold {
 		return nil
 	}
 	return s.drop(Replaced)
@@ -85,15 +84,14 @@ func (s *Session) replace(push, hold bool) []Ended {
 
 // drop ends the hold without an answer.
 func (s *Session) drop(cause Cause) []Ended {
-	id := s.held.id
-	s.held = nil
-	return []Ended{{ID: id, Cause: cause}}
+	s.holding, s.held = false, held{}
+	return []Ended{{ID: uint64(s.holds), Cause: cause}}
 }
 
-func (s *Session) hold(until time.Time, in Input) *Hold {
+func (s *Session) hold(until instant.Time, in Input) *Hold {
 	s.holds++
-	s.held = &held{id: s.holds, until: until, reply: in.Message.Reply(), push: in.Via.Push}
-	return &Hold{ID: s.holds, Until: until}
+	s.holding, s.push, s.held = true, in.Via.Push, held{until: until, reply: pack(in.Message.Reply())}
+	return &Hold{ID: uint64(s.holds), Until: until}
 }
 
 // answer makes the reply of a connect that is not held. Too many connects of
@@ -105,7 +103,7 @@ func (s *Session) answer(in Input) *bayeux.Message {
 	case BrowserRefuse:
 		reply.Succeed(false) // without an error [R-MC-3]
 		reply.Advice = (&bayeux.Advice{Reconnect: bayeux.ReconnectNone, MultipleClients: true}).Raw()
-		s.advised = ""
+		s.advised = nil
 	case BrowserPoll:
 		reply.Advice = s.poll(in).Raw() // [R-MC-2]
 	case BrowserFree:
@@ -121,7 +119,7 @@ func (s *Session) poll(in Input) *bayeux.Advice {
 	a := &bayeux.Advice{Reconnect: bayeux.ReconnectRetry}
 	if s.due() {
 		a = s.full()
-		s.advised = s.way.transport
+		s.advised = s.way
 	}
 	interval := in.MultiInterval
 	a.Interval, a.MultipleClients = &interval, true
@@ -130,10 +128,9 @@ func (s *Session) poll(in Input) *bayeux.Advice {
 
 // finish ends the hold with a reply. The clock waits for the reply to be
 // written ([R-CN-18]).
-func (s *Session) finish(now time.Time, cause Cause) []Ended {
-	h := s.held
-	s.held = nil
-	reply := h.reply.Succeed(true)
+func (s *Session) finish(now instant.Time, cause Cause) []Ended {
+	reply := s.held.reply.unpack().Succeed(true)
+	s.holding, s.held = false, held{}
 	switch {
 	case s.verdict != nil:
 		sentence(reply, s.verdict)
@@ -141,18 +138,18 @@ func (s *Session) finish(now time.Time, cause Cause) []Ended {
 		reply.Advice = s.farewell().Raw()
 	default:
 		s.advise(reply)
-		s.clock.write(now, s.way.times.MaxProcessing)
+		s.write(now)
 	}
-	return []Ended{{ID: h.id, Cause: cause, Reply: reply}}
+	return []Ended{{ID: uint64(s.holds), Cause: cause, Reply: reply}}
 }
 
 // Wake ends the hold because a message was queued ([R-CN-9]). The caller asks
 // only where messages leave with connect replies: not on a WebSocket that
 // pushes ([R-WS-11]), not while a request of the session itself is processed
 // ([R-DL-2]). The hold of a removed session is not woken ([R-CN-17]).
-func (s *Session) Wake(now time.Time) Effects {
+func (s *Session) Wake(now instant.Time) Effects {
 	var e Effects
-	if s.held != nil && s.state.Alive() {
+	if s.holding && s.state.Alive() {
 		e.Ended = s.finish(now, Woken)
 	}
 	return s.done(e)
@@ -164,9 +161,9 @@ func (s *Session) Wake(now time.Time) Effects {
 // (dojox.cometd), and would wait for ever for an answer that does not come. The
 // session lives on; without drain it gets the advice of any other reply. A
 // removed session's hold is told not to retry.
-func (s *Session) Release(now time.Time, drain *bayeux.Advice) Effects {
+func (s *Session) Release(now instant.Time, drain *bayeux.Advice) Effects {
 	var e Effects
-	if s.held == nil {
+	if !s.holding {
 		return s.done(e)
 	}
 	if drain != nil && s.state.Alive() {
@@ -174,8 +171,10 @@ func (s *Session) Release(now time.Time, drain *bayeux.Advice) Effects {
 		if timeout := s.currentTimeout(); advice.Timeout == nil {
 			advice.Timeout = &timeout
 		}
-		s.held.reply.Advice = advice.Raw()
-		s.advised = ""
+		reply := s.held.reply.unpack()
+		reply.Advice = advice.Raw()
+		s.held.reply = pack(reply)
+		s.advised = nil
 	}
 	e.Ended = s.finish(now, Released)
 	return s.done(e)
@@ -184,9 +183,9 @@ func (s *Session) Release(now time.Time, drain *bayeux.Advice) Effects {
 // Lost says that the carrier of that hold is gone, its client has aborted:
 // the hold ends as Dropped and the clock starts ([R-CN-21] as decided in
 // WIRE 16). Another id, of a hold that has ended, changes nothing.
-func (s *Session) Lost(now time.Time, id uint64) Effects {
+func (s *Session) Lost(now instant.Time, id uint64) Effects {
 	var e Effects
-	if s.held != nil && s.held.id == id {
+	if s.holding && uint64(s.holds) == id {
 		e.Ended = s.drop(Dropped)
 		s.start(now)
 	}
@@ -196,13 +195,13 @@ func (s *Session) Lost(now time.Time, id uint64) Effects {
 // Detached says that the session's WebSocket is closed: a hold on it ends as
 // Dropped and the session lives for maxInterval at least ([R-WS-18]). A hold on
 // HTTP goes on.
-func (s *Session) Detached(now time.Time) Effects {
+func (s *Session) Detached(now instant.Time) Effects {
 	var e Effects
-	if s.held != nil && s.held.push {
+	if s.holding && s.push {
 		e.Ended = s.drop(Dropped)
 	}
-	if s.held == nil && s.state.Alive() {
-		if s.clock.writing {
+	if !s.holding && s.state.Alive() {
+		if s.writing {
 			s.start(now) // nobody is left to write
 		}
 		s.clock.extend(now.Add(s.life()))
@@ -214,7 +213,7 @@ func (s *Session) Detached(now time.Time) Effects {
 // the old one ends as Replaced, on HTTP with the status of a duplicate, on a
 // WebSocket without a word ([R-WS-21]). The clock starts; a connect on the new
 // carrier stops it.
-func (s *Session) Takeover(now time.Time) Effects {
+func (s *Session) Takeover(now instant.Time) Effects {
 	var e Effects
 	e.Ended = s.replace(false, false)
 	if len(e.Ended) > 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -30,7 +31,7 @@ import (
 // start with < are written anew; look at the difference.
 var rewrite = flag.Bool("rewrite", false, "write the results into the dialogue files")
 
-var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+const epoch = instant.Time(time.Hour)
 
 func TestDialogues(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txt"))
@@ -54,7 +55,7 @@ func TestDialogues(t *testing.T) {
 func play(t *testing.T, text string) string {
 	t.Helper()
 	var out strings.Builder
-	a := &actor{t: t, s: New("abc")}
+	a := &actor{t: t, s: New("abc"), via: &Via{}}
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "<") {
 			continue
@@ -65,7 +66,7 @@ func play(t *testing.T, text string) string {
 		switch verb {
 		case "", "#":
 		case "session":
-			a = &actor{t: t, s: New("abc")}
+			a = &actor{t: t, s: New("abc"), via: &Via{}}
 		case "via":
 			a.via = a.readVia(rest)
 		case ">":
@@ -83,7 +84,7 @@ func play(t *testing.T, text string) string {
 type actor struct {
 	t   *testing.T
 	s   *Session
-	via Via
+	via *Via
 	now time.Duration
 }
 
@@ -93,9 +94,9 @@ func (a *actor) duration(text string) time.Duration {
 	return d
 }
 
-func (a *actor) readVia(text string) Via {
+func (a *actor) readVia(text string) *Via {
 	words := strings.Fields(text)
-	v := Via{Transport: words[0], Push: words[0] == "websocket", Supported: []string{"websocket", "long-polling"}}
+	v := &Via{Transport: words[0], Push: words[0] == "websocket", Supported: []string{"websocket", "long-polling"}}
 	v.Times.MaxProcessing = -1
 	for _, w := range words[1:] {
 		name, value, _ := strings.Cut(w, "=")
@@ -177,7 +178,7 @@ func (a *actor) act(line string) []string {
 }
 
 // move goes on with the session as restored from its snapshot.
-func (a *actor) move(now time.Time) {
+func (a *actor) move(now instant.Time) {
 	raw, err := json.Marshal(a.s.Snapshot(now))
 	require.NoError(a.t, err)
 	var snap Snapshot
@@ -245,7 +246,7 @@ func (a *actor) refusal(text string) *bayeux.Error {
 	return &bayeux.Error{Code: code, Args: parts[1], Text: parts[2]}
 }
 
-func (a *actor) at(t time.Time) string { return t.Sub(epoch).String() }
+func (a *actor) at(t instant.Time) string { return t.Sub(epoch).String() }
 
 func (a *actor) results(e Effects) []string {
 	var out []string

@@ -1,9 +1,8 @@
 package machine
 
 import (
-	"time"
-
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -30,7 +29,7 @@ type Effects struct {
 	Removed Reason
 	// Wake is when Expire wants to be called next, the same as
 	// Session.Deadline; zero for never. It replaces the time of earlier Effects.
-	Wake time.Time
+	Wake instant.Time
 }
 
 // Hold is a connect that waits for something to say.
@@ -38,7 +37,7 @@ type Hold struct {
 	// ID is unique within the session, from 1.
 	ID uint64
 	// Until is when Expire answers it.
-	Until time.Time
+	Until instant.Time
 }
 
 // Ended is a hold that ends.

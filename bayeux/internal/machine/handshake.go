@@ -2,9 +2,9 @@ package machine
 
 import (
 	"encoding/json"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // version is the only one there is; what clients send is not looked at
@@ -13,7 +13,7 @@ const version = `"1.0"`
 
 // handshake needs nothing but the channel: version, connection types, advice
 // and clientId of the request do not matter ([R-HS-2], [R-HS-4]).
-func (s *Session) handshake(now time.Time, in Input) Effects {
+func (s *Session) handshake(now instant.Time, in Input) Effects {
 	reply := in.Message.Reply()
 	if s.state != Created {
 		return Effects{Reply: reply.Fail(bayeux.ErrHandshakeFailed)} // [R-HS-11]
@@ -22,7 +22,7 @@ func (s *Session) handshake(now time.Time, in Input) Effects {
 		return Effects{Reply: denied(reply, in.Refused)}
 	}
 	s.enter(Handshaken)
-	s.way = wayOf(in.Via)
+	s.way = in.Via
 	reply.Succeed(true) // [R-HS-1]
 	reply.ClientID = s.id
 	reply.SetField("version", bayeux.Raw(version))
@@ -30,9 +30,9 @@ func (s *Session) handshake(now time.Time, in Input) Effects {
 	reply.SetField("supportedConnectionTypes", types(in.Via.Supported))
 	if reply.Advice == nil {
 		reply.Advice = s.full().Raw() // [R-HS-7]
-		s.advised = s.way.transport   // [R-AD-1]
+		s.advised = s.way             // [R-AD-1]
 	}
-	s.clock.write(now, s.way.times.MaxProcessing) // starts when written [R-HS-19]
+	s.write(now) // starts when written [R-HS-19]
 	return Effects{Reply: reply}
 }
 
@@ -65,8 +65,4 @@ func types(names []string) bayeux.Raw {
 		return bayeux.Raw("[]")
 	}
 	return raw
-}
-
-func wayOf(v Via) way {
-	return way{transport: v.Transport, times: v.Times, reconnect: v.HandshakeReconnect}
 }

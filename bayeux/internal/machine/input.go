@@ -26,7 +26,8 @@ type Times struct {
 	MaxProcessing time.Duration
 }
 
-// Via is how a message came, and what its transport grants.
+// Via is how a message came, and what its transport grants. It is the same for
+// all messages of a transport and shared by its sessions: read-only.
 type Via struct {
 	// Transport is the name of the transport.
 	Transport string
@@ -65,8 +66,9 @@ const (
 type Input struct {
 	// Message is the message; its Reply is filled in and returned.
 	Message *bayeux.Message
-	// Via is how it came.
-	Via Via
+	// Via is how it came. It may be nil for what is neither a handshake nor a
+	// connect.
+	Via *Via
 	// Alone tells that it is the only message of its HTTP request; always true
 	// on a WebSocket ([R-CN-4], [R-CN-12], [R-WS-13]).
 	Alone bool

@@ -1,11 +1,11 @@
 package machine
 
 import (
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -22,58 +22,60 @@ const (
 // use: the caller has a lock, and carries effects out after releasing it, in
 // the sequence of the calls. now never needs to be later than before; a clock
 // that goes back only shifts deadlines.
+//
+// There is one for each client there is, mostly with a connect held and nothing
+// to do: what few of them have stands behind a pointer.
 type Session struct {
-	id    string
-	state State
-	subs  map[channels.Name]struct{} // nil when empty
+	id   string
+	subs []channels.Name // sorted
 
-	// Times that server code set; negative is the transport's.
-	timeout     time.Duration
-	interval    time.Duration
-	maxInterval time.Duration
+	tuned *tuned // nil: server code has set no times
 	// asked is the interval that the client's last connect asked for; negative
 	// when it did not ([R-CN-14]).
 	asked time.Duration
 
 	// way is that of the last handshake or connect; while a connect is held, its.
-	way way
-	// advised is the transport whose full advice the client has; empty when
+	// Nil before the handshake.
+	way *Via
+	// advised is the way by which the client was last sent full advice; nil when
 	// full advice is due ([R-AD-1]).
-	advised string
-
-	held  *held
-	holds uint64 // ids given out
-	clock clock
+	advised *Via
 
 	verdict *bayeux.Error // what Terminate said; nil: the session did not end so
-}
 
-// way is what is kept of a Via.
-type way struct {
-	transport string
-	times     Times
-	reconnect bool // Via.HandshakeReconnect
+	held  held // while holding is true
+	clock clock
+
+	holds   uint32 // ids given out; the last is that of the hold there is
+	state   State
+	holding bool
+	push    bool // the carrier of the hold pushes
+	writing bool // a connect's reply is on its way
 }
 
 // held is a connect that waits.
 type held struct {
-	id    uint64
-	until time.Time
-	reply *bayeux.Message
-	push  bool
+	until instant.Time
+	reply stub
 }
 
 // New returns a session in the state Created.
 func New(id string) *Session {
-	return &Session{id: id, timeout: -1, interval: -1, maxInterval: -1, asked: -1}
+	s := new(Session)
+	s.Begin(id)
+	return s
 }
+
+// Begin makes a zero Session one in the state Created, for who has a place for
+// it.
+func (s *Session) Begin(id string) { s.id, s.asked = id, -1 }
 
 // Step processes a message. A session that ended after the caller had looked
 // it up gives the answers of that case, so the caller needs no check of its
 // own: 402 to all ([R-DC-3]), but "subscribe_failed" to a subscribe
 // ([R-SB-8]). Any other channel than the five of a session counts as a
 // publish: it is acknowledged, and Received.
-func (s *Session) Step(now time.Time, in Input) Effects {
+func (s *Session) Step(now instant.Time, in Input) Effects {
 	var e Effects
 	switch in.Message.Channel {
 	case metaHandshake:
@@ -98,7 +100,7 @@ func (s *Session) done(e Effects) Effects {
 	return e
 }
 
-func (s *Session) publish(now time.Time, in Input) Effects {
+func (s *Session) publish(now instant.Time, in Input) Effects {
 	if !s.state.Alive() {
 		return Effects{Reply: s.unknown(in.Message)}
 	}
@@ -166,16 +168,32 @@ func (s *Session) State() State { return s.state }
 
 // Subscribed tells whether the session is subscribed to exactly that channel.
 func (s *Session) Subscribed(name channels.Name) bool {
-	_, ok := s.subs[name]
+	_, ok := slices.BinarySearch(s.subs, name)
+	return ok
+}
+
+// join notes a subscription that is new.
+func (s *Session) join(name channels.Name) {
+	at, _ := slices.BinarySearch(s.subs, name)
+	s.subs = slices.Insert(s.subs, at, name)
+}
+
+// part ends a subscription and tells whether there was one.
+func (s *Session) part(name channels.Name) bool {
+	at, ok := slices.BinarySearch(s.subs, name)
+	if ok {
+		s.subs = slices.Delete(s.subs, at, at+1)
+	}
+	if len(s.subs) == 0 {
+		s.subs = nil
+	}
 	return ok
 }
 
 // Subscriptions returns a sorted copy, never nil. A session that ended still
 // has those it had at its end, for the caller to undo ([R-EX-5]).
 func (s *Session) Subscriptions() []channels.Name {
-	names := slices.AppendSeq(make([]channels.Name, 0, len(s.subs)), maps.Keys(s.subs))
-	slices.Sort(names)
-	return names
+	return append(make([]channels.Name, 0, len(s.subs)), s.subs...)
 }
 
 // SubscriptionCount returns the number of subscriptions.
@@ -184,13 +202,18 @@ func (s *Session) SubscriptionCount() int { return len(s.subs) }
 // Held returns the connect that is held: its id, when Expire answers it and
 // whether its carrier pushes; ok is false when there is none. A session that
 // was removed may still have one ([R-CN-17]).
-func (s *Session) Held() (id uint64, until time.Time, push, ok bool) {
-	if s.held == nil {
-		return 0, time.Time{}, false, false
+func (s *Session) Held() (id uint64, until instant.Time, push, ok bool) {
+	if !s.holding {
+		return 0, 0, false, false
 	}
-	return s.held.id, s.held.until, s.held.push, true
+	return uint64(s.holds), s.held.until, s.push, true
 }
 
 // Advised returns the transport whose full advice the client has; empty when
 // the next connect reply brings it ([R-AD-1]).
-func (s *Session) Advised() string { return s.advised }
+func (s *Session) Advised() string {
+	if s.advised == nil {
+		return ""
+	}
+	return s.advised.Transport
+}

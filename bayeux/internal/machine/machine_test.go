@@ -14,14 +14,14 @@ import (
 	"github.com/halleypush/halley/channels"
 )
 
-func poll() Via {
-	return Via{
+func poll() *Via {
+	return &Via{
 		Transport: "long-polling",
 		Times:     Times{Timeout: 20 * time.Second, MaxInterval: 10 * time.Second, MaxProcessing: -1},
 	}
 }
 
-func socket() Via {
+func socket() *Via {
 	v := poll()
 	v.Transport, v.Push = "websocket", true
 	return v
@@ -31,12 +31,12 @@ func on(channel string) *bayeux.Message {
 	return &bayeux.Message{Channel: channel, HasChannel: true, ID: "1", HasID: true}
 }
 
-func step(s *Session, m *bayeux.Message, v Via) Effects {
+func step(s *Session, m *bayeux.Message, v *Via) Effects {
 	return s.Step(epoch, Input{Message: m, Via: v, Alone: true})
 }
 
 // connected returns a session after its first connect.
-func connected(t *testing.T, v Via) *Session {
+func connected(t *testing.T, v *Via) *Session {
 	t.Helper()
 	s := New("abc")
 	require.True(t, step(s, on(metaHandshake), v).Reply.OK())
@@ -159,6 +159,7 @@ func TestHugeTimes(t *testing.T) {
 	s.Lost(epoch, e.Hold.ID)
 	require.True(t, s.ExpiresAt().After(epoch.Add(time.Hour)))
 
+	v = poll()
 	v.Times = Times{Timeout: math.MinInt64, Interval: math.MinInt64, MaxInterval: math.MinInt64}
 	s = connected(t, v)
 	require.Equal(t, epoch, s.ExpiresAt())
@@ -238,10 +239,11 @@ func BenchmarkHoldAndWake(b *testing.B) {
 	s := New("abc")
 	step(s, on(metaHandshake), poll())
 	step(s, on(metaConnect), poll())
+	v := poll()
 	b.ReportAllocs()
 	for b.Loop() {
 		m := bayeux.Message{Channel: metaConnect}
-		s.Step(epoch, Input{Message: &m, Via: poll(), Alone: true})
+		s.Step(epoch, Input{Message: &m, Via: v, Alone: true})
 		s.Wake(epoch)
 		s.Written(epoch)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -17,7 +18,7 @@ import (
 type witness struct {
 	t    *testing.T
 	s    *Session
-	now  time.Time
+	now  instant.Time
 	open map[uint64]bool        // holds that have not ended
 	subs map[channels.Name]bool // as the effects say
 	over bool
@@ -128,7 +129,7 @@ func (s *script) byte() int {
 
 func (s *script) pick(n int) int { return s.byte() % n }
 
-func (s *script) via() Via {
+func (s *script) via() *Via {
 	v := poll()
 	if s.pick(2) == 0 {
 		v = socket()

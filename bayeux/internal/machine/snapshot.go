@@ -2,8 +2,10 @@ package machine
 
 import (
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -36,17 +38,18 @@ type Snapshot struct {
 }
 
 // Snapshot returns a copy of the state. The session is not changed.
-func (s *Session) Snapshot(now time.Time) Snapshot {
+func (s *Session) Snapshot(now instant.Time) Snapshot {
 	c := *s
-	if c.held != nil || c.clock.writing {
-		c.held = nil
+	if c.holding || c.writing {
+		c.holding = false
 		c.start(now)
 	}
+	own := c.set()
 	snap := Snapshot{
 		ID: c.id, State: c.state, Subscriptions: c.Subscriptions(),
-		Timeout: c.timeout, Interval: c.interval, MaxInterval: c.maxInterval, Asked: c.asked,
-		Transport: c.way.transport, Times: c.way.times, Reconnect: c.way.reconnect,
-		Advised: c.advised, Holds: c.holds,
+		Timeout: own.timeout, Interval: own.interval, MaxInterval: own.maxInterval, Asked: c.asked,
+		Transport: c.transport(), Times: c.times(), Reconnect: c.reconnects(),
+		Advised: c.Advised(), Holds: uint64(c.holds),
 	}
 	if at := c.Deadline(); !at.IsZero() {
 		snap.Remaining = max(0, at.Sub(now))
@@ -56,24 +59,24 @@ func (s *Session) Snapshot(now time.Time) Snapshot {
 
 // Restore returns the session of a snapshot, with its time going on at now.
 // It refuses a snapshot without an id.
-func Restore(now time.Time, snap Snapshot) (*Session, error) {
+func Restore(now instant.Time, snap Snapshot) (*Session, error) {
 	if snap.ID == "" {
 		return nil, errors.New("machine: snapshot without an id")
 	}
 	s := New(snap.ID)
 	s.state = snap.State
-	s.timeout, s.interval, s.maxInterval = clamp(snap.Timeout), clamp(snap.Interval), clamp(snap.MaxInterval)
-	s.asked = clamp(snap.Asked)
-	s.way = way{transport: snap.Transport, times: snap.Times, reconnect: snap.Reconnect}
-	s.advised, s.holds = snap.Advised, snap.Holds
-	if len(snap.Subscriptions) > 0 {
-		s.subs = make(map[channels.Name]struct{}, len(snap.Subscriptions))
-		for _, name := range snap.Subscriptions {
-			s.subs[name] = struct{}{}
-		}
+	if own := (tuned{clamp(snap.Timeout), clamp(snap.Interval), clamp(snap.MaxInterval)}); own != (tuned{-1, -1, -1}) {
+		s.tuned = &own
 	}
+	s.asked = clamp(snap.Asked)
+	s.way = &Via{Transport: snap.Transport, Times: snap.Times, HandshakeReconnect: snap.Reconnect}
+	s.holds = uint32(snap.Holds) //nolint:gosec // may wrap
+	if snap.Advised != "" {
+		s.advised = &Via{Transport: snap.Advised}
+	}
+	s.subs = slices.Compact(slices.Sorted(slices.Values(snap.Subscriptions)))
 	if s.state.Alive() {
-		s.clock.run(now.Add(max(0, clamp(snap.Remaining))))
+		s.run(now.Add(max(0, clamp(snap.Remaining))))
 	}
 	return s, nil
 }

@@ -1,9 +1,8 @@
 package machine
 
 import (
-	"time"
-
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -12,7 +11,7 @@ var errTooMany = &bayeux.Error{Code: 403, Args: "subscriptions_limit", Text: bay
 
 // subscribe subscribes to the channels in their order, up to the first that is
 // refused: those before it stay ([R-SB-3]). There is one reply ([R-SB-1]).
-func (s *Session) subscribe(now time.Time, in Input) Effects {
+func (s *Session) subscribe(now instant.Time, in Input) Effects {
 	switch {
 	case s.state == Created || s.verdict != nil:
 		return Effects{Reply: s.unknown(in.Message)}
@@ -26,10 +25,7 @@ func (s *Session) subscribe(now time.Time, in Input) Effects {
 		if in.MaxSubscriptions > 0 && len(s.subs) >= in.MaxSubscriptions {
 			return errTooMany
 		}
-		if s.subs == nil {
-			s.subs = make(map[channels.Name]struct{})
-		}
-		s.subs[name] = struct{}{}               // the session's, whatever its carrier [R-SB-15]
+		s.join(name)                            // the session's, whatever its carrier [R-SB-15]
 		e.Subscribe = append(e.Subscribe, name) // in effect before the reply [R-SB-14]
 		return nil
 	})
@@ -38,13 +34,12 @@ func (s *Session) subscribe(now time.Time, in Input) Effects {
 // unsubscribe is like subscribe. It succeeds for channels that the session is
 // not subscribed to; the caller refuses those that do not exist, and meta
 // channels ([R-SB-12]).
-func (s *Session) unsubscribe(now time.Time, in Input) Effects {
+func (s *Session) unsubscribe(now instant.Time, in Input) Effects {
 	if !s.state.Alive() {
 		return Effects{Reply: s.unknown(in.Message)}
 	}
 	return s.each(now, in, func(e *Effects, name channels.Name) *bayeux.Error {
-		if s.Subscribed(name) {
-			delete(s.subs, name)
+		if s.part(name) {
 			e.Unsubscribe = append(e.Unsubscribe, name)
 		}
 		return nil
@@ -56,8 +51,7 @@ func (s *Session) unsubscribe(now time.Time, in Input) Effects {
 func (s *Session) Unsubscribe(names ...channels.Name) Effects {
 	var e Effects
 	for _, name := range names {
-		if s.state.Alive() && s.Subscribed(name) {
-			delete(s.subs, name)
+		if s.state.Alive() && s.part(name) {
 			e.Unsubscribe = append(e.Unsubscribe, name)
 		}
 	}
@@ -67,7 +61,7 @@ func (s *Session) Unsubscribe(names ...channels.Name) Effects {
 // each calls f for the channels of the message until one is refused, by the
 // caller's verdicts or by f, and makes the reply. The caller may leave out
 // channels that have no effect; it is he who refuses an empty array ([R-SB-4]).
-func (s *Session) each(now time.Time, in Input, f func(*Effects, channels.Name) *bayeux.Error) Effects {
+func (s *Session) each(now instant.Time, in Input, f func(*Effects, channels.Name) *bayeux.Error) Effects {
 	if !in.Silent {
 		s.Received(now)
 	}

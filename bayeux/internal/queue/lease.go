@@ -3,7 +3,6 @@ package queue
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
 )
@@ -41,7 +40,7 @@ func (l *Lease) Reset() {
 func (q *Queue) Retain() { q.retaining = true }
 
 // Retaining tells whether Retain was called.
-func (q *Queue) Retaining() bool { return q.retaining }
+func (q *Queue) Retaining() bool { return q != nil && q.retaining }
 
 // Take leases messages in the order in which they were queued: at most limit
 // bytes of JSON, one more counted for each message, but at least one message;
@@ -93,7 +92,7 @@ func (q *Queue) fill(l *Lease, limit int) {
 			e.batch = l.Batch
 		}
 		q.set(e, l.id, false)
-		e.at, e.left = len(l.Messages), e.left || q.retaining
+		e.at, e.left = int32(len(l.Messages)), e.left || q.retaining //nolint:gosec // a place in memory
 		if e.at == 0 {
 			l.first = e.seq
 		}
@@ -109,7 +108,7 @@ func (q *Queue) fill(l *Lease, limit int) {
 func (q *Queue) leave(e *entry, l *Lease) {
 	q.count(e, -1)
 	e.lease, e.sent = 0, false
-	e.lazy, e.until = false, time.Time{}
+	e.lazy, e.until = false, 0
 	if q.retaining {
 		e.batch = l.Batch + 1
 	}
@@ -122,7 +121,7 @@ func (q *Queue) leave(e *entry, l *Lease) {
 // from the lease meanwhile is none of its business ([R-ACK-12]). Further calls
 // do nothing.
 func (q *Queue) Done(l *Lease, n int) {
-	if l == nil || len(l.Messages) == 0 {
+	if q == nil || l == nil || len(l.Messages) == 0 {
 		return
 	}
 	start, _ := slices.BinarySearchFunc(q.entries, l.first, func(e entry, seq uint64) int {
@@ -132,7 +131,7 @@ func (q *Queue) Done(l *Lease, n int) {
 		e := &q.entries[i]
 		switch {
 		case e.f == nil || e.lease != l.id:
-		case e.at >= n:
+		case int(e.at) >= n:
 			q.set(e, 0, false)
 			q.returned(i)
 		case l.Batch > 0:
@@ -153,7 +152,7 @@ func (q *Queue) Done(l *Lease, n int) {
 // ([R-ACK-14]), and waits again, to leave with the next reply ([R-ACK-15]); missing tells whether any of it is not lazy, so that the reply
 // should not wait ([R-ACK-7]). Without retained delivery nothing happens.
 func (q *Queue) Acknowledge(n int64) (missing bool) {
-	if !q.retaining {
+	if !q.Retaining() {
 		return false
 	}
 	n = min(n, q.batch)
@@ -164,7 +163,7 @@ func (q *Queue) Acknowledge(n int64) (missing bool) {
 		case e.batch <= n:
 			q.remove(e)
 		case !e.waiting():
-			e.until = time.Time{} // only lazy ones have one, and it is over
+			e.until = 0 // only lazy ones have one, and it is over
 			q.set(e, 0, false)
 			missing = missing || !e.lazy
 		}

@@ -2,15 +2,15 @@ package queue
 
 import (
 	"slices"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // offer is Offer done the simple way.
-func (m *model) offer(f *bayeux.Frozen, until time.Time, p bayeux.SlowConsumer) {
+func (m *model) offer(f *bayeux.Frozen, until instant.Time, p bayeux.SlowConsumer) {
 	e := &item{f: f, lazy: !until.IsZero(), until: until, slow: p}
 	size := int64(len(f.JSON))
 	var want Outcome
@@ -79,7 +79,7 @@ func (m *model) swap(a, b *item) {
 	a.f = b.f
 	switch {
 	case !a.lazy || !b.lazy:
-		a.lazy, a.until = false, time.Time{}
+		a.lazy, a.until = false, 0
 	case a.until.IsZero() || b.until.Before(a.until):
 		a.until = b.until
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // item is a message of the model: in exactly one of three hands.
@@ -19,7 +20,7 @@ type item struct {
 	slow    bayeux.SlowConsumer
 	left    bool // it was in a lease with a batch number
 	lazy    bool
-	until   time.Time
+	until   instant.Time
 	batch   int64
 	holder  *order // leased
 	written bool   // retained
@@ -86,7 +87,7 @@ func (m *model) lack(size int64) string {
 	return ""
 }
 
-func (m *model) append(f *bayeux.Frozen, until time.Time) {
+func (m *model) append(f *bayeux.Frozen, until instant.Time) {
 	full := m.lack(int64(len(f.JSON))) != ""
 	err := m.real.Append(f, until)
 	if full {
@@ -177,7 +178,7 @@ func (m *model) acknowledge(n int64) {
 		})
 		for _, i := range m.items {
 			if i.batch > 0 && !i.waits() {
-				i.holder, i.written, i.until = nil, false, time.Time{}
+				i.holder, i.written, i.until = nil, false, 0
 				missing = missing || !i.lazy
 			}
 		}
@@ -195,8 +196,8 @@ func (m *model) clear() {
 }
 
 // check compares all that can be seen.
-func (m *model) check(now time.Time) {
-	unsent, pending, first := 0, false, time.Time{}
+func (m *model) check(now instant.Time) {
+	unsent, pending, first := 0, false, instant.Time(0)
 	for _, i := range m.items {
 		if !i.waits() {
 			continue
@@ -252,18 +253,18 @@ func play(t *testing.T, script []byte) {
 		f := message(strings.Repeat("x", size))
 		switch op & 0x7f % 16 {
 		case 0:
-			m.append(f, time.Time{})
+			m.append(f, 0)
 		case 1, 2, 13:
 			f.Channel = []string{"", "/a", "/b", "/c"}[b%4]
-			m.offer(f, time.Time{}, bayeux.SlowConsumer(b/4%int(bayeux.SlowPolicies)))
+			m.offer(f, 0, bayeux.SlowConsumer(b/4%int(bayeux.SlowPolicies)))
 		case 3:
 			m.append(f, now.Add(time.Duration(1+b%50)*time.Second))
 		case 4:
 			f.Channel = []string{"", "/a", "/b", "/c"}[b%4]
 			m.offer(f, now.Add(time.Duration(1+b%50)*time.Second), bayeux.SlowConsumer(b/4%int(bayeux.SlowPolicies)))
 		case 5:
-			models[0].append(f, time.Time{})
-			models[1].append(f, time.Time{})
+			models[0].append(f, 0)
+			models[1].append(f, 0)
 		case 6, 7, 8:
 			m.take(a%64, b%2 == 0)
 		case 9, 10, 11:
@@ -383,7 +384,7 @@ func BenchmarkAppendTakeDone(b *testing.B) {
 	f := message(`{"channel":"/a","data":1}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		if q.Append(f, time.Time{}) != nil {
+		if q.Append(f, 0) != nil {
 			b.Fatal("full")
 		}
 		l := q.Take(1_000_000, false)

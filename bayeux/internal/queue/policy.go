@@ -1,9 +1,8 @@
 package queue
 
 import (
-	"time"
-
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // slow is what the slow-consumer policies keep. It costs a queue that is not
@@ -54,7 +53,7 @@ type Outcome struct {
 // is dropped but the message itself.
 //
 // Each call takes constant time on average, whatever the queue holds.
-func (q *Queue) Offer(f *bayeux.Frozen, lazyUntil time.Time, p bayeux.SlowConsumer) Outcome {
+func (q *Queue) Offer(f *bayeux.Frozen, lazyUntil instant.Time, p bayeux.SlowConsumer) Outcome {
 	size := int64(len(f.JSON))
 	e := entry{f: f, until: lazyUntil, lazy: !lazyUntil.IsZero(), slow: p}
 	merges := p == bayeux.SlowConflate && f.Channel != ""
@@ -182,7 +181,7 @@ func (q *Queue) replace(old, e *entry) {
 	q.total.remove(old.f)
 	old.f = e.f
 	if old.lazy = old.lazy && e.lazy; !old.lazy {
-		old.until = time.Time{}
+		old.until = 0
 	} else if old.until.IsZero() || e.until.Before(old.until) {
 		old.until = e.until
 	}

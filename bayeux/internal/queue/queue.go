@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // ErrFull is what the errors of Append are, in the sense of errors.Is; their
@@ -73,10 +73,10 @@ func (t *Total) remove(f *bayeux.Frozen) {
 type entry struct {
 	f     *bayeux.Frozen // nil: removed, the place is empty
 	seq   uint64         // ascending along the queue
-	until time.Time      // when a lazy one has waited enough; zero: never by itself
+	until instant.Time   // when a lazy one has waited enough; zero: never by itself
 	batch int64          // the number it left or will leave under; 0: none yet
 	lease uint64         // the lease that has it; 0: none
-	at    int            // its place in that lease
+	at    int32          // its place in that lease
 	sent  bool
 	lazy  bool
 	left  bool // it has left under a batch number, and is promised
@@ -91,7 +91,8 @@ func (e *entry) spare() bool {
 }
 
 // Queue is the outgoing messages of one session, in the order in which they
-// were queued. It is not safe for concurrent use.
+// were queued. It is not safe for concurrent use. A nil Queue is one with nothing
+// in it, for methods that put nothing in.
 type Queue struct {
 	limits Limits
 	total  *Total
@@ -103,7 +104,7 @@ type Queue struct {
 	urgent  int   // waiting messages that are not lazy
 	// first is the earliest time of a waiting lazy message; when stale, it has
 	// to be looked for again.
-	first time.Time
+	first instant.Time
 	stale bool
 	slow  slow // see policy.go
 
@@ -120,7 +121,7 @@ func New(l Limits, t *Total) *Queue { return &Queue{limits: l, total: t} }
 // wants to leave at once; else it is lazy and leaves with others, or from that
 // time on by itself ([R-DL-5]). If a bound would be passed, nothing is queued
 // and the error is a *FullError.
-func (q *Queue) Append(f *bayeux.Frozen, lazyUntil time.Time) error {
+func (q *Queue) Append(f *bayeux.Frozen, lazyUntil instant.Time) error {
 	if limit := q.lack(int64(len(f.JSON))); limit != "" {
 		return q.full(limit)
 	}
@@ -239,6 +240,9 @@ func (q *Queue) compact() {
 // Clear removes all messages. Leases that are out keep theirs, and Done for
 // them does nothing. Batch numbers go on.
 func (q *Queue) Clear() {
+	if q == nil {
+		return
+	}
 	for i := range q.entries {
 		if q.entries[i].f != nil {
 			q.remove(&q.entries[i])
@@ -248,20 +252,44 @@ func (q *Queue) Clear() {
 }
 
 // Len returns the number of messages: waiting, leased and retained.
-func (q *Queue) Len() int { return len(q.entries) - q.empty }
+func (q *Queue) Len() int {
+	if q == nil {
+		return 0
+	}
+	return len(q.entries) - q.empty
+}
+
+// Blank tells whether the queue is like a new one: it has nothing, and no
+// retained delivery. Leases that are out are not looked at.
+func (q *Queue) Blank() bool {
+	return q.Len() == 0 && !q.Retaining() && !q.slow.maxed && !q.slow.conflating
+}
 
 // Bytes returns the length of their JSON.
-func (q *Queue) Bytes() int64 { return q.bytes }
+func (q *Queue) Bytes() int64 {
+	if q == nil {
+		return 0
+	}
+	return q.bytes
+}
 
 // Unsent returns the number of waiting messages, lazy ones included.
-func (q *Queue) Unsent() int { return q.unsent }
+func (q *Queue) Unsent() int {
+	if q == nil {
+		return 0
+	}
+	return q.unsent
+}
 
 // Urgent tells whether a waiting message is not lazy.
-func (q *Queue) Urgent() bool { return q.urgent > 0 }
+func (q *Queue) Urgent() bool { return q != nil && q.urgent > 0 }
 
 // Pending tells whether a message wants to leave now: a waiting one that is
 // not lazy, or a lazy one whose time has come ([R-CN-11], [R-DL-5]).
-func (q *Queue) Pending(now time.Time) bool {
+func (q *Queue) Pending(now instant.Time) bool {
+	if q == nil {
+		return false
+	}
 	if q.urgent > 0 {
 		return true
 	}
@@ -273,11 +301,14 @@ func (q *Queue) Pending(now time.Time) bool {
 // there is none ([R-DL-6]). It may have passed: the message then waits for a
 // carrier. Lazy messages that left once and were not acknowledged have no time:
 // they wait for the next reply (CASES 141).
-func (q *Queue) LazyDeadline() time.Time {
+func (q *Queue) LazyDeadline() instant.Time {
+	if q == nil {
+		return 0
+	}
 	if !q.stale {
 		return q.first
 	}
-	q.first, q.stale = time.Time{}, false
+	q.first, q.stale = 0, false
 	for i := range q.entries {
 		e := &q.entries[i]
 		if e.waiting() && e.lazy && !e.until.IsZero() && (q.first.IsZero() || e.until.Before(q.first)) {

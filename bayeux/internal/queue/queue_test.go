@@ -9,23 +9,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // epoch is when all tests begin.
-var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+const epoch = instant.Time(time.Hour)
 
-func after(d time.Duration) time.Time { return epoch.Add(d) }
+func after(d time.Duration) instant.Time { return epoch.Add(d) }
 
 func message(text string) *bayeux.Frozen { return &bayeux.Frozen{JSON: []byte(text)} }
 
 func fill(t *testing.T, q *Queue, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
-		require.NoError(t, q.Append(message(text), time.Time{}))
+		require.NoError(t, q.Append(message(text), 0))
 	}
 }
 
-func lazy(t *testing.T, q *Queue, text string, until time.Time) {
+func lazy(t *testing.T, q *Queue, text string, until instant.Time) {
 	t.Helper()
 	require.NoError(t, q.Append(message(text), until))
 }
@@ -128,7 +129,7 @@ func TestBounds(t *testing.T) {
 		q := New(Limits{Messages: 2}, nil)
 		fill(t, q, "a", "b")
 		l := q.Take(0, false)
-		err := q.Append(message("c"), time.Time{})
+		err := q.Append(message("c"), 0)
 		require.ErrorIs(t, err, ErrFull, "leased messages count")
 		var full *FullError
 		require.ErrorAs(t, err, &full)
@@ -143,7 +144,7 @@ func TestBounds(t *testing.T) {
 		total := NewTotal()
 		q := New(Limits{Bytes: 4}, total)
 		fill(t, q, "aaa")
-		err := q.Append(message("bb"), time.Time{})
+		err := q.Append(message("bb"), 0)
 		var full *FullError
 		require.ErrorAs(t, err, &full)
 		require.Equal(t, FullError{Limit: "bytes", Max: 4}, *full)
@@ -155,7 +156,7 @@ func TestBounds(t *testing.T) {
 		q.Retain()
 		fill(t, q, "a")
 		send(t, q, "a", 1)
-		require.ErrorIs(t, q.Append(message("b"), time.Time{}), ErrFull)
+		require.ErrorIs(t, q.Append(message("b"), 0), ErrFull)
 		q.Acknowledge(1)
 		fill(t, q, "b")
 	})
@@ -165,8 +166,8 @@ func TestTotalCountsSharedOnce(t *testing.T) {
 	total := NewTotal()
 	a, b := New(Limits{}, total), New(Limits{}, total)
 	shared := message("shared")
-	require.NoError(t, a.Append(shared, time.Time{}))
-	require.NoError(t, b.Append(shared, time.Time{}))
+	require.NoError(t, a.Append(shared, 0))
+	require.NoError(t, b.Append(shared, 0))
 	fill(t, b, "own")
 	require.Equal(t, int64(9), total.Bytes())
 	require.Equal(t, int64(6), a.Bytes())
@@ -396,7 +397,7 @@ func TestSnapshot(t *testing.T) {
 	require.Equal(t, q.Bytes(), total.Bytes())
 	require.Equal(t, 2, r.Unsent())
 	require.Equal(t, later.Add(2*time.Second), r.LazyDeadline())
-	require.ErrorIs(t, r.Append(message("d"), time.Time{}), ErrFull)
+	require.ErrorIs(t, r.Append(message("d"), 0), ErrFull)
 	send(t, r, `{"data":"<\u0041>  & 1e400"} b c`, 2)
 	require.True(t, r.Acknowledge(1))
 	send(t, r, "b c", 3)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // Snapshot is a queue to be kept as JSON.
@@ -35,7 +36,10 @@ type Stored struct {
 
 // Snapshot returns a copy. Messages that are leased count as not sent, for
 // nobody will report on them.
-func (q *Queue) Snapshot(now time.Time) Snapshot {
+func (q *Queue) Snapshot(now instant.Time) Snapshot {
+	if q == nil {
+		return Snapshot{}
+	}
 	s := Snapshot{Retaining: q.retaining, Batch: q.batch}
 	for i := range q.entries {
 		e := &q.entries[i]
@@ -57,7 +61,7 @@ func (q *Queue) Snapshot(now time.Time) Snapshot {
 
 // Restore returns the queue of a snapshot. Its messages are kept even if they
 // pass the bounds of l; t may be nil.
-func Restore(now time.Time, s Snapshot, l Limits, t *Total) *Queue {
+func Restore(now instant.Time, s Snapshot, l Limits, t *Total) *Queue {
 	q := New(l, t)
 	q.retaining, q.batch = s.Retaining, max(0, s.Batch)
 	for _, m := range s.Messages {

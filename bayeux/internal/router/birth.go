@@ -165,7 +165,8 @@ func (r *Router[T]) initialise(sh *shard[T], n channels.Name, key string, c *cre
 		delete(sh.creating, key)
 		exists := done || c.pins > 0
 		if exists {
-			nd := &node[T]{attrs: attrs, pins: c.pins}
+			nd := &node[T]{pins: c.pins}
+			nd.behave(attrs)
 			r.insert(sh, n, key, nd)
 			sh.suspect(n, nd)
 		}

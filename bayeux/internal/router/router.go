@@ -77,11 +77,26 @@ type shard[T any] struct {
 
 // node is one channel, guarded by the lock of its shard.
 type node[T any] struct {
-	attrs  Attrs
+	name   channels.Name // as it was first spelt in memory
+	attrs  *Attrs        // nil: an ordinary channel's; see behaviour
 	subs   list[T]
 	sweeps atomic.Uint32 // in a row that found it unused; also reset under a read lock
 	pins   int32
 	listed bool // in shard.unused
+}
+
+// behaviour returns the attributes.
+func (nd *node[T]) behaviour() Attrs {
+	if nd.attrs == nil {
+		return Attrs{}
+	}
+	return *nd.attrs
+}
+
+func (nd *node[T]) behave(a Attrs) {
+	if nd.attrs = nil; a != (Attrs{}) {
+		nd.attrs = &a
+	}
 }
 
 // New returns an empty router.
@@ -102,9 +117,21 @@ func (r *Router[T]) Attrs(n channels.Name) (Attrs, bool) {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	if nd := sh.nodes[key]; nd != nil {
-		return nd.attrs, true
+		return nd.behaviour(), true
 	}
 	return Attrs{}, false
+}
+
+// Intern returns the name with the memory of the channel of that name, so that
+// all who keep it keep the same; n itself if there is no such channel.
+func (r *Router[T]) Intern(n channels.Name) channels.Name {
+	sh, key := r.locate(n)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if nd := sh.nodes[key]; nd != nil {
+		return nd.name
+	}
+	return n
 }
 
 // Update changes the attributes of a channel, which is created if missing. The
@@ -132,9 +159,9 @@ func (r *Router[T]) Update(n channels.Name, change func(*Attrs)) error {
 		change(&attrs)
 		sh.mu.Lock()
 		nd := sh.nodes[key]
-		same := nd != nil && nd.attrs == old
+		same := nd != nil && nd.behaviour() == old
 		if same {
-			nd.attrs = attrs
+			nd.behave(attrs)
 			nd.touch()
 			sh.suspect(n, nd)
 		}
@@ -233,7 +260,7 @@ func (r *Router[T]) Subscribers(n channels.Name) int {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	if nd := sh.nodes[key]; nd != nil {
-		return nd.subs.live
+		return int(nd.subs.live)
 	}
 	return 0
 }
@@ -288,6 +315,7 @@ func (r *Router[T]) insert(sh *shard[T], n channels.Name, key string, nd *node[T
 	if sh.nodes == nil {
 		sh.nodes = make(map[string]*node[T])
 	}
+	nd.name = n
 	sh.nodes[key] = nd
 	r.count(n, +1)
 }
@@ -313,7 +341,7 @@ func (nd *node[T]) touch() {
 
 // unused tells whether nothing keeps the channel ([R-SB-13]).
 func (nd *node[T]) unused() bool {
-	return !nd.attrs.Persistent && nd.pins == 0 && nd.subs.live == 0
+	return !nd.behaviour().Persistent && nd.pins == 0 && nd.subs.live == 0
 }
 
 // suspect brings a channel that may have become unused to the notice of Sweep.

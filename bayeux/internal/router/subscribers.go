@@ -21,7 +21,7 @@ type list[T any] struct {
 	slots []slot[T]
 	// index is nil while the list is short.
 	index *index
-	live  int
+	live  int32
 }
 
 // index finds places by the hash of who is there: an open table of places plus
@@ -55,7 +55,7 @@ func (l *list[T]) remove(seed maphash.Seed, s *T) bool {
 	}
 	l.slots[at].Store(nil)
 	l.live--
-	if 2*l.live <= len(l.slots) {
+	if 2*int(l.live) <= len(l.slots) {
 		l.compact(seed)
 	}
 	return true

@@ -19,8 +19,8 @@ func checkList(t *testing.T, l *list[int], want map[*int]bool) {
 		}
 	}
 	require.Equal(t, want, got)
-	require.Len(t, want, l.live)
-	require.True(t, l.live == 0 && len(l.slots) == 0 || 2*l.live > len(l.slots), "%d of %d", l.live, len(l.slots))
+	require.Len(t, want, int(l.live))
+	require.True(t, l.live == 0 && len(l.slots) == 0 || 2*int(l.live) > len(l.slots), "%d of %d", l.live, len(l.slots))
 	require.Equal(t, len(l.slots) > scanLimit, l.index != nil)
 	if l.index != nil {
 		require.LessOrEqual(t, 2*len(l.slots), len(l.index.table))

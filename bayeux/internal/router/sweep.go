@@ -69,15 +69,11 @@ func (r *Router[T]) Range(f func(n channels.Name, attrs Attrs, subscribers int) 
 		subscribers int
 	}
 	var rows []row
-	for sh, wildcard := range r.shards {
+	for sh := range r.shards {
 		rows = rows[:0]
 		sh.mu.RLock()
-		for key, nd := range sh.nodes {
-			name := channels.Name(key)
-			if key[len(key)-1] == '/' {
-				name = channels.Name(key + wildcard)
-			}
-			rows = append(rows, row{name, nd.attrs, nd.subs.live})
+		for _, nd := range sh.nodes {
+			rows = append(rows, row{nd.name, nd.behaviour(), int(nd.subs.live)})
 		}
 		sh.mu.RUnlock()
 		for _, w := range rows {
@@ -88,11 +84,10 @@ func (r *Router[T]) Range(f func(n channels.Name, attrs Attrs, subscribers int) 
 	}
 }
 
-// shards yields the shards, and which wildcard the keys with a trailing slash
-// stand for.
-func (r *Router[T]) shards(yield func(sh *shard[T], wildcard string) bool) {
+// shards yields the shards.
+func (r *Router[T]) shards(yield func(sh *shard[T]) bool) {
 	for i := range r.plain {
-		if !yield(&r.plain[i], "**") || !yield(&r.shallow[i], "*") {
+		if !yield(&r.plain[i]) || !yield(&r.shallow[i]) {
 			return
 		}
 	}

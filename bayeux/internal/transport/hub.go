@@ -85,7 +85,8 @@ type Output struct {
 	// after Done.
 	Messages []*bayeux.Frozen
 	// Replies are encoded replies: one group for each request or WebSocket
-	// message they answer, in order ([R-WS-10]).
+	// message they answer, in order ([R-WS-10]). They are the hub's again when
+	// Done is called.
 	Replies [][][]byte
 	// Joined asks a WebSocket to send Messages and Replies in one WebSocket
 	// message: retained delivery (WIRE 16).

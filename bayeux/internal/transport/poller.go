@@ -80,13 +80,22 @@ type pollReader struct {
 	fail error
 }
 
-func (r *pollReader) init(conn net.Conn, pool *pollPool) {
-	r.conn, r.pool = conn, pool
-	// Only for a bare TCP connection is what the descriptor says all there is.
+// rawOf returns the descriptor of a bare TCP connection, of which what it says
+// is all there is; nil for any other.
+func rawOf(conn net.Conn) syscall.RawConn {
 	if tcp, ok := conn.(*net.TCPConn); ok && pollRawReads {
 		if raw, err := tcp.SyscallConn(); err == nil {
-			r.raw, r.try = raw, r.tryRead
+			return raw
 		}
+	}
+	return nil
+}
+
+// init has it read conn, by raw where that is not nil.
+func (r *pollReader) init(conn net.Conn, raw syscall.RawConn, pool *pollPool) {
+	r.conn, r.raw, r.pool = conn, raw, pool
+	if raw != nil {
+		r.try = r.tryRead
 	}
 }
 

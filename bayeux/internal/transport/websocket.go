@@ -3,9 +3,12 @@ package transport
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // WebSocketCarrier serves WebSocket connections. It is safe for concurrent
@@ -15,13 +18,15 @@ type WebSocketCarrier struct {
 	o   WSOptions
 
 	buffers  pollPool
+	inputs   inputPool
 	writers  sync.Pool
 	runners  runners
+	clock    instant.Clock // of idle times
 	deflater wsDeflater
 
 	// Guarded by mu.
 	mu     sync.Mutex
-	conns  map[*wsConn]struct{}
+	conns  []*wsConn // each knows its place
 	closed bool
 
 	// live counts the connections that have not ended.
@@ -31,7 +36,7 @@ type WebSocketCarrier struct {
 // NewWebSocket returns a carrier; o is copied and its zeros are replaced by the
 // defaults.
 func NewWebSocket(hub Hub, o WSOptions) *WebSocketCarrier {
-	return &WebSocketCarrier{hub: hub, o: o.withDefaults(), conns: make(map[*wsConn]struct{})}
+	return &WebSocketCarrier{hub: hub, o: o.withDefaults(), clock: instant.New(time.Now())}
 }
 
 // Serve upgrades the request and returns: the connection lives on without the
@@ -89,7 +94,8 @@ func (s *WebSocketCarrier) enter() bool {
 // remember makes the connection known to Shutdown, which it may have missed.
 func (s *WebSocketCarrier) remember(c *wsConn) {
 	s.mu.Lock()
-	s.conns[c] = struct{}{}
+	c.index = len(s.conns)
+	s.conns = append(s.conns, c)
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
@@ -100,7 +106,11 @@ func (s *WebSocketCarrier) remember(c *wsConn) {
 // forget is the last act of a connection.
 func (s *WebSocketCarrier) forget(c *wsConn) {
 	s.mu.Lock()
-	delete(s.conns, c)
+	end := len(s.conns) - 1
+	last := s.conns[end]
+	s.conns[c.index], last.index = last, c.index
+	s.conns[end] = nil
+	s.conns = s.conns[:end]
 	s.mu.Unlock()
 	s.gone(c.leave)
 }
@@ -133,11 +143,7 @@ func (s *WebSocketCarrier) shut() []*wsConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	conns := make([]*wsConn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	return conns
+	return slices.Clone(s.conns)
 }
 
 // Shutdown closes all connections with 1001, each after what its port has for
@@ -146,7 +152,7 @@ func (s *WebSocketCarrier) shut() []*wsConn {
 // 503.
 func (s *WebSocketCarrier) Shutdown(ctx context.Context) error {
 	for _, c := range s.shut() {
-		c.Close(wsGoingAway, wsShutdownReason)
+		c.Close(wsGoingAway, wsShutdownReason) //nolint:contextcheck // a connection is its own context
 	}
 	done := make(chan struct{})
 	go func() { // ends with the last connection
@@ -157,7 +163,7 @@ func (s *WebSocketCarrier) Shutdown(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		s.cutAll()
+		s.cutAll() //nolint:contextcheck // a connection is its own context
 		return ctx.Err()
 	}
 }
@@ -171,9 +177,24 @@ func (s *WebSocketCarrier) Close() {
 func (s *WebSocketCarrier) cutAll() {
 	for _, c := range s.shut() {
 		c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: wsShutdownReason})
-		c.cancel()
+		c.ctx.cancel()
 		c.cut()
 	}
+}
+
+// inputPool lends what it takes to read a connection.
+type inputPool struct{ pool sync.Pool }
+
+func (p *inputPool) get() *wsInput {
+	if in, ok := p.pool.Get().(*wsInput); ok {
+		return in
+	}
+	return new(wsInput)
+}
+
+func (p *inputPool) put(in *wsInput) {
+	in.reader = pollReader{} // keeps no connection alive
+	p.pool.Put(in)
 }
 
 // writer lends a frameWriter to the flusher of c.

@@ -381,7 +381,7 @@ func TestWebSocketInterop(t *testing.T) {
 				return nil
 			}
 			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				e.carrier.Serve(w, r, Origin{})
+				e.carrier.Serve(w, r, Origin{}) //nolint:contextcheck // a connection is its own context
 			}))
 			if name == "TLS" {
 				srv.StartTLS()

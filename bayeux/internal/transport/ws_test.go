@@ -296,7 +296,7 @@ func (e *wsEnv) dialPipe(header string, server func(net.Conn) net.Conn) {
 // dialTCP connects through a real server.
 func (e *wsEnv) dialTCP(header string, early []byte) (stop func()) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e.carrier.Serve(w, r, Origin{Transport: WebSocket, Request: &bayeux.Request{}})
+		e.carrier.Serve(w, r, Origin{Transport: WebSocket, Request: &bayeux.Request{}}) //nolint:contextcheck // a connection is its own context
 	}))
 	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
 	require.NoError(e.t, err)

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -10,12 +9,14 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/channels"
 )
 
@@ -44,25 +45,21 @@ type wsConn struct {
 	// Immutable after start.
 	carrier *WebSocketCarrier
 	port    Port
-	ctx     context.Context //nolint:containedctx // ends with the connection
-	cancel  context.CancelFunc
+	raw     syscall.RawConn // nil: all goes through Conn
 	deflate bool
-	leave   func() // gives the place of the connection back; may be nil
+	ctx     wsContext // of all that is done for the connection
+	leave   func()    // gives the place of the connection back; may be nil
 
 	// Owned by the goroutine that reads.
-	reader  pollReader
-	frames  frameReader
-	stash   [frameMaxHead]byte // an incomplete header
-	stashed int
-	heard   bool      // a frame came since the deadline was set
-	owes    bool      // replies wait for those to the frames that were read with theirs
-	idleBy  time.Time // zero: never
+	in     *wsInput     // nil: nothing is half read
+	idleBy instant.Time // zero: never
+	heard  bool         // a frame came since the deadline was set
+	owes   bool         // replies wait for those to the frames that were read with theirs
 
 	// Guarded by mu, a leaf: nothing is called with it held.
-	mu      sync.Mutex
-	control []byte // control frames to be sent
-	timers  [2]*time.Timer
-	ended   bool
+	mu    sync.Mutex
+	aside *wsAside // nil: nothing of it is there
+	ended bool
 
 	// Guarded by the runners.
 	queue taskPlace
@@ -73,8 +70,56 @@ type wsConn struct {
 	closeSent atomic.Bool
 	dead      atomic.Bool
 
+	// index is where the carrier has the connection; guarded by its lock.
+	index int
+
 	// waiter is where the reader waits for the flusher.
 	waiter sync.WaitGroup
+}
+
+// wsAside is what connections have now and then.
+type wsAside struct {
+	control []byte // control frames to be sent
+	timers  [2]*time.Timer
+}
+
+// asideLocked returns it, made if missing.
+func (c *wsConn) asideLocked() *wsAside {
+	if c.aside == nil {
+		c.aside = new(wsAside)
+	}
+	return c.aside
+}
+
+// wsInput is what it takes to read a connection. The carrier lends it for as
+// long as there is something to read or a frame or message is incomplete.
+type wsInput struct {
+	reader  pollReader
+	frames  frameReader
+	stash   [frameMaxHead]byte // an incomplete header
+	stashed int
+}
+
+// blank tells whether a new input would do as well.
+func (in *wsInput) blank() bool { return in.stashed == 0 && in.frames.blank() }
+
+// input returns what the connection is read with, on loan from the carrier if
+// need be.
+func (c *wsConn) input() *wsInput {
+	if c.in == nil {
+		c.in = c.carrier.inputs.get()
+		c.in.reader.init(c.Conn, c.raw, &c.carrier.buffers)
+		c.in.frames.init(int64(c.carrier.o.MaxMessageSize), c.deflate)
+	}
+	return c.in
+}
+
+// restInput gives it back if nothing is half read.
+func (c *wsConn) restInput() {
+	if c.in != nil && c.in.blank() {
+		c.carrier.inputs.put(c.in)
+		c.in = nil
+	}
 }
 
 var _ Link = (*wsConn)(nil)
@@ -133,7 +178,8 @@ func (c *wsConn) park() bool {
 		return false
 	}
 	c.refreshIdle()
-	if !poller.Arm(&c.Parked, c.idleBy) {
+	c.restInput()
+	if !poller.Arm(&c.Parked, c.idleTime()) {
 		return false
 	}
 	// Whoever cut the connection meanwhile may have found it not armed yet.
@@ -163,20 +209,29 @@ func (c *wsConn) refreshIdle() {
 	if idle == 0 {
 		idle = c.port.Idle()
 	}
-	c.idleBy = time.Time{}
+	c.idleBy = 0
 	if idle > 0 {
-		c.idleBy = time.Now().Add(idle)
+		c.idleBy = c.carrier.clock.At(time.Now().Add(idle))
 	}
+}
+
+// idleTime is idleBy on the clock of the system, zero for never.
+func (c *wsConn) idleTime() time.Time {
+	if c.idleBy.IsZero() {
+		return time.Time{}
+	}
+	return c.carrier.clock.Time(c.idleBy)
 }
 
 // onReadable reads once and processes what is whole. It reports false when
 // the connection has ended.
 func (c *wsConn) onReadable() bool {
 	c.refreshIdle()
-	if err := c.Conn.SetReadDeadline(c.idleBy); err != nil {
+	if err := c.Conn.SetReadDeadline(c.idleTime()); err != nil {
 		return c.readFailed(err)
 	}
-	p, buf, err := c.reader.read(!c.frames.inFrame)
+	in := c.input()
+	p, buf, err := in.reader.read(!in.frames.inFrame)
 	defer c.carrier.buffers.put(buf)
 	if len(p) > 0 {
 		c.carrier.o.Observer.Bytes(len(p), 0)
@@ -191,8 +246,8 @@ func (c *wsConn) onReadable() bool {
 // the peer was only silent.
 func (c *wsConn) readFailed(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) && !c.closeSent.Load() {
-		c.idleBy, c.heard = time.Time{}, false // the close has its own timer
-		c.refuse(wsGoingAway, "idle timeout")  // [R-WS-17]
+		c.idleBy, c.heard = 0, false          // the close has its own timer
+		c.refuse(wsGoingAway, "idle timeout") // [R-WS-17]
 		return !c.dead.Load()
 	}
 	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
@@ -201,25 +256,26 @@ func (c *wsConn) readFailed(err error) bool {
 
 // consume processes the frames in p, behind what was left of the last read.
 func (c *wsConn) consume(p []byte) bool {
-	for c.stashed > 0 && len(p) > 0 {
+	in := c.input()
+	for in.stashed > 0 && len(p) > 0 {
 		// Complete the header byte by byte: it is short.
-		c.stash[c.stashed] = p[0]
-		c.stashed++
+		in.stash[in.stashed] = p[0]
+		in.stashed++
 		p = p[1:]
-		head := c.stash[:c.stashed]
-		n, event, fault := c.frames.next(head)
+		head := in.stash[:in.stashed]
+		n, event, fault := in.frames.next(head)
 		if n == 0 && fault == nil {
 			continue
 		}
-		c.stashed = 0
+		in.stashed = 0
 		if !c.handle(event, fault) {
 			return false
 		}
 	}
 	for len(p) > 0 {
-		n, event, fault := c.frames.next(p)
+		n, event, fault := in.frames.next(p)
 		if n == 0 && fault == nil {
-			c.stashed = copy(c.stash[:], p)
+			in.stashed = copy(in.stash[:], p)
 			break
 		}
 		p = p[n:]
@@ -254,7 +310,7 @@ func (c *wsConn) handle(event frameEvent, fault *frameFault) bool {
 	c.heard = true
 	switch event {
 	case framePing:
-		c.queueControl(ws.OpPong, c.frames.ctl)
+		c.queueControl(ws.OpPong, c.input().frames.ctl)
 		if c.controlSize() > wsControlMax {
 			c.flushSync()
 		}
@@ -275,9 +331,9 @@ func (c *wsConn) peerCloses() bool {
 	if c.closeSent.Load() {
 		return false
 	}
-	code, fault := frameCloseCode(c.frames.ctl)
+	code, fault := frameCloseCode(c.input().frames.ctl)
 	if fault != nil {
-		c.frames.lost = true
+		c.input().frames.lost = true
 		c.refuse(fault.code, fault.reason)
 		return true
 	}
@@ -293,7 +349,7 @@ func (c *wsConn) refuse(code int, reason string) {
 	if c.owes {
 		c.flushReplies() // what came before was good
 	}
-	c.frames.discard = true
+	c.input().frames.discard = true
 	c.close(&wsClosing{code: code, reason: reason})
 	c.flushSync()
 }
@@ -302,13 +358,13 @@ func (c *wsConn) refuse(code int, reason string) {
 // that a peer that does not read is not read either [R-WS-7, R-WS-24]. The
 // replies to publishes that were read together leave together.
 func (c *wsConn) receive() {
-	body, packed := c.frames.take()
+	body, packed := c.input().frames.take()
 	if c.closing.Load() != nil {
 		return
 	}
 	if packed {
 		var err error
-		body, err = c.carrier.deflater.unpack(body, c.frames.limit)
+		body, err = c.carrier.deflater.unpack(body, c.input().frames.limit)
 		switch {
 		case errors.Is(err, errWSBomb):
 			c.carrier.o.Observer.Limit(wsLimitSize)
@@ -341,7 +397,7 @@ func publishes(batch []*bayeux.Message) bool {
 
 // deliver gives the batch to the port and returns the close code of a refusal.
 func (c *wsConn) deliver(body []byte) (code int, reason string) {
-	batch, err := bayeux.Decode(body, c.carrier.o.Limits)
+	batch, err := bayeux.DecodeText(body, c.carrier.o.Limits)
 	if err != nil {
 		var broken *bayeux.DecodeError
 		if errors.As(err, &broken) && broken.Kind == bayeux.DecodeBatch {
@@ -361,7 +417,7 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 		c.flushReplies()
 	}
 	var refused *StatusError
-	switch err = c.port.Receive(c.ctx, batch); {
+	switch err = c.port.Receive(&c.ctx, batch); {
 	case err == nil:
 		if c.owes = true; meta {
 			c.flushReplies()
@@ -379,13 +435,17 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 func (c *wsConn) queueControl(op ws.OpCode, payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.control = frameAppendControl(c.control, op, payload)
+	a := c.asideLocked()
+	a.control = frameAppendControl(a.control, op, payload)
 }
 
 func (c *wsConn) controlSize() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.control)
+	if c.aside == nil {
+		return 0
+	}
+	return len(c.aside.control)
 }
 
 // ping is called by a timer. One unsent ping is enough.
@@ -406,25 +466,31 @@ func (c *wsConn) after(what int, d time.Duration, f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ended {
-		c.timers[what] = time.AfterFunc(d, f)
+		c.asideLocked().timers[what] = time.AfterFunc(d, f)
 	}
 }
 
 // finish is the end of the goroutine that reads, and of the connection.
 func (c *wsConn) finish() {
 	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
-	c.cancel()
+	c.ctx.cancel()
 	c.dead.Store(true)
 	_ = c.Conn.Close()
 	c.mu.Lock()
 	c.ended = true
-	for _, t := range c.timers {
-		if t != nil {
-			t.Stop()
+	if c.aside != nil {
+		for _, t := range c.aside.timers {
+			if t != nil {
+				t.Stop()
+			}
 		}
 	}
 	c.mu.Unlock()
 	c.stopFlusher()
+	if c.in != nil {
+		c.carrier.inputs.put(c.in)
+		c.in = nil
+	}
 	why := c.closing.Load()
 	c.port.Closed(why.reason) // [R-WS-18] the session is not removed
 	c.carrier.o.Observer.Count(EventWSClosed + strconv.Itoa(why.code))
@@ -433,11 +499,8 @@ func (c *wsConn) finish() {
 
 // newWSConn makes a connection whose flusher is held until start.
 func newWSConn(carrier *WebSocketCarrier, conn net.Conn, req *bayeux.Request, deflate bool) *wsConn {
-	c := &wsConn{carrier: carrier, deflate: deflate}
+	c := &wsConn{carrier: carrier, ctx: wsContext{request: bayeux.Seal(req)}, deflate: deflate, raw: rawOf(conn)}
 	c.Conn, c.Ready = conn, c.serve
-	c.reader.init(conn, &carrier.buffers)
-	c.frames = frameReader{limit: int64(carrier.o.MaxMessageSize), deflate: deflate}
-	c.ctx, c.cancel = context.WithCancel(bayeux.WithRequest(context.Background(), req))
 	c.state.Store(linkRunning)
 	return c
 }

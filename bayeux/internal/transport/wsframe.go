@@ -68,6 +68,18 @@ type frameReader struct {
 	ctl    []byte
 }
 
+// init makes a reader for a new connection of one that may have been used. What
+// held control frames is kept.
+func (f *frameReader) init(limit int64, deflate bool) {
+	*f = frameReader{limit: limit, deflate: deflate, ctl: f.ctl[:0]}
+}
+
+// blank tells whether the reader is as init leaves it: between two messages of
+// a connection that goes on.
+func (f *frameReader) blank() bool {
+	return !f.inFrame && f.opcode == 0 && f.body == nil && !f.discard && !f.lost
+}
+
 // next takes bytes from p, to the end of a frame at most, and tells how many.
 // A rest that was not taken is an incomplete header: it has to be offered
 // again with more.

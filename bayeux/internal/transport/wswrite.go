@@ -56,7 +56,7 @@ func (c *wsConn) Wake() {
 // callFlusher has run called. Only writes that can be tried without waiting
 // are for the runners.
 func (c *wsConn) callFlusher() {
-	if c.reader.raw == nil {
+	if c.raw == nil {
 		go c.run(nil) // ends when there is nothing to write; finish waits for it
 		return
 	}
@@ -181,7 +181,7 @@ func (c *wsConn) flush(me *runner) {
 			c.sendClose(me, why)
 			return
 		}
-		out := c.port.Take(c.ctx, limit)
+		out := c.port.Take(&c.ctx, limit)
 		if out.Empty() {
 			if why != nil {
 				c.sendClose(me, why)
@@ -265,8 +265,14 @@ func (c *wsConn) wrote(w *frameWriter) bool {
 func (c *wsConn) takeControl(dst []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	dst = append(dst, c.control...)
-	c.control = nil
+	a := c.aside
+	if a == nil {
+		return dst
+	}
+	dst = append(dst, a.control...)
+	if a.control = nil; a.timers == ([2]*time.Timer{}) {
+		c.aside = nil
+	}
 	return dst
 }
 
@@ -423,7 +429,7 @@ func (w *frameWriter) put(p []byte) (n int) {
 // putNow writes what there is room for, and waits for nobody: there is no
 // deadline to be set.
 func (w *frameWriter) putNow(p []byte) int {
-	raw := w.c.reader.raw
+	raw := w.c.raw
 	if raw == nil {
 		return 0
 	}

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/queue"
+	"github.com/halleypush/halley/bayeux/internal/transport"
+)
+
+// letter is encoded replies on their way, and what is to be done when they have
+// left. It is used again after that, so that an acknowledgement leaves nothing
+// behind.
+type letter struct {
+	srv    *Server
+	text   []byte     // all replies
+	parts  [][]byte   // each of them
+	groups [][][]byte // by what they answer
+
+	// What their end is good for.
+	sess   *session
+	lease  *queue.Lease
+	clocks []*session // whose expiry clocks start
+	user   bool       // an exchange of sess ends
+	done   func(sent int, replied bool)
+}
+
+const (
+	letterText  = 16 << 10 // the most that a letter keeps for the next one
+	letterParts = 64
+)
+
+// letter returns an empty one. end must be called, by out.Done.
+func (srv *Server) letter() *letter {
+	if l, ok := srv.letters.Get().(*letter); ok {
+		return l
+	}
+	l := &letter{srv: srv}
+	l.done = l.end // bound once
+	return l
+}
+
+// add runs the outgoing extensions on replies, at the time they leave, and
+// encodes them as one group. A reply that an extension drops is left out
+// ([R-MSG-3], [R-OUT-3]).
+func (l *letter) add(ctx context.Context, s *session, replies []*bayeux.Message) {
+	first := len(l.parts)
+	for _, r := range replies {
+		if l.srv.leaves(ctx, s, r, true) {
+			from := len(l.text)
+			l.text = bayeux.AppendMessage(l.text, r)
+			l.parts = append(l.parts, l.text[from:len(l.text):len(l.text)])
+		}
+	}
+	if end := len(l.parts); end > first {
+		l.groups = append(l.groups, l.parts[first:end:end])
+	}
+}
+
+// into makes out the output of the letter. One with nothing to write, because
+// extensions dropped the replies, is done now: nobody will say so.
+func (l *letter) into(out *transport.Output) {
+	out.Replies, out.Done = l.groups, l.done
+	if out.Empty() {
+		l.end(0, false)
+		out.Replies, out.Done = nil, noDone
+	}
+}
+
+// end is the Done of the output.
+func (l *letter) end(sent int, _ bool) {
+	s, lease, user := l.sess, l.lease, l.user
+	clock := false
+	for _, c := range l.clocks {
+		if c == s && (lease != nil || user) {
+			clock = true // with the end of the lease
+		} else {
+			c.written()
+		}
+	}
+	l.free()
+	if lease != nil || user {
+		s.finish(lease, sent, clock)
+	}
+	if user {
+		s.releaseUser()
+	}
+}
+
+func (l *letter) free() {
+	clear(l.parts)
+	clear(l.groups)
+	clear(l.clocks)
+	l.text, l.parts, l.groups, l.clocks = l.text[:0], l.parts[:0], l.groups[:0], l.clocks[:0]
+	l.sess, l.lease, l.user = nil, nil, false
+	if cap(l.text) > letterText || cap(l.parts) > letterParts {
+		l.text, l.parts, l.groups = nil, nil, nil
+	}
+	l.srv.letters.Put(l)
+}
+
+// noDone is the Done of an output that nothing has to be done for.
+func noDone(int, bool) {}
