@@ -30,11 +30,12 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"channels":                  {},
 		"bayeux":                    {"channels"},
+		"bayeux/internal/front":     {},
 		"bayeux/internal/machine":   {"bayeux", "channels"},
 		"bayeux/internal/notify":    {},
 		"bayeux/internal/queue":     {"bayeux"},
 		"bayeux/internal/router":    {"bayeux", "channels"},
-		"bayeux/internal/transport": {"bayeux", "channels"},
+		"bayeux/internal/transport": {"bayeux", "bayeux/internal/front", "channels"},
 		"bayeux/server":             {"bayeux", "bayeux/internal/*", "channels"},
 		"bayeux/service":            {"bayeux", "channels"},
 		"bayeux/filter":             {"bayeux", "channels"},
