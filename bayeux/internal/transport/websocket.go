@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/front"
 )
 
 // WebSocketCarrier serves WebSocket connections. It is safe for concurrent
@@ -66,7 +67,7 @@ func (s *WebSocketCarrier) Serve(w http.ResponseWriter, r *http.Request, from Or
 		s.gone(leave)
 		return
 	}
-	c := newWSConn(s, conn, from.Request, up.deflate)
+	c := newWSConn(s, front.Bare(conn), from.Request, up.deflate)
 	c.leave = leave
 	c.port = s.hub.Attach(from, c)
 	s.o.Observer.Count(EventWSOpened)
