@@ -70,7 +70,22 @@ func (srv *Server) Request(ctx context.Context, from transport.Origin, batch []*
 			x.hold()
 		}
 	}
+	x.forget(batch)
 	return x, nil
+}
+
+// forget lets go of the messages that no reply has taken the place of: a held
+// connect is there for long.
+func (x *exchange) forget(batch []*bayeux.Message) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.released {
+		return // it has its reply
+	}
+	clear(batch[len(x.replies):])
+	if len(x.replies) == 0 {
+		x.replies = nil
+	}
 }
 
 // resolve finds the session that a request, or a fresh connection, may speak

@@ -201,7 +201,8 @@ func (p *pass) countBrowser(s *session, in *machine.Input) (leave func()) {
 			in.Browser = machine.BrowserRefuse // [R-MC-3]
 		}
 	}
-	return func() { p.srv.browsers.leave(browser, s) }
+	srv := p.srv // p has the request, which need not stay for as long as the hold
+	return func() { srv.browsers.leave(browser, s) }
 }
 
 func (s *session) isOver() bool {

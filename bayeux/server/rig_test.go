@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -42,7 +44,7 @@ func bubble(t *testing.T, change func(*server.Config), f func(t *testing.T, r *r
 		}
 		srv, err := server.New(c)
 		require.NoError(t, err)
-		r := &rig{Wire: testkit.Serve(t, srv, "/cometd"), t: t, srv: srv}
+		r := &rig{Wire: testkit.ServeBy(t, served(&http.Server{Handler: srv}), "/cometd"), t: t, srv: srv}
 		defer func() { // also when f fails: the bubble must be empty
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
@@ -53,6 +55,19 @@ func bubble(t *testing.T, change func(*server.Config), f func(t *testing.T, r *r
 		}()
 		f(t, r)
 	})
+}
+
+// frontEnv, when set, has a Front serve the rig.
+const frontEnv = "HALLEY_TEST_FRONT"
+
+// TestFront runs all other tests once more, with a Front.
+func TestFront(t *testing.T) { testkit.RunAgain(t, frontEnv) }
+
+func served(hs *http.Server) testkit.Served {
+	if os.Getenv(frontEnv) == "" {
+		return hs
+	}
+	return server.NewFrontInMemory(hs, "/")
 }
 
 // option returns a change that sets options, name and value in turn.

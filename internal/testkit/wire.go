@@ -22,8 +22,14 @@ type Wire struct {
 	t        testing.TB
 	listener *Listener
 	client   *http.Client
-	server   *http.Server
+	end      func() error
 	path     string
+}
+
+// Served is how an http.Server serves listeners, and how that ends.
+type Served interface {
+	Serve(l net.Listener) error
+	Close() error
 }
 
 // Msg is a decoded Bayeux message.
@@ -33,9 +39,15 @@ type Msg = map[string]any
 // bubble must be empty.
 func Serve(t testing.TB, h http.Handler, path string) *Wire {
 	t.Helper()
-	w := &Wire{t: t, listener: Listen(), path: path}
-	w.server = &http.Server{Handler: h}
-	go func() { _ = w.server.Serve(w.listener) }()
+	return ServeBy(t, &http.Server{Handler: h}, path)
+}
+
+// ServeBy is Serve by a server that is made already, or by what stands in front
+// of one.
+func ServeBy(t testing.TB, server Served, path string) *Wire {
+	t.Helper()
+	w := &Wire{t: t, listener: Listen(), path: path, end: server.Close}
+	go func() { _ = server.Serve(w.listener) }()
 	w.client = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return w.listener.Dial(ctx) },
 	}}
@@ -45,7 +57,7 @@ func Serve(t testing.TB, h http.Handler, path string) *Wire {
 // Close ends the server and all its connections.
 func (w *Wire) Close() {
 	w.client.CloseIdleConnections()
-	_ = w.server.Close()
+	_ = w.end()
 	_ = w.listener.Close()
 }
 

@@ -29,7 +29,7 @@ func NewHandler(hub Hub, o Options) http.Handler {
 	return &handler{
 		hub:     hub,
 		o:       o.withDefaults(),
-		hold:    block,
+		hold:    park,
 		buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/front"
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // fakeHub answers each request with what the script makes of it, and records
@@ -223,6 +226,14 @@ func (c *counts) limit(name string) int {
 	return c.limits[name]
 }
 
+// frontEnv, when set, has an engine serve the pipes.
+const frontEnv = "HALLEY_TEST_FRONT"
+
+// TestFront runs all other tests once more, with an engine in front of net/http.
+func TestFront(t *testing.T) {
+	testkit.RunAgain(t, frontEnv)
+}
+
 // pipeServer is an http.Server whose connections are pipes in memory, so that
 // it works in synctest bubbles.
 type pipeServer struct {
@@ -250,9 +261,15 @@ func servePipes(t *testing.T, h http.Handler, configure ...func(*http.Server)) *
 	for _, c := range configure {
 		c(&s.Server)
 	}
-	go func() { _ = s.Serve(s) }()
+	serve, end := s.Server.Serve, s.Server.Close
+	if os.Getenv(frontEnv) != "" {
+		engine := front.New(&s.Server, "/")
+		engine.Pumped()
+		serve, end = engine.Serve, engine.Close
+	}
+	go func() { _ = serve(s) }()
 	t.Cleanup(func() {
-		_ = s.Server.Close()
+		_ = end()
 		_ = s.Close()
 		time.Sleep(time.Second) // net/http lingers at connections that it closes.
 	})

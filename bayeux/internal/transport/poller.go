@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/front"
 )
 
 // Poller keeps connections that have nothing to say, so that they need no
@@ -65,12 +67,41 @@ func (p *pollPool) put(b *pollBuffer) {
 	}
 }
 
+// frontPoller leaves connections of package front to the engine that has them
+// anyway.
+type frontPoller struct{}
+
+// Arm implements Poller.
+func (frontPoller) Arm(p *Parked, deadline time.Time) bool {
+	c, ok := p.Conn.(*front.Conn)
+	return ok && c.Arm(p.Ready, deadline)
+}
+
+// Disarm implements Poller.
+func (frontPoller) Disarm(p *Parked) bool {
+	c, ok := p.Conn.(*front.Conn)
+	return ok && c.Disarm()
+}
+
+// Wait implements Poller. The engine is ended by who has made it.
+func (frontPoller) Wait(context.Context) error { return nil }
+
+// pollerOf returns who keeps a connection: for those of an engine that is the
+// engine.
+func pollerOf(conn net.Conn, other Poller) Poller {
+	if _, ok := conn.(*front.Conn); ok {
+		return frontPoller{}
+	}
+	return other
+}
+
 // pollReader reads what a connection has. It has no buffer while it waits,
 // where the platform lets it. It must not be copied once it was initialised.
 type pollReader struct {
 	conn  net.Conn
 	pool  *pollPool
 	raw   syscall.RawConn // nil: read through conn
+	front *front.Conn     // nil: another kind
 	small [32]byte
 
 	// What try has found; it is bound once, not at each read.
@@ -83,6 +114,11 @@ type pollReader struct {
 // rawOf returns the descriptor of a bare TCP connection, of which what it says
 // is all there is; nil for any other.
 func rawOf(conn net.Conn) syscall.RawConn {
+	if c, ok := conn.(*front.Conn); ok && pollRawReads {
+		if raw, err := c.SyscallConn(); err == nil {
+			return raw
+		}
+	}
 	if tcp, ok := conn.(*net.TCPConn); ok && pollRawReads {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			return raw
@@ -94,6 +130,7 @@ func rawOf(conn net.Conn) syscall.RawConn {
 // init has it read conn, by raw where that is not nil.
 func (r *pollReader) init(conn net.Conn, raw syscall.RawConn, pool *pollPool) {
 	r.conn, r.raw, r.pool = conn, raw, pool
+	r.front, _ = conn.(*front.Conn)
 	if raw != nil {
 		r.try = r.tryRead
 	}
@@ -104,6 +141,9 @@ func (r *pollReader) init(conn net.Conn, raw syscall.RawConn, pool *pollPool) {
 // back to its pool. idle says that nothing is half read: the peer may take its
 // time.
 func (r *pollReader) read(idle bool) ([]byte, *pollBuffer, error) {
+	if r.front != nil {
+		return r.readFront()
+	}
 	if r.raw != nil {
 		return r.readRaw()
 	}
@@ -113,6 +153,24 @@ func (r *pollReader) read(idle bool) ([]byte, *pollBuffer, error) {
 	}
 	buf := r.pool.get()
 	n, err := r.conn.Read(buf[:])
+	return buf[:n], buf, err
+}
+
+// readFront reads without waiting: where there is nothing, that is what it
+// returns, and the connection is parked.
+func (r *pollReader) readFront() ([]byte, *pollBuffer, error) {
+	buf := r.pool.get()
+	n, err := r.front.TryRead(buf[:])
+	if n == 0 {
+		r.pool.put(buf)
+		buf = nil
+	}
+	if front.Again(err) {
+		err = nil
+	}
+	if buf == nil {
+		return nil, nil, err
+	}
 	return buf[:n], buf, err
 }
 

@@ -31,11 +31,14 @@ type turn struct {
 	format format
 
 	from     Origin
+	secure   bool    // the client used HTTPS
+	name     string  // of the transport
 	unread   bool    // The body has not been read to its end.
 	input    *[]byte // A pooled buffer with the body, while that is needed.
 	exchange Exchange
 	done     func(sent int, replied bool) // of the Output; nil before Take
 	ended    bool                         // Done or Abandon was called.
+	left     bool                         // The client of a parked turn, which has no request, has gone.
 }
 
 // newTurn begins a turn, and the time in which the body must arrive. That
@@ -69,7 +72,7 @@ func (t *turn) serve(ctx context.Context, texts [][]byte) {
 		t.refuse(err)
 		return
 	}
-	t.exchange = exchange
+	t.exchange, t.secure, t.name = exchange, t.from.Request.Secure, t.from.Transport
 	t.h.hold(ctx, t)
 }
 
@@ -104,7 +107,7 @@ func (t *turn) end() {
 		return
 	}
 	t.ended = true
-	if t.r.Context().Err() != nil {
+	if t.left || t.r != nil && t.r.Context().Err() != nil {
 		t.h.o.Observer.Count(EventAborted)
 	}
 	if t.done != nil {
@@ -124,7 +127,7 @@ func (t *turn) write(out *Output) error {
 	header.Set("Content-Type", t.format.contentType)
 	if out.SetBrowser != "" {
 		// [R-HS-14]
-		header.Add("Set-Cookie", t.h.o.cookie(t.from.Transport).header(out.SetBrowser, t.from.Request.Secure))
+		header.Add("Set-Cookie", t.h.o.cookie(t.name).header(out.SetBrowser, t.secure))
 	}
 	err := t.send(http.StatusOK, *buf)
 	// After a failed write HTTP/2 may still be reading the buffer.

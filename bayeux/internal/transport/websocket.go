@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/front"
 	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
@@ -72,7 +73,7 @@ func (s *WebSocketCarrier) Serve(w http.ResponseWriter, r *http.Request, from Or
 		s.gone(leave)
 		return
 	}
-	c := newWSConn(s, conn, from.Request, up.deflate)
+	c := newWSConn(s, front.Bare(conn), from.Request, up.deflate)
 	c.leave = leave
 	c.port = s.hub.Attach(from, c)
 	s.o.Observer.Count(EventWSOpened)

@@ -142,7 +142,7 @@ func (c *wsConn) serve() {
 // park leaves the connection to the poller and tells whether it could: then
 // serve is called again, by another goroutine.
 func (c *wsConn) park() bool {
-	poller := c.carrier.o.Poller
+	poller := pollerOf(c.Conn, c.carrier.o.Poller)
 	if poller == nil || c.dead.Load() {
 		return false
 	}
@@ -160,7 +160,7 @@ func (c *wsConn) cut() {
 	if c.dead.Swap(true) {
 		return
 	}
-	poller := c.carrier.o.Poller
+	poller := pollerOf(c.Conn, c.carrier.o.Poller)
 	parked := poller != nil && poller.Disarm(&c.Parked)
 	_ = c.Conn.Close() // the reader finds out
 	if parked {

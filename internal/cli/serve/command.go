@@ -29,7 +29,7 @@ type Command struct {
 	CORSOrigins     []string `sep:"none" name:"cors-origins" placeholder:"ORIGINS" help:"Origins whose pages may use long-polling from elsewhere, such as https://app.example, separated by commas; * for all, without credentials. Default none."`
 	CORSCredentials []string `sep:"none" name:"cors-credentials" placeholder:"BOOL" help:"Let those pages send cookies. Default true."`
 	Demo            demoFlag `placeholder:"BOOL" help:"Serve the demo page at /. Only /demo/** channels are permitted then, whatever the posture, and maxSessionsPerBrowser is 3 unless it is set. Default false."`
-	Park            []string `sep:"none" placeholder:"BOOL" help:"Let idle WebSockets wait without a goroutine where the platform can (Linux, plain TCP). Default true."`
+	Park            []string `sep:"none" placeholder:"BOOL" help:"Let held polls, idle WebSockets and connections between two polls wait without a goroutine where the platform can (Linux, plain TCP); false leaves all connections to Go's HTTP server. Default true."`
 	ShutdownTimeout []string `sep:"none" placeholder:"TIME" help:"How long a stop may take. Default 10s."`
 	LogLevel        []string `sep:"none" placeholder:"LEVEL" help:"debug, info, warn or error. Default info."`
 	LogFormat       []string `sep:"none" placeholder:"FORMAT" help:"json or console. Default json."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	stdlog "log"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/halleypush/halley/bayeux/server"
 	"github.com/halleypush/halley/internal/certs"
 	"github.com/halleypush/halley/internal/demo"
 )
@@ -32,6 +34,7 @@ type daemon struct {
 	log      zerolog.Logger
 	engine   Engine
 	front    *http.Server
+	way      *server.Front // to front; nil without --park
 	admin    *http.Server
 	plain    []*http.Server // redirects and ACME challenges
 	certs    *certs.Keeper  // nil without TLS
@@ -130,6 +133,9 @@ func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          httpLog(log),
 	}
+	if s.Park {
+		d.way = server.NewFront(d.front, s.Path)
+	}
 	d.admin = &http.Server{
 		Handler:           d.adminHandler(),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -163,7 +169,7 @@ func (d *daemon) start(ctx context.Context, open listeners) {
 		if secure {
 			served = d.certs.Listen(ctx, served)
 		}
-		go func() { d.failed <- d.front.Serve(served) }()
+		go func() { d.failed <- d.serveFront(served) }()
 		d.log.Info().Stringer("address", l.Addr()).Str("path", d.settings.Path).Bool("tls", secure).
 			Str("posture", string(d.settings.Posture)).Str("proxy", l.Proxy).Msg("listening")
 	}
@@ -175,6 +181,29 @@ func (d *daemon) start(ctx context.Context, open listeners) {
 	d.ready.Store(true)
 }
 
+// serveFront, shutdownFront and closeFront do what http.Server does, with or
+// without the engine that keeps idle connections.
+func (d *daemon) serveFront(l net.Listener) error {
+	if d.way == nil {
+		return d.front.Serve(l)
+	}
+	return d.way.Serve(l)
+}
+
+func (d *daemon) shutdownFront(ctx context.Context) error {
+	if d.way == nil {
+		return d.front.Shutdown(ctx)
+	}
+	return d.way.Shutdown(ctx)
+}
+
+func (d *daemon) closeFront() error {
+	if d.way == nil {
+		return d.front.Close()
+	}
+	return d.way.Close()
+}
+
 // stop ends the server within the deadline, in this order: not ready, held
 // polls answered, listeners and connections closed. A second signal ends it at
 // once.
@@ -183,7 +212,7 @@ func (d *daemon) stop(ctx context.Context, env Env) error {
 	ctx, cancel := context.WithTimeout(ctx, d.settings.ShutdownTimeout)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(d.engine.Shutdown(ctx), d.front.Shutdown(ctx)) }()
+	go func() { done <- errors.Join(d.engine.Shutdown(ctx), d.shutdownFront(ctx)) }()
 	var err error
 	select {
 	case err = <-done:
@@ -191,7 +220,7 @@ func (d *daemon) stop(ctx context.Context, env Env) error {
 		err = fmt.Errorf("ended at once by a second signal: %s", sig)
 		cancel()
 	}
-	err = errors.Join(err, d.front.Close(), d.admin.Close(), d.closePlain())
+	err = errors.Join(err, d.closeFront(), d.admin.Close(), d.closePlain())
 	if err != nil {
 		d.log.Warn().Err(err).Msg("stopped before all connections had ended")
 		return err
