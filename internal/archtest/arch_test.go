@@ -63,7 +63,7 @@ func arrows() map[string][]string {
 		"internal/archtest":         {},
 		"internal/attacks":          {"clients/bayeuxclient", "internal/cli/serve"},
 		"internal/bench":            {"internal/procfs"},
-		"internal/benchpeers":       {"internal/peers", "internal/procfs"},
+		"internal/benchpeers":       {"internal/bench", "internal/peers", "internal/procfs"},
 		"internal/certs":            {},
 		"internal/load":             {"internal/procfs"},
 		"internal/procfs":           {},

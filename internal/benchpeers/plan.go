@@ -43,13 +43,13 @@ func (m metric) figure(o *outcome) float64 {
 	case latencyP99:
 		return o.Report.Latency.P99
 	case sessionMemory:
-		return o.Report.server().KBPerSession
+		return usage(&o.Report).KBPerSession
 	case listenTime:
 		return o.ListenMillis
 	case idleCores:
-		return o.Report.server().Cores
+		return usage(&o.Report).Cores
 	default:
-		return o.Report.server().MicrosPerOp
+		return usage(&o.Report).MicrosPerOp
 	}
 }
 
