@@ -191,13 +191,11 @@ type subject struct {
 	Exact bool
 }
 
-// options are those for a case.
+// options are those for a case; the map is the caller's.
 func (s *subject) options(c *benchCase) map[string]string {
-	options := maps.Clone(s.Options)
+	options := map[string]string{}
+	maps.Copy(options, s.Options)
 	if s.Holds && c.Hold > 0 {
-		if options == nil {
-			options = map[string]string{}
-		}
 		options["timeout"] = strconv.FormatInt(c.Hold.Milliseconds(), 10)
 	}
 	return options

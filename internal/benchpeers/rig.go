@@ -32,9 +32,6 @@ type machine struct {
 
 func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, error) {
 	options := s.options(c)
-	if options == nil {
-		options = map[string]string{}
-	}
 	if program := options["program"]; program != "" {
 		full, err := filepath.Abs(program)
 		if err != nil {
