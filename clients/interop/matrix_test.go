@@ -161,7 +161,7 @@ func cells(b *chromium, ca privateCA) []cell {
 			for _, ack := range []bool{true, false} {
 				c := cell{
 					name: p.name + " " + w.String() + " " + map[bool]string{true: "ack", false: "plain"}[ack],
-					way:  w, ack: ack, depth: p.depthOf(ack), timeout: p.timeout,
+					way:  w, ack: ack, depth: max(p.depthOf(ack), w.deepest()), timeout: p.timeout,
 				}
 				if w.abroad && w.transport == "long-polling" {
 					c.flags = []string{"--cors-origins", b.files.URL}
@@ -202,8 +202,8 @@ func cells(b *chromium, ca privateCA) []cell {
 
 // deepest is the most that a cell gets. What TLS could change is in the short list: in the others most cuts would hit its
 // hello, not the session.
-func (c cell) deepest() depth {
-	if c.way.secure != inClear {
+func (w way) deepest() depth {
+	if w.secure != inClear {
 		return smoke
 	}
 	return full
@@ -240,7 +240,7 @@ func TestMatrix(t *testing.T) {
 			continue // What they ask for, a peer is not told.
 		}
 		if everything {
-			c.depth = c.deepest()
+			c.depth = c.way.deepest()
 		}
 		if c.depth != never {
 			chosen = append(chosen, c)

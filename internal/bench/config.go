@@ -12,7 +12,6 @@
 //	loop.go, loop_linux.go   a goroutine for each connection, or epoll shards
 //	tally.go                 counters and histograms
 //	run.go, churn.go, find.go     the kinds of runs
-//	proc.go                  what processes use
 package bench
 
 import (

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/halleypush/halley/internal/procfs"
 )
 
 // Schema names the form of a Result in JSON.
@@ -121,7 +123,7 @@ func latencyOf(h *hdrhistogram.Histogram) Latency {
 }
 
 // usage tells what a process used between two moments.
-func usage(before, idle, from, to Process, length time.Duration, operations int64, sessions int) Usage {
+func usage(before, idle, from, to procfs.Process, length time.Duration, operations int64, sessions int) Usage {
 	s := length.Seconds()
 	u := Usage{
 		UserCores: (to.UserCPU - from.UserCPU).Seconds() / s, SystemCores: (to.SystemCPU - from.SystemCPU).Seconds() / s,

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strconv"
 	"time"
-)
 
-// proc is where the kernel tells of processes.
-const proc = "/proc"
+	"github.com/halleypush/halley/internal/procfs"
+)
 
 // drainLook is how often a drain looks.
 const drainLook = 20 * time.Millisecond
@@ -18,7 +16,7 @@ const drainLook = 20 * time.Millisecond
 // moment is what was known at a time.
 type moment struct {
 	at           int64
-	server, self Process
+	server, self procfs.Process
 	machine      time.Duration
 	counts       counts
 	messages     int64
@@ -274,11 +272,11 @@ func (r *run) sample() {
 func (r *run) sampleMoment() (moment, Latency) {
 	sum, recent := r.look()
 	m := moment{at: r.now(), counts: sum, messages: r.sent.messages.Load()}
-	m.self, _ = readProcess(proc, "self")
+	m.self, _ = procfs.Self()
 	if r.cfg.PID > 0 {
-		m.server, r.sampled = readProcess(proc, strconv.Itoa(r.cfg.PID))
+		m.server, r.sampled = procfs.Read(r.cfg.PID)
 	}
-	m.machine, _ = machineCPU(proc)
+	m.machine, _ = procfs.MachineCPU()
 	return m, latencyOf(recent)
 }
 

@@ -363,26 +363,6 @@ func TestFindMaxTriesTwice(t *testing.T) {
 	require.InDelta(t, 400, r.Config.Rate, 0.1)
 }
 
-func TestProcess(t *testing.T) {
-	root := t.TempDir()
-	require.NoError(t, os.MkdirAll(filepath.Join(root, "7", "fd"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "7", "fd", "0"), nil, 0o600))
-	stat := "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0 20 0 12 0 99 1000 3 18446744073709551615"
-	require.NoError(t, os.WriteFile(filepath.Join(root, "7", "stat"), []byte(stat), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "stat"), []byte("cpu  10 5 20 999 9 1 2 3 0 0\ncpu0 1\n"), 0o600))
-	p, ok := readProcess(root, "7")
-	require.True(t, ok)
-	require.Equal(t, Process{
-		UserCPU: 1500 * time.Millisecond, SystemCPU: 250 * time.Millisecond, Threads: 12,
-		RSS: 3 * int64(os.Getpagesize()), Descriptors: 1,
-	}, p)
-	_, ok = readProcess(root, "8")
-	require.False(t, ok)
-	busy, ok := machineCPU(root)
-	require.True(t, ok)
-	require.Equal(t, 380*time.Millisecond, busy)
-}
-
 // TestJudge breaks one bound at a time.
 func TestJudge(t *testing.T) {
 	good := Result{Config: Config{Mode: Fanout, P99: time.Second}, Expected: 1000, Delivered: 1000, Offered: 100, Rate: 100}

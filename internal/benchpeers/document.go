@@ -93,7 +93,7 @@ func bestPeer(subjects []subject, c *benchCase, have outcomes) (best float64, ok
 
 // atLeast marks a maximum that the generator's limit ended.
 func atLeast(c *benchCase, o *outcome) string {
-	if c.find() && o.Report.bounded() {
+	if c.find() && bounded(&o.Report) {
 		return "≥ "
 	}
 	return ""
@@ -120,7 +120,7 @@ func details(c *benchCase, o *outcome) string {
 	if c.Args == nil {
 		return fmt.Sprintf("%s MB resident", number(float64(o.RSS)/1e6))
 	}
-	u := o.Report.server()
+	u := usage(&o.Report)
 	list := []string{fmt.Sprintf("%s MB", number(float64(u.RSSAfter)/1e6))}
 	switch c.Metric {
 	case sessionMemory:

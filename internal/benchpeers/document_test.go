@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/bench"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -48,7 +50,7 @@ func everything() ([]subject, []benchCase, outcomes) {
 	for name, ms := range map[string]float64{ours: 18.4, "cometd8": 1041, "gws": 2} {
 		have[name+"/empty.1"] = &outcome{Key: name + "/empty.1", Seconds: 3, ListenMillis: ms, RSS: 16_123_456}
 	}
-	with := func(r report, p50, p99 float64) report {
+	with := func(r bench.Result, p50, p99 float64) bench.Result {
 		r.Latency.P50, r.Latency.P99 = p50, p99
 		r.Server.RSSAfter = 35_000_000
 		return r
@@ -59,19 +61,17 @@ func everything() ([]subject, []benchCase, outcomes) {
 	results(have, floorWS, "fan", with(cpu(9.812), 4.9, 9))
 	results(have, "cometd8", "fan", with(cpu(22.8), 11, 25))
 	results(have, "cometd8 on all processors", "fan", with(cpu(8), 11, 25))
-	results(have, "faye", "fan", report{Problems: []string{"p99 2 s | over 1 s", "lost 10"}})
-	results(have, "gws", "fan", report{OK: true, GeneratorBound: true, GeneratorShare: 0.93})
+	results(have, "faye", "fan", bench.Result{Problems: []string{"p99 2 s | over 1 s", "lost 10"}})
+	results(have, "gws", "fan", bench.Result{OK: true, GeneratorBound: true, GeneratorShare: 0.93})
 	bound := with(cpu(0.1), 19, 69)
 	bound.Rate = 5_123_456
-	bound.Steps = append(bound.Steps, struct {
-		GeneratorBound bool `json:"generatorBound"`
-	}{true})
+	bound.Steps = append(bound.Steps, bench.Step{GeneratorBound: true})
 	results(have, floorMany, "max", bound)
 	half := with(cpu(1), 20, 70)
 	half.Rate = 2_561_728
-	results(have, ours, "max", half, report{Problems: []string{"slow"}})
+	results(have, ours, "max", half, bench.Result{Problems: []string{"slow"}})
 	have["cometd8/max.1"] = &outcome{Key: "cometd8/max.1", Error: errors.Join(errBroken, errBroken).Error(), Seconds: 1}
-	results(have, ours, "idle", report{OK: true, Server: &usage{KBPerSession: 2.345, RSSAfter: 61e6, Cores: 0.004}})
+	results(have, ours, "idle", bench.Result{OK: true, Server: &bench.Usage{KBPerSession: 2.345, RSSAfter: 61e6, Cores: 0.004}})
 	results(have, ours, "p99", with(cpu(9), 5, 12))
 	results(have, "gws", "p99", with(cpu(10), 6, 16))
 	return all, loads, have

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/bench"
 )
 
 // fakeServer is a server of fakeRig.
@@ -30,9 +32,9 @@ type fakeRig struct {
 	t       *testing.T
 	clock   time.Time
 	notes   []string
-	figures map[string]report // by subject
-	fail    error             // of the next load
-	absent  error             // of the next start
+	figures map[string]bench.Result // by subject
+	fail    error                   // of the next load
+	absent  error                   // of the next start
 	last    *fakeServer
 	after   func() // each load
 }
@@ -71,8 +73,8 @@ func (f *fakeRig) load(ctx context.Context, s *subject, args []string) ([]byte, 
 func (f *fakeRig) memory(context.Context, int) (int64, error) { return 12e6, nil }
 
 // cpu is a good report.
-func cpu(micros float64) report {
-	return report{OK: true, Rate: 20_000, Server: &usage{MicrosPerOp: micros}}
+func cpu(micros float64) bench.Result {
+	return bench.Result{OK: true, Rate: 20_000, Server: &bench.Usage{MicrosPerOp: micros}}
 }
 
 // smallPlan is a plan of two subjects, a floor and three cases.
@@ -94,7 +96,7 @@ func newRunner(t *testing.T, dir string) (*runner, *fakeRig, *strings.Builder) {
 	t.Helper()
 	_, have, err := state{dir}.open(origin{Commit: "c"})
 	require.NoError(t, err)
-	f := &fakeRig{t: t, clock: time.Unix(0, 0), figures: map[string]report{ours: cpu(10), floorWS: cpu(8), "cometd8": cpu(22)}}
+	f := &fakeRig{t: t, clock: time.Unix(0, 0), figures: map[string]bench.Result{ours: cpu(10), floorWS: cpu(8), "cometd8": cpu(22)}}
 	log := &strings.Builder{}
 	all, loads := smallPlan()
 	return &runner{rig: f, state: state{dir}, log: log, subjects: all, cases: loads, total: time.Hour, part: time.Hour, have: have}, f, log
@@ -103,7 +105,7 @@ func newRunner(t *testing.T, dir string) (*runner, *fakeRig, *strings.Builder) {
 var errBroken = errors.New("broken")
 
 // results makes outcomes of a case, one for each report.
-func results(all outcomes, subject, name string, reports ...report) {
+func results(all outcomes, subject, name string, reports ...bench.Result) {
 	for i, r := range reports {
 		raw, err := json.Marshal(r)
 		if err != nil {

@@ -9,50 +9,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/halleypush/halley/internal/bench"
 )
 
-// report is what this program reads of the JSON of `halley bench`. Latencies
-// are in ms, memory in bytes.
-type report struct {
-	Offered float64 `json:"offered"`
-	Rate    float64 `json:"rate"`
-	Latency struct {
-		P50 float64 `json:"p50"`
-		P99 float64 `json:"p99"`
-	} `json:"latency"`
-	Server         *usage   `json:"server"`
-	GeneratorShare float64  `json:"generatorShare"`
-	GeneratorBound bool     `json:"generatorBound"`
-	OtherCores     float64  `json:"otherCores"`
-	OK             bool     `json:"ok"`
-	Problems       []string `json:"problems"`
-	Steps          []struct {
-		GeneratorBound bool `json:"generatorBound"`
-	} `json:"steps"`
-}
-
-type usage struct {
-	Cores        float64 `json:"cores"`
-	MicrosPerOp  float64 `json:"microsPerOp"`
-	RSSAfter     int64   `json:"rssAfter"`
-	KBPerSession float64 `json:"kbPerSession"`
-}
-
-func (r *report) server() usage {
+// usage is what a server used; zero where it was not sampled.
+func usage(r *bench.Result) bench.Usage {
 	if r.Server == nil {
-		return usage{}
+		return bench.Usage{}
 	}
 	return *r.Server
 }
 
 // bounded tells whether a search ended at the generator's limit.
-func (r *report) bounded() bool {
-	for _, s := range r.Steps {
-		if s.GeneratorBound {
-			return true
-		}
-	}
-	return r.GeneratorBound
+func bounded(r *bench.Result) bool {
+	return r.GeneratorBound || slices.ContainsFunc(r.Steps, func(s bench.Step) bool { return s.GeneratorBound })
 }
 
 // outcome is what a step gave: a file of the state.
@@ -72,7 +43,7 @@ type outcome struct {
 	// Raw is the JSON of the generator.
 	Raw json.RawMessage `json:"report,omitempty"`
 
-	Report report `json:"-"`
+	Report bench.Result `json:"-"`
 }
 
 // counts tells whether the outcome is a measurement of the server.

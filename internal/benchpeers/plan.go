@@ -43,13 +43,13 @@ func (m metric) figure(o *outcome) float64 {
 	case latencyP99:
 		return o.Report.Latency.P99
 	case sessionMemory:
-		return o.Report.server().KBPerSession
+		return usage(&o.Report).KBPerSession
 	case listenTime:
 		return o.ListenMillis
 	case idleCores:
-		return o.Report.server().Cores
+		return usage(&o.Report).Cores
 	default:
-		return o.Report.server().MicrosPerOp
+		return usage(&o.Report).MicrosPerOp
 	}
 }
 
@@ -191,13 +191,11 @@ type subject struct {
 	Exact bool
 }
 
-// options are those for a case.
+// options are those for a case; the map is the caller's.
 func (s *subject) options(c *benchCase) map[string]string {
-	options := maps.Clone(s.Options)
+	options := map[string]string{}
+	maps.Copy(options, s.Options)
 	if s.Holds && c.Hold > 0 {
-		if options == nil {
-			options = map[string]string{}
-		}
 		options["timeout"] = strconv.FormatInt(c.Hold.Milliseconds(), 10)
 	}
 	return options

@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/halleypush/halley/internal/peers"
+	"github.com/halleypush/halley/internal/procfs"
 )
 
 // calm is how long a server is left alone before its memory is read.
@@ -33,9 +32,6 @@ type machine struct {
 
 func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, error) {
 	options := s.options(c)
-	if options == nil {
-		options = map[string]string{}
-	}
 	if program := options["program"]; program != "" {
 		full, err := filepath.Abs(program)
 		if err != nil {
@@ -79,16 +75,11 @@ func (machine) memory(ctx context.Context, pid int) (int64, error) {
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
-	if err != nil {
-		return 0, err
+	p, ok := procfs.Read(pid)
+	if !ok {
+		return 0, fmt.Errorf("the memory of process %d cannot be told", pid)
 	}
-	f := strings.Fields(string(b))
-	if len(f) < 2 {
-		return 0, fmt.Errorf("statm of process %d: %q", pid, b)
-	}
-	pages, err := strconv.ParseInt(f[1], 10, 64)
-	return pages * int64(os.Getpagesize()), err
+	return p.RSS, nil
 }
 
 func (machine) now() time.Time { return time.Now() }

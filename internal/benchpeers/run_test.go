@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/halleypush/halley/internal/bench"
 	"github.com/halleypush/halley/internal/peers"
 )
 
@@ -43,7 +44,7 @@ func TestRun(t *testing.T) {
 	require.InDelta(t, 31, r.have["cometd8/a.1"].Seconds, 1e-9, "a start, two warm-ups and a load")
 	require.Equal(t, []string{"-a"}, r.have["cometd8/a.1"].Command)
 	require.Equal(t, int64(12e6), again.have["halley/empty.1"].RSS)
-	require.InDelta(t, 22, again.have["cometd8/a.1"].Report.server().MicrosPerOp, 1e-9)
+	require.InDelta(t, 22, usage(&again.have["cometd8/a.1"].Report).MicrosPerOp, 1e-9)
 }
 
 // The parts and their sum are bounded; what is there stays.
@@ -99,7 +100,7 @@ func TestFailures(t *testing.T) {
 	require.Equal(t, "start halley", f.notes[1], "there is nothing to stop")
 
 	r, f, _ = newRunner(t, t.TempDir())
-	f.figures[ours] = report{Problems: []string{"slow"}}
+	f.figures[ours] = bench.Result{Problems: []string{"slow"}}
 	require.NoError(t, r.run(t.Context()))
 	require.False(t, r.have["halley/a.1"].counts())
 }
@@ -181,9 +182,9 @@ func TestWanted(t *testing.T) {
 	have := outcomes{}
 	require.Equal(t, 1, wanted(peer, c, have))
 	c.Metric = maxRate
-	results(have, ours, "x", report{OK: true, Rate: 100})
+	results(have, ours, "x", bench.Result{OK: true, Rate: 100})
 	for rate, want := range map[float64]int{79: 1, 81: 3, 500: 3} {
-		results(have, "faye", "x", report{OK: true, Rate: rate})
+		results(have, "faye", "x", bench.Result{OK: true, Rate: rate})
 		require.Equal(t, want, wanted(peer, c, have), rate)
 	}
 }
@@ -192,7 +193,7 @@ func TestWanted(t *testing.T) {
 func TestMiddle(t *testing.T) {
 	have, s, c := outcomes{}, &subject{Name: "s"}, &benchCase{Name: "x"}
 	require.Nil(t, have.middle(s, c))
-	results(have, "s", "x", report{Problems: []string{"slow"}}, report{OK: true, GeneratorBound: true})
+	results(have, "s", "x", bench.Result{Problems: []string{"slow"}}, bench.Result{OK: true, GeneratorBound: true})
 	require.Nil(t, have.middle(s, c))
 	bad := cpu(1)
 	bad.GeneratorBound = true

@@ -26,6 +26,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/halleypush/halley/internal/procfs"
 )
 
 type plan struct {
@@ -163,7 +165,7 @@ func (p *plan) measure(ctx context.Context) error {
 	return p.report(g, sent, idle, after)
 }
 
-func (p *plan) report(g *gauge, sent int, idle, after usage) error {
+func (p *plan) report(g *gauge, sent int, idle, after procfs.Process) error {
 	n := p.ws + p.lp
 	want := int64(sent) * int64(n)
 	got := g.received.Load()
@@ -171,10 +173,10 @@ func (p *plan) report(g *gauge, sent int, idle, after usage) error {
 	p.say("deliveries     %d of %d, %d out of order or twice, %d clients failed\n", got, want, g.wrong.Load(), g.failed.Load())
 	p.say("latency ms     p50 %.1f  p99 %.1f  max %.1f\n", g.quantile(0.5), g.quantile(0.99), g.quantile(1))
 	if p.pid > 0 {
-		cpu := after.cpu - idle.cpu
+		cpu := after.CPU() - idle.CPU()
 		p.say("server         %.1f us CPU a delivery, %.2f s in all; resident %.0f MB idle (%.2f KB a session), %.0f MB after\n",
 			float64(cpu.Microseconds())/float64(max(got, 1)), cpu.Seconds(),
-			float64(idle.rss)/1e6, float64(idle.rss)/1e3/float64(n), float64(after.rss)/1e6)
+			float64(idle.RSS)/1e6, float64(idle.RSS)/1e3/float64(n), float64(after.RSS)/1e6)
 	}
 	if got != want || g.wrong.Load() > 0 || g.failed.Load() > 0 {
 		return errors.New("not every message came once and in order")

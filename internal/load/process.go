@@ -4,37 +4,15 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
-	"time"
+
+	"github.com/halleypush/halley/internal/procfs"
 )
 
-// usage is what a process has used.
-type usage struct {
-	cpu time.Duration
-	rss int64
-}
-
-// sample reads a process's CPU time and resident memory; zero where there is
-// no /proc.
-func sample(pid int) usage {
-	var u usage
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return u
-	}
-	// Fields 14 and 15 after the name in brackets: ticks of 10 ms.
-	if _, rest, ok := strings.Cut(string(stat), ") "); ok {
-		f := strings.Fields(rest)
-		user, _ := strconv.ParseInt(f[11], 10, 64)
-		system, _ := strconv.ParseInt(f[12], 10, 64)
-		u.cpu = time.Duration(user+system) * 10 * time.Millisecond
-		pages, _ := strconv.ParseInt(f[21], 10, 64)
-		u.rss = pages * int64(os.Getpagesize())
-	}
-	return u
+// sample reads what a process has used; zero where that cannot be told.
+func sample(pid int) procfs.Process {
+	p, _ := procfs.Read(pid)
+	return p
 }
 
 // scanAddresses finds the addresses in the server's log and then drains it.

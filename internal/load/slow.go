@@ -199,7 +199,7 @@ func (s *slowPlan) judge(ctx context.Context, p *plan, g *gauge, sent int, polic
 	if got, want := g.received.Load(), int64(sent)*int64(p.ws+p.lp); got != want || g.wrong.Load() > 0 || g.failed.Load() > 0 {
 		return fmt.Errorf("the others received %d of %d messages, %d out of order or twice, %d failed", got, want, g.wrong.Load(), g.failed.Load())
 	}
-	out.p50, out.p99, out.rss = g.quantile(0.5), g.quantile(0.99), sample(p.pid).rss
+	out.p50, out.p99, out.rss = g.quantile(0.5), g.quantile(0.99), sample(p.pid).RSS
 	figures, err := p.metrics(ctx)
 	if err != nil {
 		return err

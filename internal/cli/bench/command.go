@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/halleypush/halley/internal/bench"
+	"github.com/halleypush/halley/internal/cli/interrupt"
 )
 
 // Env is what the command needs of its surroundings.
@@ -141,17 +142,8 @@ func (c *Command) Run(ctx context.Context, env Env) error {
 	if err != nil {
 		return &UsageError{Err: err}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan struct{})
-	defer close(done)
-	go func() { // ends with the run
-		select {
-		case <-env.Signals:
-			cancel()
-		case <-done:
-		}
-	}()
+	ctx, stop := interrupt.Context(ctx, env.Signals)
+	defer stop()
 	// Goroutines that wait in the kernel hold no processor that others need.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU() + 2))
 	v := &view{to: env.Stderr, over: env.Terminal}

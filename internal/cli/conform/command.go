@@ -16,6 +16,7 @@ import (
 	"github.com/halleypush/halley/conformance/clientmode"
 	"github.com/halleypush/halley/conformance/report"
 	"github.com/halleypush/halley/conformance/suite"
+	"github.com/halleypush/halley/internal/cli/interrupt"
 )
 
 // Exit codes of the command.
@@ -117,7 +118,7 @@ func (c *Command) Run(ctx context.Context, env Env) error {
 	if c.URL == "" && len(others) > 0 {
 		return c.write(env.Stdout, others...)
 	}
-	ctx, stop := interrupted(ctx, env.Signals)
+	ctx, stop := interrupt.Context(ctx, env.Signals)
 	defer stop()
 	var shown func(suite.Progress)
 	if env.Terminal && !c.Quiet {
@@ -167,19 +168,6 @@ func exit(err error) error {
 		return &ExitError{ExitUsage, err}
 	}
 	return &ExitError{ExitFailed, err}
-}
-
-// interrupted ends the context at a signal.
-func interrupted(ctx context.Context, signals <-chan os.Signal) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
 }
 
 // progress writes a line over and over.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+
+	"github.com/halleypush/halley/internal/peers/envelope"
 )
 
 // longPolling is the floor of HTTP: one response, written at once, for each
@@ -58,13 +60,13 @@ func (l *longPolling) request(c *conn, b []byte) {
 	l.replies = l.replies[:0]
 	count := 0
 	for {
-		m, rest, ok := scan(b)
+		m, rest, ok := envelope.Next(b)
 		if !ok {
 			break
 		}
 		b = rest
 		count++
-		if m.kind() == connect && count == 1 && l.park(c, &m, rest) {
+		if m.Kind() == envelope.Connect && count == 1 && l.park(c, &m, rest) {
 			return
 		}
 		if !l.message(&m) {
@@ -76,23 +78,23 @@ func (l *longPolling) request(c *conn, b []byte) {
 }
 
 // park holds a connect, if it is to be held.
-func (l *longPolling) park(c *conn, m *message, rest []byte) bool {
-	s := l.sessions[string(m.clientID)]
-	if s == nil || m.atOnce() || len(s.queue) > 0 || bytes.IndexByte(rest, '{') >= 0 {
+func (l *longPolling) park(c *conn, m *envelope.Message, rest []byte) bool {
+	s := l.sessions[string(m.ClientID)]
+	if s == nil || m.AtOnce() || len(s.queue) > 0 || bytes.IndexByte(rest, '{') >= 0 {
 		return false
 	}
 	if s.conn != nil { // the poll before is given up
 		l.release(s.conn)
 	}
 	s.conn, c.session = c, s
-	l.hold(c, m.id)
+	l.hold(c, m.ID)
 	return true
 }
 
 // message takes a message that is answered at once. It returns false when there
 // are too many sessions.
-func (l *longPolling) message(m *message) bool {
-	if m.kind() == handshake {
+func (l *longPolling) message(m *envelope.Message) bool {
+	if m.Kind() == envelope.Handshake {
 		if len(l.sessions) >= MaxSessions {
 			return false
 		}
@@ -102,26 +104,26 @@ func (l *longPolling) message(m *message) bool {
 		l.replies = appendReply(l.replies, m, LongPolling, []byte(s.id), l.cfg.Hold)
 		return true
 	}
-	s := l.sessions[string(m.clientID)]
+	s := l.sessions[string(m.ClientID)]
 	if s == nil {
 		l.replies = appendUnknown(l.replies, m)
 		return true
 	}
-	switch m.kind() {
-	case connect:
+	switch m.Kind() {
+	case envelope.Connect:
 		l.replies = append(comma(l.replies), s.queue...)
 		s.queue = nil
-	case subscribe:
-		if t := l.topics.get(m.subscription); !slices.Contains(s.topics, t) {
+	case envelope.Subscribe:
+		if t := l.topics.get(m.Subscription); !slices.Contains(s.topics, t) {
 			t.sessions = append(t.sessions, s)
 			s.topics = append(s.topics, t)
 		}
-	case unsubscribe:
-		if t := l.topics[string(m.subscription)]; t != nil {
+	case envelope.Unsubscribe:
+		if t := l.topics[string(m.Subscription)]; t != nil {
 			l.leave(s, t)
 			s.topics = without(s.topics, t)
 		}
-	case disconnect:
+	case envelope.Disconnect:
 		l.end(s)
 	default:
 		l.deliver(m)
@@ -151,8 +153,8 @@ func (l *longPolling) end(s *session) {
 }
 
 // deliver answers the poll of each subscriber, or leaves the message for the next.
-func (l *longPolling) deliver(m *message) {
-	t := l.topics[string(m.channel)]
+func (l *longPolling) deliver(m *envelope.Message) {
+	t := l.topics[string(m.Channel)]
 	if t == nil {
 		return
 	}
@@ -175,9 +177,9 @@ func (l *longPolling) deliver(m *message) {
 // answer ends the poll of a session with all that waits for it.
 func (l *longPolling) answer(s *session) {
 	c := s.conn
-	m := message{channel: []byte(`"/meta/connect"`)}
+	m := envelope.Message{Channel: []byte(`"/meta/connect"`)}
 	if len(c.held) > 0 {
-		m.id = c.held
+		m.ID = c.held
 	}
 	body := appendReply(s.queue, &m, LongPolling, nil, l.cfg.Hold)
 	s.queue = body[:0]

@@ -1,63 +1,36 @@
 package floors
 
 import (
-	"bytes"
 	"strconv"
 	"time"
+
+	"github.com/halleypush/halley/internal/peers/envelope"
 )
-
-// kind tells what is to be done with a message.
-type kind int
-
-const (
-	publish kind = iota
-	handshake
-	connect
-	subscribe
-	unsubscribe
-	disconnect
-)
-
-func (m *message) kind() kind {
-	switch string(m.channel) {
-	case `"/meta/handshake"`:
-		return handshake
-	case `"/meta/connect"`:
-		return connect
-	case `"/meta/subscribe"`:
-		return subscribe
-	case `"/meta/unsubscribe"`:
-		return unsubscribe
-	case `"/meta/disconnect"`:
-		return disconnect
-	}
-	return publish
-}
-
-// atOnce tells whether a connect asks not to be held.
-func (m *message) atOnce() bool {
-	return bytes.Contains(m.advice, []byte(`"timeout":0`))
-}
 
 // appendReply appends the answer to a message, and a comma to what is before.
-func appendReply(b []byte, m *message, transport string, clientID []byte, hold time.Duration) []byte {
-	b = comma(b)
-	b = append(append(b, `{"channel":`...), m.channel...)
-	if m.id != nil {
-		b = append(append(b, `,"id":`...), m.id...)
-	}
-	switch m.kind() {
-	case handshake:
+func appendReply(b []byte, m *envelope.Message, transport string, clientID []byte, hold time.Duration) []byte {
+	b = appendHead(b, m)
+	switch m.Kind() {
+	case envelope.Handshake:
 		b = append(append(b, `,"clientId":`...), clientID...)
 		b = append(b, `,"version":"1.0","supportedConnectionTypes":["`+transport+`"]`...)
 		b = appendAdvice(b, hold)
-	case connect:
+	case envelope.Connect:
 		b = appendAdvice(b, hold)
-	case subscribe, unsubscribe:
-		b = append(append(b, `,"subscription":`...), m.subscription...)
+	case envelope.Subscribe, envelope.Unsubscribe:
+		b = append(append(b, `,"subscription":`...), m.Subscription...)
 	default:
 	}
 	return append(b, `,"successful":true}`...)
+}
+
+// appendHead appends what each answer begins with.
+func appendHead(b []byte, m *envelope.Message) []byte {
+	b = append(append(comma(b), `{"channel":`...), m.Channel...)
+	if m.ID != nil {
+		b = append(append(b, `,"id":`...), m.ID...)
+	}
+	return b
 }
 
 func appendAdvice(b []byte, hold time.Duration) []byte {
@@ -66,19 +39,16 @@ func appendAdvice(b []byte, hold time.Duration) []byte {
 }
 
 // appendUnknown answers a message of a session that is not known.
-func appendUnknown(b []byte, m *message) []byte {
-	b = append(append(comma(b), `{"channel":`...), m.channel...)
-	if m.id != nil {
-		b = append(append(b, `,"id":`...), m.id...)
-	}
+func appendUnknown(b []byte, m *envelope.Message) []byte {
+	b = appendHead(b, m)
 	return append(b, `,"successful":false,"error":"402::session_unknown","advice":{"reconnect":"handshake"}}`...)
 }
 
 // appendDelivery appends a publication as its subscribers get it.
-func appendDelivery(b []byte, m *message) []byte {
-	b = append(append(comma(b), `{"channel":`...), m.channel...)
-	if m.data != nil {
-		b = append(append(b, `,"data":`...), m.data...)
+func appendDelivery(b []byte, m *envelope.Message) []byte {
+	b = append(append(comma(b), `{"channel":`...), m.Channel...)
+	if m.Data != nil {
+		b = append(append(b, `,"data":`...), m.Data...)
 	}
 	return append(b, '}')
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+
+	"github.com/halleypush/halley/internal/peers/envelope"
 )
 
 var (
@@ -123,7 +125,7 @@ func unmask(b, key []byte) {
 func (w *webSocket) text(c *conn, b []byte) {
 	w.replies = w.replies[:0]
 	for {
-		m, rest, ok := scan(b)
+		m, rest, ok := envelope.Next(b)
 		if !ok {
 			break
 		}
@@ -146,27 +148,27 @@ func (w *webSocket) wrap(objects []byte) []byte {
 	return w.frame
 }
 
-func (w *webSocket) message(c *conn, m *message) {
-	switch m.kind() {
-	case connect:
+func (w *webSocket) message(c *conn, m *envelope.Message) {
+	switch m.Kind() {
+	case envelope.Connect:
 		if c.held != nil { // the next connect ends the one before
 			w.answerHeld(c)
 		}
-		if !m.atOnce() {
-			w.hold(c, m.id)
+		if !m.AtOnce() {
+			w.hold(c, m.ID)
 			return
 		}
-	case subscribe:
-		if t := w.topics.get(m.subscription); !slices.Contains(c.topics, t) {
+	case envelope.Subscribe:
+		if t := w.topics.get(m.Subscription); !slices.Contains(c.topics, t) {
 			t.conns = append(t.conns, c)
 			c.topics = append(c.topics, t)
 		}
-	case unsubscribe:
-		if t := w.topics[string(m.subscription)]; t != nil {
+	case envelope.Unsubscribe:
+		if t := w.topics[string(m.Subscription)]; t != nil {
 			w.leave(c, t)
 			c.topics = without(c.topics, t)
 		}
-	case publish:
+	case envelope.Publish:
 		w.deliver(m)
 	default:
 	}
@@ -180,8 +182,8 @@ func (w *webSocket) leave(c *conn, t *topic) {
 }
 
 // deliver sends one frame to each subscriber.
-func (w *webSocket) deliver(m *message) {
-	t := w.topics[string(m.channel)]
+func (w *webSocket) deliver(m *envelope.Message) {
+	t := w.topics[string(m.Channel)]
 	if t == nil {
 		return
 	}
@@ -192,9 +194,9 @@ func (w *webSocket) deliver(m *message) {
 }
 
 func (w *webSocket) answerHeld(c *conn) {
-	m := message{channel: []byte(`"/meta/connect"`)}
+	m := envelope.Message{Channel: []byte(`"/meta/connect"`)}
 	if len(c.held) > 0 {
-		m.id = c.held
+		m.ID = c.held
 	}
 	c.held = nil
 	w.replies = appendReply(w.replies, &m, WebSocket, nil, w.cfg.Hold)

@@ -14,7 +14,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +25,8 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"github.com/halleypush/halley/internal/peers/envelope"
 )
 
 // maxMessage bounds a message from a client; headerTime the head of a request;
@@ -143,7 +144,7 @@ func (h *hub) OnMessage(socket *gws.Conn, frame *gws.Message) {
 	defer c.mu.Unlock()
 	out := append(c.out[:0], '[')
 	for rest := frame.Bytes(); ; {
-		m, more, ok := scan(rest)
+		m, more, ok := envelope.Next(rest)
 		if !ok {
 			break
 		}
@@ -162,17 +163,17 @@ func write(socket *gws.Conn, b []byte) {
 }
 
 // take takes a message and appends the reply.
-func (h *hub) take(socket *gws.Conn, c *client, m *message, out []byte) []byte {
-	channel := string(m.channel)
-	switch channel {
-	case `"/meta/connect"`:
-		if !bytes.Contains(m.advice, []byte(`"timeout":0`)) {
+func (h *hub) take(socket *gws.Conn, c *client, m *envelope.Message, out []byte) []byte {
+	kind := m.Kind()
+	switch kind {
+	case envelope.Connect:
+		if !m.AtOnce() {
 			return out // held
 		}
-	case `"/meta/subscribe"`, `"/meta/unsubscribe"`:
+	case envelope.Subscribe, envelope.Unsubscribe:
 		h.mu.Lock()
-		name := string(m.subscription)
-		if channel == `"/meta/unsubscribe"` {
+		name := string(m.Subscription)
+		if kind == envelope.Unsubscribe {
 			delete(c.topics, name)
 			h.leave(socket, name)
 		} else {
@@ -182,37 +183,37 @@ func (h *hub) take(socket *gws.Conn, c *client, m *message, out []byte) []byte {
 			h.topics[name][socket], c.topics[name] = struct{}{}, struct{}{}
 		}
 		h.mu.Unlock()
-	case `"/meta/handshake"`, `"/meta/disconnect"`:
-	default:
-		h.deliver(channel, m)
+	case envelope.Handshake, envelope.Disconnect:
+	case envelope.Publish:
+		h.deliver(m)
 	}
 	if len(out) > 1 {
 		out = append(out, ',')
 	}
-	out = append(append(out, `{"channel":`...), m.channel...)
-	if m.id != nil {
-		out = append(append(out, `,"id":`...), m.id...)
+	out = append(append(out, `{"channel":`...), m.Channel...)
+	if m.ID != nil {
+		out = append(append(out, `,"id":`...), m.ID...)
 	}
-	switch channel {
-	case `"/meta/handshake"`:
+	switch kind {
+	case envelope.Handshake:
 		out = append(append(out, `,"clientId":`...), c.id...)
 		out = append(out, `,"version":"1.0","supportedConnectionTypes":["websocket"],"advice":{"reconnect":"retry","interval":0,"timeout":3600000}`...)
-	case `"/meta/subscribe"`, `"/meta/unsubscribe"`:
-		out = append(append(out, `,"subscription":`...), m.subscription...)
+	case envelope.Subscribe, envelope.Unsubscribe:
+		out = append(append(out, `,"subscription":`...), m.Subscription...)
 	}
 	return append(out, `,"successful":true}`...)
 }
 
 // deliver sends one frame to each subscriber.
-func (h *hub) deliver(name string, m *message) {
+func (h *hub) deliver(m *envelope.Message) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	subscribers := h.topics[name]
+	subscribers := h.topics[string(m.Channel)]
 	if len(subscribers) == 0 {
 		return
 	}
-	body := append([]byte(`[{"channel":`), m.channel...)
-	body = append(append(append(body, `,"data":`...), m.data...), "}]"...)
+	body := append([]byte(`[{"channel":`), m.Channel...)
+	body = append(append(append(body, `,"data":`...), m.Data...), "}]"...)
 	if !h.async {
 		for socket := range subscribers {
 			write(socket, body)

@@ -1,4 +1,6 @@
-package bench
+// Package procfs reads what processes used from /proc, which Linux has. There is
+// nothing to be told elsewhere.
+package procfs
 
 import (
 	"os"
@@ -7,27 +9,33 @@ import (
 	"time"
 )
 
+// root is where the kernel tells of processes.
+const root = "/proc"
+
 // tick is the kernel's unit of CPU time in /proc.
 const tick = 10 * time.Millisecond
 
 // Process is what a process used until a moment, from /proc; zero where there
 // is none.
 type Process struct {
-	UserCPU   time.Duration `json:"userCpuNs"`
-	SystemCPU time.Duration `json:"systemCpuNs"`
+	UserCPU, SystemCPU time.Duration
 	// RSS is the resident memory in bytes.
-	RSS     int64 `json:"rss"`
-	Threads int   `json:"threads"`
+	RSS     int64
+	Threads int
 	// Descriptors are open files; 0 where they may not be counted.
-	Descriptors int `json:"descriptors"`
+	Descriptors int
 }
 
 // CPU is user and system time together.
 func (p Process) CPU() time.Duration { return p.UserCPU + p.SystemCPU }
 
-// readProcess reads what a process used; pid may be "self". ok is false where
-// it cannot be told.
-func readProcess(root, pid string) (p Process, ok bool) {
+// Read reads what a process used. ok is false where it cannot be told.
+func Read(pid int) (p Process, ok bool) { return read(root, strconv.Itoa(pid)) }
+
+// Self is Read of this process.
+func Self() (p Process, ok bool) { return read(root, "self") }
+
+func read(root, pid string) (p Process, ok bool) {
 	stat, err := os.ReadFile(root + "/" + pid + "/stat") //nolint:gosec // the kernel's
 	if err != nil {
 		return p, false
@@ -53,7 +61,10 @@ func readProcess(root, pid string) (p Process, ok bool) {
 	return p, true
 }
 
-// machineCPU is the CPU time that all processes used.
+// MachineCPU is the CPU time that all processes used. ok is false where it
+// cannot be told.
+func MachineCPU() (used time.Duration, ok bool) { return machineCPU(root) }
+
 func machineCPU(root string) (time.Duration, bool) {
 	stat, err := os.ReadFile(root + "/stat") //nolint:gosec // the kernel's
 	if err != nil {
