@@ -150,7 +150,7 @@ func TestFanOutGathers(t *testing.T) {
 // the end of its lease: none of its own. What one publish makes (the message, its
 // encoding) is shared by all receivers, and is less than one for each of them.
 // Under the race detector sync.Pool loses a quarter of what is put into it, and a
-// delivery that has to be made anew is three allocations.
+// delivery that has to be made anew is up to five allocations.
 const fanOutBudget = 0.1
 
 // The way of a delivery makes no garbage.
@@ -159,7 +159,7 @@ func TestFanOutAllocates(t *testing.T) {
 	a := newAudience(t, receivers, Config{})
 	budget := fanOutBudget
 	if raceDetector {
-		budget++
+		budget = 2
 	}
 	for range 3 { // pools and queues are warm
 		a.publish()

@@ -48,7 +48,7 @@ type session struct {
 	leases  int32           // leases with messages that are out
 	taken   uint32          // turns given out
 	done    uint32          // turns carried out
-	place   int32           // in the heap of deadlines, plus one; guarded by its lock
+	place   int32           // in the agenda of deadlines; guarded by its lock
 	rank    int32           // in the account; guarded by its lock
 
 	seated      atomic.Bool // it counts among the sessions of its network
@@ -71,6 +71,9 @@ type more struct {
 	ended   chan struct{} // closed when the session ends
 	turned  chan struct{} // closed when a turn has been carried out
 }
+
+// AgendaPlace implements agenda.Item.
+func (s *session) AgendaPlace() *int32 { return &s.place }
 
 // rare returns what few sessions have, made if missing.
 func (s *session) rare() *more {

@@ -30,7 +30,8 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"channels":                  {},
 		"bayeux":                    {"channels"},
-		"bayeux/internal/front":     {},
+		"bayeux/internal/agenda":    {"bayeux/internal/instant"},
+		"bayeux/internal/front":     {"bayeux/internal/agenda", "bayeux/internal/instant"},
 		"bayeux/internal/instant":   {},
 		"bayeux/internal/machine":   {"bayeux", "bayeux/internal/instant", "channels"},
 		"bayeux/internal/notify":    {},

@@ -115,7 +115,7 @@ func (s *Server) welcome(c *Conn) {
 		c.send(toPass)
 		c.mu.Unlock()
 	default:
-		c.await(s.headerTime())
+		c.begun(s.headerTime())
 		s.watch(c)
 	}
 }

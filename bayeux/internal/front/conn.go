@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // errAgain says that there is nothing to read, or no room to write.
@@ -58,7 +60,7 @@ type event struct {
 // side is what reading, or writing, waits for.
 type side struct {
 	ready    bool          // something has come since it was last tried
-	deadline int64         // in nanoseconds since 1970; 0: none
+	deadline instant.Time  // zero: none
 	wake     chan struct{} // who waits
 }
 
@@ -79,18 +81,20 @@ type Conn struct {
 	next   *Conn // in the pool's queue, guarded by its lock
 	fd     int32
 	refs   atomic.Int32 // system calls under way, and closedBit
-	due    atomic.Int64 // when the poller gives up, in nanoseconds since 1970; 0: never
 	remote netip.AddrPort
 
 	mu sync.Mutex
 	// Guarded by mu, a leaf but for the locks of the pool and of the clock.
 	state  state
 	errand errand
-	late   bool  // the held answer is due
-	hup    bool  // the peer has ended its side, as far as the poller knows
-	dead   bool  // the connection is broken
-	fresh  bool  // no request has come yet
-	by     int64 // when what is awaited must have come whole; 0: never
+	late   bool         // the held answer is due
+	hup    bool         // the peer has ended its side, as far as the poller knows
+	dead   bool         // the connection is broken
+	fresh  bool         // no request has come yet
+	by     instant.Time // when what is awaited must have come whole; zero: never
+	due    instant.Time // when the poller gives up; zero: never
+	asked  instant.Time // when the clock looks at it, at the latest; zero: not at all
+	place  int32        // in the clock's agenda; guarded by its lock
 	held   Held
 	lines  string             // header lines of the answer to come
 	cancel context.CancelFunc // ends the context of the request that is served
@@ -107,6 +111,9 @@ type half struct {
 }
 
 var _ net.Conn = (*Conn)(nil)
+
+// AgendaPlace implements agenda.Item.
+func (c *Conn) AgendaPlace() *int32 { return &c.place }
 
 // event is called by the poller. It never blocks.
 func (c *Conn) event(ev event) {
@@ -163,7 +170,7 @@ func (c *Conn) send(what errand) {
 	if what == toReady {
 		c.state = taken
 	}
-	c.due.Store(0)
+	c.due = 0
 	c.s.pool.run(c)
 }
 
@@ -222,22 +229,25 @@ func (c *Conn) rest() bool {
 	return true
 }
 
-// expireAt sets when the poller gives up; 0: never. The lock is held.
-func (c *Conn) expireAt(at int64) {
-	c.due.Store(at)
-	if at != 0 {
-		c.s.clock.watch(at)
+// expireAt sets when the poller gives up; zero: never. The lock is held.
+func (c *Conn) expireAt(at instant.Time) {
+	c.due = at
+	if !at.IsZero() && (c.asked.IsZero() || at.Before(c.asked)) {
+		c.asked = at
+		c.s.clock.set(c, at)
 	}
 }
 
-// expire is called when due has passed.
-func (c *Conn) expire(now int64) {
+// expire is called when due may have passed.
+func (c *Conn) expire(now instant.Time) {
 	c.mu.Lock()
-	if due := c.due.Load(); due == 0 || due > now {
+	c.asked = 0
+	if c.due.IsZero() || c.due.After(now) {
+		c.expireAt(c.due)
 		c.mu.Unlock()
 		return
 	}
-	c.due.Store(0)
+	c.due = 0
 	switch c.state {
 	case armed:
 		c.send(toReady)
@@ -259,7 +269,7 @@ func (c *Conn) end() {
 		return
 	}
 	c.state = over
-	c.due.Store(0)
+	c.due = 0
 	c.in.rouse()
 	c.out.rouse()
 	cancel, h := c.cancel, c.half
@@ -292,7 +302,7 @@ func (c *Conn) linger() {
 	defer c.mu.Unlock()
 	if c.state != over {
 		c.state = lingering
-		c.expireAt(after(lingerTime, 0))
+		c.expireAt(c.s.clock.after(lingerTime))
 	}
 }
 
@@ -392,7 +402,7 @@ func (c *Conn) tryRead(p []byte) (int, error) {
 // tryWrite writes what there is room for.
 func (c *Conn) tryWrite(p []byte) (int, error) {
 	if c.pump != nil {
-		return c.pump.write(p, c.deadline(&c.out))
+		return c.pump.write(p, c.s.clock.date(c.deadline(&c.out)))
 	}
 	if !c.enter() {
 		return 0, net.ErrClosed

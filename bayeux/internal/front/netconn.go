@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // Read implements net.Conn: it waits until something comes.
@@ -25,7 +27,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // whether there was nothing.
 func (c *Conn) TryRead(p []byte) (int, error) {
 	c.mu.Lock()
-	late := c.in.late()
+	late := c.s.clock.passed(c.in.deadline)
 	c.in.ready = false
 	c.mu.Unlock()
 	if late {
@@ -64,7 +66,7 @@ func (c *Conn) quiet() {
 func (c *Conn) Write(p []byte) (int, error) {
 	total := 0
 	for {
-		if late(c.deadline(&c.out)) {
+		if c.s.clock.passed(c.deadline(&c.out)) {
 			return total, os.ErrDeadlineExceeded
 		}
 		n, err := c.tryWrite(p[total:])
@@ -89,7 +91,7 @@ func (c *Conn) wait(s *side) error {
 		case c.state == over:
 			c.mu.Unlock()
 			return net.ErrClosed
-		case s.late():
+		case c.s.clock.passed(s.deadline):
 			c.mu.Unlock()
 			return os.ErrDeadlineExceeded
 		case s.ready:
@@ -102,17 +104,17 @@ func (c *Conn) wait(s *side) error {
 		}
 		wake, by := s.wake, s.deadline
 		c.mu.Unlock()
-		await(wake, by)
+		c.await(wake, by)
 		c.mu.Lock()
 	}
 }
 
-func await(wake <-chan struct{}, by int64) {
-	if by == 0 {
+func (c *Conn) await(wake <-chan struct{}, by instant.Time) {
+	if by.IsZero() {
 		<-wake
 		return
 	}
-	timer := time.NewTimer(time.Until(time.Unix(0, by)))
+	timer := time.NewTimer(by.Sub(c.s.clock.now()))
 	defer timer.Stop()
 	select {
 	case <-wake:
@@ -120,28 +122,15 @@ func await(wake <-chan struct{}, by int64) {
 	}
 }
 
-func (s *side) late() bool { return late(s.deadline) }
-
-// late tells whether a deadline has passed.
-func late(at int64) bool { return at != 0 && time.Now().UnixNano() >= at }
-
-func (c *Conn) deadline(s *side) int64 {
+func (c *Conn) deadline(s *side) instant.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return s.deadline
 }
 
 func (c *Conn) setDeadline(s *side, t time.Time) {
-	s.deadline = nano(t)
+	s.deadline = c.s.clock.of(t)
 	s.rouse()
-}
-
-// nano is a time in nanoseconds since 1970; 0 for the zero time.
-func nano(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return max(1, t.UnixNano())
 }
 
 // SetDeadline implements net.Conn.
@@ -220,7 +209,7 @@ func (c *Conn) Arm(ready func(), by time.Time) bool {
 		return false
 	}
 	c.ready, c.state = ready, armed
-	c.expireAt(nano(by))
+	c.expireAt(c.s.clock.of(by))
 	return true
 }
 
@@ -232,7 +221,7 @@ func (c *Conn) Disarm() bool {
 		return false
 	}
 	c.state = taken
-	c.due.Store(0)
+	c.due = 0
 	return true
 }
 
@@ -268,7 +257,7 @@ func (r *rawConn) Write(f func(fd uintptr) bool) error { return r.until(&r.out, 
 func (r *rawConn) until(s *side, f func(fd uintptr) bool) error {
 	c := (*Conn)(r)
 	for {
-		if late(c.deadline(s)) {
+		if c.s.clock.passed(c.deadline(s)) {
 			return os.ErrDeadlineExceeded
 		}
 		done := false

@@ -74,13 +74,9 @@ func (p *pump) read(b []byte) (int, error) {
 	return n, nil
 }
 
-// write writes all; where there is no room it waits.
-func (p *pump) write(b []byte, by int64) (int, error) {
-	at := time.Time{}
-	if by != 0 {
-		at = time.Unix(0, by)
-	}
-	if err := p.conn.SetWriteDeadline(at); err != nil {
+// write writes all; where there is no room it waits, but not longer than to by.
+func (p *pump) write(b []byte, by time.Time) (int, error) {
+	if err := p.conn.SetWriteDeadline(by); err != nil {
 		return 0, err
 	}
 	return p.conn.Write(b)

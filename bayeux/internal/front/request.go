@@ -47,8 +47,8 @@ func (c *Conn) begin() bool {
 		return false
 	}
 	c.fresh, c.late = false, false
-	c.in.deadline = after(c.s.hs.ReadTimeout, 0)
-	c.out.deadline = after(c.s.hs.WriteTimeout, 0)
+	c.in.deadline = c.s.clock.after(c.s.hs.ReadTimeout)
+	c.out.deadline = c.s.clock.after(c.s.hs.WriteTimeout)
 	return true
 }
 
@@ -125,7 +125,7 @@ func (c *Conn) answer() bool {
 	c.mu.Lock()
 	h := c.held
 	c.held, c.late = nil, false
-	c.out.deadline = after(c.s.hs.WriteTimeout, 0)
+	c.out.deadline = c.s.clock.after(c.s.hs.WriteTimeout)
 	c.mu.Unlock()
 	w := newResponse(c, nil)
 	w.lines = c.lines

@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log"
@@ -10,7 +11,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
 // Server serves the listeners of an http.Server. It is safe for concurrent use.
@@ -39,8 +41,8 @@ func New(hs *http.Server, path string) *Server {
 	s := &Server{
 		hs: hs, path: path, below: strings.TrimSuffix(path, "/") + "/",
 		pool: newPool((*Conn).run), conns: make(map[*Conn]struct{}), empty: make(chan struct{}),
+		clock: newClock(),
 	}
-	s.clock = newClock(s.look)
 	return s
 }
 
@@ -116,7 +118,7 @@ func (s *Server) acceptAny(l net.Listener, w *way) error {
 		}
 		c := &Conn{s: s, way: w, pump: newPump(conn), fresh: true}
 		if s.enter(c) {
-			c.await(s.headerTime())
+			c.begun(s.headerTime())
 			go c.pump.run(c) // ends with the connection
 		} else {
 			_ = conn.Close()
@@ -124,10 +126,13 @@ func (s *Server) acceptAny(l net.Listener, w *way) error {
 	}
 }
 
-// await begins the wait for the first request.
-func (c *Conn) await(by int64) {
+// begun begins the wait for the first request.
+func (c *Conn) begun(by instant.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.state == over {
+		return
+	}
 	c.by = by
 	c.expireAt(by)
 }
@@ -148,6 +153,7 @@ func (s *Server) forget(c *Conn, hijacked bool) {
 	if c.pump == nil {
 		s.poll.remove(c)
 	}
+	s.clock.drop(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.conns[c]; !known {
@@ -243,40 +249,14 @@ func (s *Server) Close() error {
 	return err
 }
 
-// look ends what has waited for too long, and tells when to look again.
-func (s *Server) look(now int64) (next int64) {
-	var late []*Conn
-	s.mu.Lock()
-	for c := range s.conns {
-		switch due := c.due.Load(); {
-		case due == 0:
-		case due <= now:
-			late = append(late, c)
-		case next == 0 || due < next:
-			next = due
-		}
-	}
-	s.mu.Unlock()
-	for _, c := range late {
-		c.expire(now)
-	}
-	return next
+// headerTime is when a request must have come whole that begins now.
+func (s *Server) headerTime() instant.Time {
+	return s.clock.after(cmp.Or(s.hs.ReadHeaderTimeout, s.hs.ReadTimeout))
 }
 
-// headerTime is when a request must have come whole that begins now.
-func (s *Server) headerTime() int64 { return after(s.hs.ReadHeaderTimeout, s.hs.ReadTimeout) }
-
 // idleTime is when a connection has waited long enough for its next request.
-func (s *Server) idleTime() int64 { return after(s.hs.IdleTimeout, s.hs.ReadTimeout) }
-
-func after(d, other time.Duration) int64 {
-	if d == 0 {
-		d = other
-	}
-	if d <= 0 {
-		return 0
-	}
-	return time.Now().Add(d).UnixNano()
+func (s *Server) idleTime() instant.Time {
+	return s.clock.after(cmp.Or(s.hs.IdleTimeout, s.hs.ReadTimeout))
 }
 
 // headLimit is how long a head may be.
