@@ -3,10 +3,6 @@ package serve
 import (
 	"fmt"
 	"net/http"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 const readyHelp = "1 while the server takes clients, 0 while it stops."
@@ -14,21 +10,6 @@ const readyHelp = "1 while the server takes clients, 0 while it stops."
 // adminHandler serves /healthz, /readyz and /metrics, and /auth/revoke where
 // clients are authenticated.
 func (d *daemon) adminHandler() http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collector{d.samples},
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "halley_ready",
-			Help: readyHelp,
-		}, func() float64 {
-			if d.ready.Load() {
-				return 1
-			}
-			return 0
-		}),
-	)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "ok")
@@ -40,14 +21,18 @@ func (d *daemon) adminHandler() http.Handler {
 		}
 		answer(w, http.StatusOK, "ready")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	mux.Handle("GET /metrics", metricsHandler(d.samples))
 	d.serveRevoke(mux)
 	return mux
 }
 
 // samples are the figures of the server and of transport security.
 func (d *daemon) samples() []Sample {
-	all := d.engine.Samples()
+	ready := Sample{Name: "ready", Help: readyHelp}
+	if d.ready.Load() {
+		ready.Value = 1
+	}
+	all := append(d.engine.Samples(), ready)
 	if d.certs != nil {
 		all = append(all, tlsSamples(d.certs.Stats())...)
 	}

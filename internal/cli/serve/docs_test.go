@@ -160,7 +160,19 @@ func TestSamples(t *testing.T) {
 	require.InDelta(t, 2, samples[n-1].Value, 0)
 }
 
-func TestWrongSample(t *testing.T) {
-	m := Sample{Name: "x", Labels: []label{{"le", "\xff"}}}.metric()
-	require.Error(t, m.Write(nil))
+func TestMetricsText(t *testing.T) {
+	var out strings.Builder
+	writeSamples(&out, []Sample{
+		{Name: "sessions", Help: "Sessions\nthat \\ \"live\".", Value: 2.5},
+		{Name: "ended_total", Help: "Ended.", Counter: true, Labels: []label{{"reason", "a \"b\" \\ \n"}, {"le", "\xff"}}, Value: 1e9},
+		{Name: "ended_total", Help: "Ended.", Counter: true, Labels: []label{{"reason", "gone"}}},
+	})
+	require.Equal(t, `# HELP halley_sessions Sessions\nthat \\ "live".
+# TYPE halley_sessions gauge
+halley_sessions 2.5
+# HELP halley_ended_total Ended.
+# TYPE halley_ended_total counter
+halley_ended_total{le="\uFFFD",reason="a \"b\" \\ \n"} 1e+09
+halley_ended_total{reason="gone"} 0
+`, strings.ReplaceAll(out.String(), "\uFFFD", `\uFFFD`))
 }
