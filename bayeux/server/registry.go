@@ -85,7 +85,14 @@ func (r *registry) all() []*session {
 // or are deciding about one ([R-MC-1]). A session counts once ([R-MC-5]).
 type browsers struct {
 	mu   sync.Mutex
-	held map[string]map[*session]int
+	held map[string]presence
+}
+
+// presence is the connects of one browser: mostly one, of one session.
+type presence struct {
+	sess     *session
+	connects int              // of sess
+	others   map[*session]int // nil: there are none
 }
 
 // enter adds a connect of s and reports how many sessions of that browser
@@ -94,15 +101,20 @@ func (b *browsers) enter(browser string, s *session) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held == nil {
-		b.held = make(map[string]map[*session]int)
+		b.held = make(map[string]presence)
 	}
-	m := b.held[browser]
-	if m == nil {
-		m = make(map[*session]int, 1)
-		b.held[browser] = m
+	p := b.held[browser]
+	switch {
+	case p.sess == nil || p.sess == s:
+		p.sess = s
+		p.connects++
+	case p.others == nil:
+		p.others = map[*session]int{s: 1}
+	default:
+		p.others[s]++
 	}
-	m[s]++
-	return len(m)
+	b.held[browser] = p
+	return 1 + len(p.others)
 }
 
 // leave takes one connect of s away. A browser without any is forgotten at
@@ -110,12 +122,25 @@ func (b *browsers) enter(browser string, s *session) int {
 func (b *browsers) leave(browser string, s *session) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := b.held[browser]
-	if m[s]--; m[s] <= 0 {
-		delete(m, s)
+	p := b.held[browser]
+	if p.sess != s {
+		if p.others[s]--; p.others[s] <= 0 {
+			delete(p.others, s)
+		}
+		return
 	}
-	if len(m) == 0 {
+	if p.connects--; p.connects == 0 {
+		p.sess = nil
+		for other, n := range p.others {
+			p.sess, p.connects = other, n
+			delete(p.others, other)
+			break
+		}
+	}
+	if p.sess == nil {
 		delete(b.held, browser)
+	} else {
+		b.held[browser] = p
 	}
 }
 

@@ -96,7 +96,7 @@ type Conn struct {
 	asked  instant.Time // when the clock looks at it, at the latest; zero: not at all
 	place  int32        // in the clock's agenda; guarded by its lock
 	held   Held
-	lines  string             // header lines of the answer to come
+	lines  headerLines        // of the answer to come
 	cancel context.CancelFunc // ends the context of the request that is served
 	in     side
 	out    side

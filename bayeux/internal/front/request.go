@@ -128,8 +128,7 @@ func (c *Conn) answer() bool {
 	c.out.deadline = c.s.clock.after(c.s.hs.WriteTimeout)
 	c.mu.Unlock()
 	w := newResponse(c, nil)
-	w.lines = c.lines
-	c.lines = ""
+	w.lines, c.lines = c.lines.text(), headerLines{}
 	if !c.guarded(func() { h.Answer(w) }) || w.status == 0 {
 		c.drop(w) // there is no answer
 		return false

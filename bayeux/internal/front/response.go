@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 )
 
 const (
@@ -395,5 +396,19 @@ func (w *Response) keep() {
 			b.b = appendField(b.b, name, v)
 		}
 	}
-	w.c.lines = string(b.b)
+	w.c.lines = headerLines{}
+	if len(b.b) > 0 {
+		w.c.lines = headerLines{unique.Make(string(b.b))}
+	}
+}
+
+// headerLines are header lines that nearly all answers have alike: they are kept
+// once. The zero value is none.
+type headerLines struct{ shared unique.Handle[string] }
+
+func (l headerLines) text() string {
+	if l == (headerLines{}) {
+		return ""
+	}
+	return l.shared.Value()
 }
