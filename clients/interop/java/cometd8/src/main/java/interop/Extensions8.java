@@ -144,7 +144,10 @@ public final class Extensions8 extends Paces {
         subscribe(receiver, "/binary/small", into(relayed));
         subscribe(receiver, "/binary/large", into(parts));
         subscribe(receiver, "/binary/server", into(published));
+        CompletableFuture<Message> connected = new CompletableFuture<>();
+        sender.getChannel(Channel.META_CONNECT).addListener((ClientSessionChannel.MessageListener) (channel, message) -> connected.complete(message));
         did(sender::handshake);
+        await(connected); // until then the client may send a batch in two requests, of which either can be the first
         sender.getChannel("/service/reverse").addListener(into(reversed));
 
         for (String channel : List.of("/binary/small", "/service/reverse")) {
