@@ -1,7 +1,6 @@
 package front
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -96,8 +95,8 @@ type Conn struct {
 	asked  instant.Time // when the clock looks at it, at the latest; zero: not at all
 	place  int32        // in the clock's agenda; guarded by its lock
 	held   Held
-	lines  headerLines        // of the answer to come
-	cancel context.CancelFunc // ends the context of the request that is served
+	lines  headerLines     // of the answer to come
+	ctx    *requestContext // of the request that is served
 	in     side
 	out    side
 	ready  func()
@@ -136,11 +135,8 @@ func (c *Conn) event(ev event) {
 			c.send(toReady)
 		}
 	case busy:
-		cancel := c.cancel
-		if cancel != nil && c.hasLeft() {
-			c.mu.Unlock()
-			cancel() // as net/http does when it sees that the client has gone
-			return
+		if c.ctx != nil && c.hasLeft() {
+			c.ctx.cancel() // as net/http does when it sees that the client has gone
 		}
 	case taken, lingering, listening, over:
 	}
@@ -272,14 +268,14 @@ func (c *Conn) end() {
 	c.due = 0
 	c.in.rouse()
 	c.out.rouse()
-	cancel, h := c.cancel, c.half
-	c.cancel, c.half = nil, nil
+	ctx, h := c.ctx, c.half
+	c.ctx, c.half = nil, nil
 	c.mu.Unlock()
 	if h != nil {
 		c.s.buffers.put(h.buf)
 	}
-	if cancel != nil {
-		cancel()
+	if ctx != nil {
+		ctx.cancel()
 	}
 	c.s.forget(c, before == taken || before == armed)
 	c.shut()

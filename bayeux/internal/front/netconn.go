@@ -72,10 +72,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 		n, err := c.tryWrite(p[total:])
 		total += n
 		switch {
-		case err != nil && err != errAgain: //nolint:errorlint // our own
-			return total, err
 		case total == len(p):
 			return total, nil
+		case err == nil:
+			continue
+		case err != errAgain: //nolint:errorlint // our own
+			return total, err
 		}
 		if err := c.wait(&c.out); err != nil {
 			return total, err

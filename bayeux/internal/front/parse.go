@@ -2,6 +2,7 @@ package front
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -28,6 +29,7 @@ const (
 // were read.
 type ordinary struct {
 	post, upgrade bool
+	head          []byte // the request line and fields
 	target        []byte
 	host          []byte
 	fields        []byte // the header lines, each with its CRLF
@@ -43,32 +45,32 @@ type ordinary struct {
 // in decimal, for a GET none; nothing that changes what follows, such as
 // Transfer-Encoding, Expect or Trailer; and no byte more than the request has.
 // The body is as many bytes as Content-Length says, wherever they come. So there is nothing in it about which two readers could disagree.
-func parse(p []byte, limit int) (*ordinary, verdict) {
+func parse(p []byte, limit int) (r ordinary, v verdict) {
 	if !begins(p) {
-		return nil, other
+		return r, other
 	}
 	end := bytes.Index(p[:min(len(p), limit+4)], []byte("\r\n\r\n"))
 	if end < 0 {
 		if len(p) >= limit {
-			return nil, other
+			return r, other
 		}
-		return nil, partial
+		return r, partial
 	}
-	var r ordinary
-	line, fields, _ := bytes.Cut(p[:end+2], []byte("\r\n"))
+	r.head = p[:end+2]
+	line, fields, _ := bytes.Cut(r.head, []byte("\r\n"))
 	if !r.requestLine(line) {
-		return nil, other
+		return r, other
 	}
 	r.fields = fields
 	var seen seenFields
 	if !r.header(&seen) || !r.accept(&seen) {
-		return nil, other
+		return r, other
 	}
 	r.body = p[end+4:]
 	if r.missing = max(seen.length, 0) - len(r.body); r.missing < 0 {
-		return nil, other
+		return r, other
 	}
-	return &r, whole
+	return r, whole
 }
 
 // begins tells whether p may be the beginning of an ordinary request.
@@ -272,41 +274,42 @@ func when(is bool, f field) field {
 }
 
 // request makes what net/http's server would make of it, but for what is the
-// connection's: addresses, body, context.
-func (r *ordinary) request() (*http.Request, error) {
-	text := string(r.fields) // all values are of this one string
-	target := string(r.target)
-	u := &url.URL{Path: target}
+// connection's: address and body. u becomes the URL of the request.
+func (r *ordinary) request(ctx context.Context, u *url.URL) (*http.Request, error) {
+	text := string(r.head) // all strings are of this one
+	method, rest, _ := strings.Cut(text, " ")
+	target := rest[:len(r.target)]
+	u.Path = target
 	if r.query {
-		var err error
-		if u, err = url.ParseRequestURI(target); err != nil {
+		parsed, err := url.ParseRequestURI(target)
+		if err != nil {
 			return nil, err
 		}
+		u = parsed
 	}
-	method := http.MethodGet
-	if r.post {
-		method = http.MethodPost
-	}
-	return &http.Request{
-		Method: method, URL: u, RequestURI: target,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: fieldsOf(text, r.lines), Host: string(r.host),
-		Body: http.NoBody, ContentLength: int64(len(r.body) + r.missing),
-	}, nil
+	req := new(http.Request).WithContext(ctx)
+	req.Method, req.URL, req.RequestURI = method, u, target
+	req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
+	req.Header, req.Host = fieldsOf(text[len(text)-len(r.fields):], r.lines)
+	req.Body, req.ContentLength = http.NoBody, int64(len(r.body)+r.missing)
+	return req, nil
 }
 
-func fieldsOf(text string, lines int) http.Header {
-	header := make(http.Header, lines)
+// fieldsOf makes a header of its lines, but for the host, which is the
+// request's.
+func fieldsOf(text string, lines int) (header http.Header, host string) {
+	header = make(http.Header, lines)
 	values := make([]string, lines)
 	for len(text) > 0 {
 		var line string
 		line, text, _ = strings.Cut(text, "\r\n")
 		name, value, _ := strings.Cut(line, ":")
 		name = textproto.CanonicalMIMEHeaderKey(name)
-		if name == "Host" { // it is the request's
+		value = strings.Trim(value, " \t")
+		if name == "Host" {
+			host = value
 			continue
 		}
-		value = strings.Trim(value, " \t")
 		if some := header[name]; some != nil {
 			header[name] = append(some, value)
 			continue
@@ -314,5 +317,5 @@ func fieldsOf(text string, lines int) http.Header {
 		values[0] = value
 		header[name], values = values[:1:1], values[1:]
 	}
-	return header
+	return header, host
 }

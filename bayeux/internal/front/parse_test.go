@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -168,7 +169,7 @@ func requireSame(t *testing.T, p []byte) {
 	if v != whole {
 		return
 	}
-	got, err := r.request()
+	got, err := r.request(t.Context(), new(url.URL))
 	if err != nil {
 		return // passed on as well
 	}
@@ -239,7 +240,7 @@ func TestCanonicalNames(t *testing.T) {
 	for _, name := range []string{"x-a", "X-a", "sec-websocket-KEY", "a.b", "~x", "etag", "WWW-authenticate"} {
 		r, v := parse([]byte(with(name+": 1")), maxHead)
 		require.Equal(t, whole, v)
-		req, err := r.request()
+		req, err := r.request(t.Context(), new(url.URL))
 		require.NoError(t, err)
 		require.Contains(t, req.Header, textproto.CanonicalMIMEHeaderKey(name))
 	}

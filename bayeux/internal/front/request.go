@@ -1,41 +1,48 @@
 package front
 
 import (
-	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime"
 	"sync"
-	"time"
 )
+
+// serving is a request that is served: all that the engine makes for it.
+type serving struct {
+	ctx  requestContext
+	url  url.URL
+	body body
+	w    Response
+}
 
 // handle serves a request and tells whether there is more to do at once.
 func (c *Conn) handle(r *ordinary, read []byte) bool {
-	req, err := r.request()
+	now := new(serving)
+	now.ctx.c = c
+	defer now.ctx.cancel()
+	req, err := r.request(&now.ctx, &now.url)
 	if err != nil {
 		c.pass(read)
 		return false
 	}
-	base := context.Context(&requestContext{c})
-	ctx, cancel := context.WithCancel(base)
-	defer cancel()
 	if !c.begin() {
 		return false
 	}
-	body := &body{c: c, cancel: cancel, rest: r.body, missing: r.missing}
+	now.body = body{c: c, ctx: &now.ctx, rest: r.body, missing: r.missing}
 	if req.ContentLength > 0 {
-		req.Body = body
+		req.Body = &now.body
 	}
 	if r.missing == 0 {
-		c.attend(cancel)
+		c.attend(&now.ctx)
 	}
-	req = req.WithContext(ctx)
 	req.RemoteAddr = c.peer()
-	w := newResponse(c, req)
-	w.from = body
+	w := &now.w
+	w.begin(c, req)
+	w.from = &now.body
 	ok := c.guarded(func() { c.s.handler().ServeHTTP(w, req) })
-	w.unread = body.unread()
-	body.end()
+	w.unread = now.body.unread()
+	now.body.end()
 	return c.after(w, ok)
 }
 
@@ -54,13 +61,13 @@ func (c *Conn) begin() bool {
 
 // attend has the request's context end when the client leaves, now that the
 // request has come whole.
-func (c *Conn) attend(cancel context.CancelFunc) {
+func (c *Conn) attend(ctx *requestContext) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.in.deadline = 0
-	c.cancel = cancel
+	c.ctx = ctx
 	if c.hasLeft() {
-		cancel() // net/http sees it as well, a little later
+		ctx.cancel() // net/http sees it as well, a little later
 	}
 }
 
@@ -109,7 +116,7 @@ func (c *Conn) hold(w *Response) errand {
 	w.release()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cancel = nil
+	c.ctx = nil
 	switch {
 	case c.state == over, c.hasLeft():
 		return toLeave
@@ -127,7 +134,8 @@ func (c *Conn) answer() bool {
 	c.held, c.late = nil, false
 	c.out.deadline = c.s.clock.after(c.s.hs.WriteTimeout)
 	c.mu.Unlock()
-	w := newResponse(c, nil)
+	w := new(Response)
+	w.begin(c, nil)
 	w.lines, c.lines = c.lines.text(), headerLines{}
 	if !c.guarded(func() { h.Answer(w) }) || w.status == 0 {
 		c.drop(w) // there is no answer
@@ -141,7 +149,7 @@ func (c *Conn) finish(w *Response) bool {
 	good := w.finish()
 	w.release()
 	c.mu.Lock()
-	c.cancel = nil
+	c.ctx = nil
 	c.in.deadline = 0
 	c.by = c.s.idleTime()
 	c.mu.Unlock()
@@ -186,34 +194,11 @@ func (c *Conn) peer() string {
 	return c.remote.String()
 }
 
-// requestContext has what net/http puts into the context of a request.
-type requestContext struct{ c *Conn }
-
-// Deadline implements context.Context.
-func (*requestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-
-// Done implements context.Context.
-func (*requestContext) Done() <-chan struct{} { return nil }
-
-// Err implements context.Context.
-func (*requestContext) Err() error { return nil }
-
-// Value implements context.Context.
-func (x *requestContext) Value(key any) any {
-	switch key {
-	case http.ServerContextKey:
-		return x.c.s.hs
-	case http.LocalAddrContextKey:
-		return x.c.LocalAddr()
-	}
-	return nil
-}
-
 // body is the body of a request: what came with the head, and what is still to
 // come.
 type body struct {
-	c      *Conn
-	cancel context.CancelFunc
+	c   *Conn
+	ctx *requestContext
 
 	mu      sync.Mutex
 	rest    []byte
@@ -240,7 +225,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.c.Read(p[:min(len(p), b.missing)])
 	b.missing -= n
 	if b.missing == 0 {
-		b.c.attend(b.cancel)
+		b.c.attend(b.ctx)
 	}
 	if isEnd(err) {
 		return n, io.ErrUnexpectedEOF

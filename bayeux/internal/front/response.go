@@ -48,9 +48,8 @@ var (
 	_ http.Flusher        = (*Response)(nil)
 )
 
-func newResponse(c *Conn, req *http.Request) *Response {
-	return &Response{c: c, req: req, length: -1}
-}
+// begin makes it the answer to req; nil: to a held one.
+func (w *Response) begin(c *Conn, req *http.Request) { w.c, w.req, w.length = c, req, -1 }
 
 // Header implements http.ResponseWriter.
 func (w *Response) Header() http.Header {
@@ -320,7 +319,7 @@ func (w *Response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		c.mu.Unlock()
 		return nil, nil, net.ErrClosed
 	}
-	c.state, c.cancel = taken, nil
+	c.state, c.ctx = taken, nil
 	c.out.deadline = 0
 	c.mu.Unlock()
 	w.hijacked = true

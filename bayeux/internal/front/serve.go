@@ -20,8 +20,8 @@ func (c *Conn) serve() {
 // connection waits, or is not the engine's any more.
 func (c *Conn) step() bool {
 	h := c.takeHalf()
-	if h == nil {
-		h = &half{buf: c.s.buffers.get()}
+	if h.buf == nil {
+		h.buf = c.s.buffers.get()
 	}
 	b := h.buf
 	if len(b.b) == cap(b.b) {
@@ -48,22 +48,25 @@ func (c *Conn) step() bool {
 		c.putHalf(h)
 		return true // until there is nothing to be read
 	}
-	again := c.handle(r, b.b)
+	again := c.handle(&r, b.b)
 	c.s.buffers.put(b)
 	return again
 }
 
-func (c *Conn) takeHalf() *half {
+// takeHalf returns what has come of a request, without a buffer if that is
+// nothing.
+func (c *Conn) takeHalf() (h half) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := c.half
-	c.half = nil
+	if c.half != nil {
+		h, c.half = *c.half, nil
+	}
 	return h
 }
 
 // putHalf keeps what has come of a request. From its first byte on its time is
 // short.
-func (c *Conn) putHalf(h *half) {
+func (c *Conn) putHalf(h half) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state == over {
@@ -72,11 +75,11 @@ func (c *Conn) putHalf(h *half) {
 	if h.pieces == 1 && !c.fresh {
 		c.by = c.s.headerTime()
 	}
-	c.half = h
+	c.half = &h
 }
 
 // nothing has the connection wait.
-func (c *Conn) nothing(h *half) bool {
+func (c *Conn) nothing(h half) bool {
 	if len(h.buf.b) == 0 {
 		c.s.buffers.put(h.buf)
 		if c.s.stopping.Load() {
@@ -92,7 +95,7 @@ func (c *Conn) nothing(h *half) bool {
 // pass gives the connection to net/http, with what was read of it.
 func (c *Conn) pass(read []byte) {
 	h := c.takeHalf()
-	if h != nil {
+	if h.buf != nil {
 		read = h.buf.b
 	}
 	c.mu.Lock()
@@ -109,9 +112,7 @@ func (c *Conn) pass(read []byte) {
 		return
 	}
 	conn = replay(conn, read)
-	if h != nil {
-		c.s.buffers.put(h.buf)
-	}
+	c.s.buffers.put(h.buf)
 	c.way.give(conn)
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/halleypush/halley/bayeux/internal/rawio"
 )
 
 // supported tells that connections of this platform can wait in an epoll.
@@ -17,17 +19,25 @@ const supported = true
 
 // sysRead reads what there is: errAgain if nothing is, io.EOF at the end.
 func sysRead(fd int, p []byte) (int, error) {
-	n, err := retry(func() (int, error) { return unix.Read(fd, p) })
-	if n == 0 && err == nil && len(p) > 0 {
+	n, again, err := rawio.Recv(uintptr(fd), p)
+	switch {
+	case again:
+		return 0, errAgain
+	case err != nil:
+		return 0, os.NewSyscallError("recvfrom", err)
+	case n == 0 && len(p) > 0:
 		return 0, io.EOF
 	}
-	return n, again("read", err)
+	return n, nil
 }
 
 // sysWrite writes what the kernel takes: errAgain if it takes nothing.
 func sysWrite(fd int, p []byte) (int, error) {
-	n, err := retry(func() (int, error) { return unix.Write(fd, p) })
-	return n, again("write", err)
+	n, again, err := rawio.Send(uintptr(fd), p)
+	if again {
+		return 0, errAgain
+	}
+	return n, os.NewSyscallError("sendto", err)
 }
 
 // sysEnded tells whether the peer has ended its side and all it has sent was
@@ -53,13 +63,6 @@ func retry(call func() (int, error)) (int, error) {
 			return max(n, 0), err
 		}
 	}
-}
-
-func again(call string, err error) error {
-	if err == unix.EAGAIN { //nolint:errorlint // as the kernel returns it
-		return errAgain
-	}
-	return os.NewSyscallError(call, err)
 }
 
 // sysAccept takes a connection: errAgain if there is none. Not valid is the

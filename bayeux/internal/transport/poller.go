@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/halleypush/halley/bayeux/internal/front"
+	"github.com/halleypush/halley/bayeux/internal/rawio"
 )
 
 // Poller keeps connections that have nothing to say, so that they need no
@@ -114,12 +115,12 @@ type pollReader struct {
 // rawOf returns the descriptor of a bare TCP connection, of which what it says
 // is all there is; nil for any other.
 func rawOf(conn net.Conn) syscall.RawConn {
-	if c, ok := conn.(*front.Conn); ok && pollRawReads {
+	if c, ok := conn.(*front.Conn); ok && rawio.Supported {
 		if raw, err := c.SyscallConn(); err == nil {
 			return raw
 		}
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok && pollRawReads {
+	if tcp, ok := conn.(*net.TCPConn); ok && rawio.Supported {
 		if raw, err := tcp.SyscallConn(); err == nil {
 			return raw
 		}
@@ -191,7 +192,7 @@ func (r *pollReader) readRaw() ([]byte, *pollBuffer, error) {
 // tryRead reports false when there was nothing to read.
 func (r *pollReader) tryRead(fd uintptr) bool {
 	buf := r.pool.get()
-	n, again, err := pollSyscallRead(fd, buf[:])
+	n, again, err := rawio.Recv(fd, buf[:])
 	if again {
 		r.pool.put(buf)
 		return false

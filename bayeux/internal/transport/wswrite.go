@@ -6,6 +6,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/rawio"
 )
 
 // Bits of wsConn.state. They are changed atomically, so that Wake needs no
@@ -448,7 +449,7 @@ func (w *frameWriter) putNow(p []byte) int {
 // tryWrite writes until there is no room.
 func (w *frameWriter) tryWrite(fd uintptr) {
 	for len(w.rest) > 0 && w.err == nil {
-		n, again, err := pollSyscallWrite(fd, w.rest[:min(len(w.rest), frameWriteSize)])
+		n, again, err := rawio.Send(fd, w.rest)
 		if again {
 			return
 		}

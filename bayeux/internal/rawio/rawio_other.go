@@ -1,0 +1,14 @@
+//go:build !unix
+
+package rawio
+
+import "errors"
+
+// Supported tells that Recv and Send work here.
+const Supported = false
+
+// Recv does not work here.
+func Recv(uintptr, []byte) (n int, again bool, err error) { return 0, false, errors.ErrUnsupported }
+
+// Send does not work here.
+func Send(uintptr, []byte) (n int, again bool, err error) { return 0, false, errors.ErrUnsupported }
