@@ -18,6 +18,7 @@ NGINX_STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 POLICY := /usr/sbin/policy-rc.d
 LISTEN ?= localhost:8080
 FUZZTIME ?= 30s
+SOAK ?= 30m
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -180,6 +181,10 @@ bench-peers: build peers-deps ## ours beside other servers and beside what the k
 load: build ## 10,000 WebSocket and 2,000 long-polling clients for 60 s (Linux; 20,000 descriptors a process)
 	$(GO) run ./internal/load -server $(BIN)/halley
 
+soak: build ## 30 minutes (SOAK=30m) of clients that come and go in all ways; memory, goroutines and descriptors must stay as they are (Linux)
+	@mkdir -p build
+	$(GO) run ./internal/load -soak -server $(BIN)/halley -for $(SOAK) -json build/soak.json
+
 slow: build ## what 50 stalled of 1,000 subscribers cost the others, under each slow-consumer policy; 15 minutes on a quiet machine (Linux)
 	$(GO) run ./internal/load -slow -server $(BIN)/halley -write docs/SLOW_CONSUMERS.md
 
@@ -212,4 +217,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-peers load slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-peers load soak slow docs release release-check lint fmt tools clean

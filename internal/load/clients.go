@@ -24,6 +24,9 @@ const channel = "/load"
 
 // subscription is what clients subscribe to.
 func (p *plan) subscription() string {
+	if p.own != "" {
+		return p.own
+	}
 	if p.channels > 0 {
 		return channel + "/*"
 	}
@@ -229,22 +232,34 @@ func (p *plan) runSocket(c *client, g *gauge) error {
 }
 
 func (p *plan) openPoll(ctx context.Context) (*client, error) {
+	c, err := p.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.hello(c.askPoll, p.subscription())
+}
+
+// dial opens a connection for polls.
+func (p *plan) dial(ctx context.Context) (*client, error) {
 	conn, err := (&net.Dialer{Timeout: 30 * time.Second}).DialContext(ctx, "tcp", p.addr)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 2048), path: p.path, host: p.addr}
-	return c, c.hello(c.askPoll, p.subscription())
+	return &client{conn: conn, in: bufio.NewReaderSize(conn, 2048), path: p.path, host: p.addr}, nil
 }
 
-func (c *client) askPoll(body string) ([]message, error) {
+func (c *client) writePoll(body string) error {
 	cookie := ""
 	if c.cookie != "" {
 		cookie = "Cookie: " + c.cookie + "\r\n"
 	}
 	_, err := fmt.Fprintf(c.conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s",
 		c.path, c.host, cookie, len(body), body)
-	if err != nil {
+	return err
+}
+
+func (c *client) askPoll(body string) ([]message, error) {
+	if err := c.writePoll(body); err != nil {
 		return nil, err
 	}
 	resp, err := http.ReadResponse(c.in, nil)

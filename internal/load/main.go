@@ -10,6 +10,11 @@
 // under each slow-consumer policy:
 //
 //	load -slow -server PATH [-pairs 5] [-stalled 50] [-write docs/SLOW_CONSUMERS.md]
+//
+// With -soak clients come and go in all ways there are, and memory, goroutines
+// and descriptors of the server must stay as they are:
+//
+//	load -soak -server PATH [-for 30m] [-churn 600] [-json FILE]
 package main
 
 import (
@@ -47,6 +52,8 @@ type plan struct {
 	stalling bool
 	admin    string
 	options  []string
+
+	own string // the channel that the clients of a soak subscribe to
 }
 
 func main() {
@@ -63,13 +70,19 @@ func main() {
 	var s slowPlan
 	slow := flag.Bool("slow", false, "measure what stalled subscribers cost the others")
 	s.flags()
+	var churn soakPlan
+	soak := flag.Bool("soak", false, "have clients come and go, and watch what the server holds")
+	churn.flags()
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var err error
-	if *slow {
+	switch {
+	case *slow:
 		err = s.run(ctx, p)
-	} else {
+	case *soak:
+		err = churn.run(ctx, p)
+	default:
 		err = run(ctx, p, url)
 	}
 	if err != nil {
