@@ -68,7 +68,7 @@ func curveSection(b *strings.Builder, subjects []subject, cases []benchCase, hav
 	if len(some) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "`halley bench URL %s`, with as many clients as it says:\n", strings.Join(some[0].Args, " "))
+	fmt.Fprintf(b, "`halley bench URL %s`, and so on:\n", strings.Join(some[0].Args, " "))
 	matrix(b, subjects, some, have, []column{
 		{"CPU µs a delivery", micros, []metric{cpuMicros}},
 		{"KB a session", kilobytes, []metric{cpuMicros}},
@@ -84,7 +84,7 @@ func curveSection(b *strings.Builder, subjects []subject, cases []benchCase, hav
 	b.WriteString("\nLines are Halley, bars the floor.\n")
 }
 
-const curveText = `One channel of all clients, 40,000 deliveries a second, more and more clients. Memory is what the process grew by from
+const curveText = `Channels of a thousand clients, 40,000 deliveries a second, more and more clients. Memory is what the process grew by from
 before the first connection, two seconds after the last, over the sessions: with few of them the first buffers and stacks count too.
 `
 

@@ -174,13 +174,14 @@ func cases() []benchCase {
 // have here.
 func curveSizes() []int { return []int{1000, 2000, 5000, 10_000, 19_500} }
 
-// curveCases lists the loads of the curves: one channel of all, at one rate.
+// curveCases lists the loads of the curves: channels of a thousand, at one rate, so
+// that nothing but the number of sessions differs.
 func curveCases() []benchCase {
 	sizes := curveSizes()
 	all := make([]benchCase, len(sizes))
 	for i, n := range sizes {
 		all[i] = over(webSocket, "curve-"+strconv.Itoa(n), number(float64(n))+" subscribers", cpuMicros, floorWS,
-			fmt.Sprintf("--clients %d --deliveries 40000 --settle 2s", n))
+			fmt.Sprintf("--clients %d --rooms %d --deliveries 40000 --settle 2s", n, (n+999)/1000))
 		all[i].Only, all[i].Part = []string{ours, floorWS}, curvePart
 	}
 	return all
