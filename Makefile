@@ -177,7 +177,7 @@ bench-go: ## run the Go benchmarks
 bench-peers: build peers-deps ## ours beside other servers and beside what the kernel costs, on a quiet machine; writes docs/PERFORMANCE.md; at most 150 minutes, in parts with ARGS="-part 20m" (Linux)
 	$(GO) run ./internal/benchpeers -doc docs/PERFORMANCE.md $(ARGS)
 
-million: routing ## a million sessions in one process over connections in memory: what they weigh and cost; 5 minutes, 4 GB; docs/PERFORMANCE.md reads it
+million: routing ## a million sessions in one process over connections in memory: what they weigh and cost; 7 minutes, 4 GB; docs/PERFORMANCE.md reads it
 	$(GO) test -run '^$$' -bench '^BenchmarkMillion$$' -benchtime 1x -timeout 30m ./bayeux/server \
 		-sessions 1000000 -rest 4m -million $(CURDIR)/$(BIN)/bench/million.json
 
