@@ -73,6 +73,7 @@ func arrows() map[string][]string {
 		"internal/load":             {"internal/procfs"},
 		"internal/procfs":           {},
 		"internal/scale":            {},
+		"internal/scale/show":       {"internal/bench", "internal/peers", "internal/scale"},
 		"internal/clientmatrix":     {"conformance/*"},
 		"internal/migration":        {},
 		"internal/mutants":          {"bayeux/server", "conformance", "conformance/*", "internal/faults", "internal/peers/fixtures"},
