@@ -178,6 +178,17 @@ bench-go: ## run the Go benchmarks
 bench-peers: build peers-deps ## ours beside other servers and beside what the kernel costs, on a quiet machine; writes docs/PERFORMANCE.md; at most 150 minutes, in parts with ARGS="-part 20m" (Linux)
 	$(GO) run ./internal/benchpeers -doc docs/PERFORMANCE.md $(ARGS)
 
+scale: build ## 96,000 real sessions over six processes of the server beside 16,000 of one; 4 minutes (Linux); docs/PERFORMANCE.md reads it
+	$(GO) run ./internal/scale/show -program $(BIN)/halley
+
+million: routing ## a million sessions in one process over connections in memory: what they weigh and cost; 7 minutes, 4 GB; docs/PERFORMANCE.md reads it
+	$(GO) test -run '^$$' -bench '^BenchmarkMillion$$' -benchtime 1x -timeout 30m ./bayeux/server \
+		-sessions 1000000 -rest 4m -million $(CURDIR)/$(BIN)/bench/million.json
+
+routing: ## what the router does for a publish, up to 1,000,000 channels; a minute
+	@mkdir -p $(BIN)/bench
+	$(GO) test -run '^$$' -bench '^BenchmarkRoute$$' -benchmem -count 3 ./bayeux/internal/router | tee $(BIN)/bench/routing.txt
+
 load: build ## 10,000 WebSocket and 2,000 long-polling clients for 60 s (Linux; 20,000 descriptors a process)
 	$(GO) run ./internal/load -server $(BIN)/halley
 
@@ -217,4 +228,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-peers load soak slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-peers million scale routing load soak slow docs release release-check lint fmt tools clean

@@ -11,8 +11,10 @@ import (
 	"os"
 	"runtime"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +33,19 @@ type crowd struct {
 	srv     *Server
 	poller  *crowdPoller
 	clients []crowdClient
+
+	// What has been written to all, and who waits for how much.
+	writes atomic.Int64
+	target atomic.Int64
+	enough chan struct{}
+}
+
+// await returns a channel that is closed when clients have got so many writes
+// more.
+func (c *crowd) await(writes int) <-chan struct{} {
+	c.enough = make(chan struct{})
+	c.target.Store(c.writes.Load() + int64(writes))
+	return c.enough
 }
 
 // crowdPoller is a Poller of connections in memory. Whoever gives a client's
@@ -75,14 +90,14 @@ func (p *crowdPoller) Wait(context.Context) error {
 // crowdClient is both ends of a connection: what the server writes is counted,
 // and the id of the session is taken from it.
 type crowdClient struct {
+	of     *crowd
 	mu     sync.Mutex
 	parked *transport.Parked
 	in     []byte
 	id     [sessionIDChars]byte // in place, so that it is not among what lives
 	known  bool
-	writes int
-	bytes  int
 	closed bool
+	writes int32
 	armed  chan struct{} // told when the connection is parked; nil: nobody waits
 }
 
@@ -110,13 +125,18 @@ func (c *crowdClient) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.writes++
-	c.bytes += len(p)
+	if c.of.writes.Add(1) == c.of.target.Load() {
+		close(c.of.enough)
+	}
 	if _, rest, ok := bytes.Cut(p, []byte(`"clientId":"`)); ok && !c.known {
 		copy(c.id[:], rest)
 		c.known = true
 	}
 	return len(p), nil
 }
+
+// TryWrite makes the connection one that runners write to.
+func (c *crowdClient) TryWrite(p []byte) (int, error) { return c.Write(p) }
 
 func (c *crowdClient) Close() error {
 	c.mu.Lock()
@@ -193,13 +213,14 @@ const (
 	crowdHold      = `[{"id":"4","channel":"/meta/connect","connectionType":"websocket","clientId":"$"}]`
 )
 
-// newCrowd makes a server for so many clients, who are not there yet.
-func newCrowd(t testing.TB, size int) *crowd {
+// newCrowd makes a server for so many clients, who are not there yet. They
+// expire after maxInterval.
+func newCrowd(t testing.TB, size int, maxInterval time.Duration) *crowd {
 	t.Helper()
 	c := &crowd{t: t, poller: &crowdPoller{}, clients: make([]crowdClient, size)}
 	srv, err := newWith(Config{
 		Extensions: []bayeux.Extension{ack.New()},
-		Options:    Options{"timeout": "300000", "maxInterval": "600000"},
+		Options:    Options{"timeout": "900000", "maxInterval": strconv.FormatInt(maxInterval.Milliseconds(), 10)},
 		Limits:     Limits{Sessions: -1, HandshakesPerAddress: 1 << 30, SessionsPerAddress: 1 << 30},
 	}, c.poller)
 	if err != nil {
@@ -220,33 +241,42 @@ func newCrowd(t testing.TB, size int) *crowd {
 // stop has the connections end.
 func (c *crowd) stop() {
 	for i := range c.clients {
-		cl := &c.clients[i]
-		cl.mu.Lock()
-		p := cl.parked
-		cl.parked, cl.closed = nil, true
-		cl.mu.Unlock()
-		if p != nil {
-			p.Ready()
-		}
+		c.clients[i].hangUp()
+	}
+}
+
+// hangUp has the connection end.
+func (c *crowdClient) hangUp() {
+	c.mu.Lock()
+	p := c.parked
+	c.parked, c.closed = nil, true
+	c.mu.Unlock()
+	if p != nil {
+		p.Ready()
 	}
 }
 
 // join connects client i, with two subscriptions, and leaves its connect held.
 func (c *crowd) join(i int, room string) {
 	cl := &c.clients[i]
-	armed := make(chan struct{})
-	cl.armed = armed
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(crowdUpgrade)))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:40000", i>>16&255, i>>8&255, i&255)
-	c.srv.ServeHTTP(&crowdWriter{cl, make(http.Header)}, r)
-	<-armed
+	c.open(cl, fmt.Sprintf("10.%d.%d.%d:40000", i>>16&255, i>>8&255, i&255))
 	cl.say(crowdHello)
 	cl.say(fmt.Sprintf(crowdSubscribe, room))
 	cl.say(crowdFirst)
 	cl.say(crowdHold)
+}
+
+// open connects a client.
+func (c *crowd) open(cl *crowdClient, address string) {
+	armed := make(chan struct{})
+	cl.of, cl.armed = c, armed
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(crowdUpgrade)))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.RemoteAddr = address
+	c.srv.ServeHTTP(&crowdWriter{cl, make(http.Header)}, r)
+	<-armed
 }
 
 // living returns the bytes and objects that live, after collections.

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -14,9 +15,11 @@ var (
 	crowdCensus = flag.Bool("census", false, "print what made the memory of BenchmarkSession; needs -memprofilerate 1")
 )
 
+const crowdInterval = 10 * time.Minute
+
 func BenchmarkSession(b *testing.B) {
 	n := *crowdSize
-	c := newCrowd(b, n)
+	c := newCrowd(b, n, crowdInterval)
 	size, objects := living()
 	for i := range n {
 		c.join(i, "/room/"+strconv.Itoa(i/10))
@@ -39,7 +42,7 @@ const budget = 1050 // measured: 920
 
 func TestSessionBudget(t *testing.T) {
 	const n = 4000
-	c := newCrowd(t, n)
+	c := newCrowd(t, n, crowdInterval)
 	before, _ := living()
 	for i := range n {
 		c.join(i, "/room/"+strconv.Itoa(i/10))
@@ -58,7 +61,7 @@ func BenchmarkMessage(b *testing.B) {
 		{"hold", crowdHold},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
-			c := newCrowd(b, 1)
+			c := newCrowd(b, 1, crowdInterval)
 			c.join(0, "/room/1")
 			cl := &c.clients[0]
 			frame := cl.frame(bc.text)

@@ -14,7 +14,7 @@ import (
 var notes string
 
 // document writes docs/PERFORMANCE.md.
-func document(from origin, subjects []subject, cases []benchCase, have outcomes) string {
+func document(from origin, subjects []subject, cases []benchCase, have outcomes, apart scaled) string {
 	var b strings.Builder
 	b.WriteString("# Performance\n\n<!-- Written by make bench-peers; the figures are in build/bench. -->\n\n")
 	fmt.Fprintf(&b, "Measured from %s on at commit `%s`: %s; %s.\n\n", from.Date, from.Commit, from.Machine, strings.Join(from.Tools, "; "))
@@ -23,6 +23,7 @@ func document(from origin, subjects []subject, cases []benchCase, have outcomes)
 	}
 	fmt.Fprintf(&b, "All runs took %.0f minutes.\n\n", have.seconds()/60)
 	b.WriteString(notes)
+	bounds(&b, subjects, cases, have, append(curveVerdicts(cases, have), apart.verdicts()...))
 	b.WriteString("\n## Who was measured\n\n| subject | version | options | processors |\n|---|---|---|---|\n")
 	for i := range subjects {
 		s := &subjects[i]
@@ -32,10 +33,23 @@ func document(from origin, subjects []subject, cases []benchCase, have outcomes)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.Name, peers.Version(s.Peer), optionsOf(s), processors)
 	}
-	for i := range cases {
-		section(&b, subjects, &cases[i], have)
+	for _, c := range casesIn(cases, mainPart) {
+		section(&b, subjects, c, have)
 	}
+	curveSection(&b, subjects, cases, have)
+	apart.sections(&b, idleKB(cases, have))
+	pathSection(&b, subjects, cases, have)
 	return b.String()
+}
+
+// idleKB is what an idle session over WebSocket takes, in KB; 0 if that was not
+// measured.
+func idleKB(cases []benchCase, have outcomes) float64 {
+	if c := caseOf(cases, "idle-ws"); c != nil {
+		kb, _ := have.median(&subject{Name: ours}, c)
+		return kb
+	}
+	return 0
 }
 
 func optionsOf(s *subject) string {
@@ -58,7 +72,7 @@ func section(b *strings.Builder, subjects []subject, c *benchCase, have outcomes
 		fmt.Fprintf(b, "`halley bench URL %s`\n\n", strings.Join(c.Args, " "))
 	}
 	floor, hasFloor := have.median(&subject{Name: c.Floor}, c)
-	best, hasBest := bestPeer(subjects, c, have)
+	best, peer := bestPeer(subjects, c, have)
 	fmt.Fprintf(b, "| subject | %s | of the floor | of the best peer | others | runs |\n|---|---|---|---|---|---|\n", c.Metric.title())
 	for i := range subjects {
 		s := &subjects[i]
@@ -73,22 +87,27 @@ func section(b *strings.Builder, subjects []subject, c *benchCase, have outcomes
 		}
 		figure := c.Metric.figure(o)
 		fmt.Fprintf(b, "| %s | %s%s | %s | %s | %s | %s |\n", s.Name, atLeast(c, o), number(figure),
-			ratio(figure, floor, hasFloor), ratio(figure, best, hasBest && !s.Floor), details(c, o), runsOf(list))
+			ratio(figure, floor, hasFloor), ratio(figure, best, peer != nil && !s.Floor), details(c, o), runsOf(list))
 	}
 }
 
-// bestPeer returns the best figure of a peer that is bound as we are.
-func bestPeer(subjects []subject, c *benchCase, have outcomes) (best float64, ok bool) {
+// bestPeer returns the best figure of a peer that is bound as we are, and its
+// outcome, nil if there is none.
+func bestPeer(subjects []subject, c *benchCase, have outcomes) (best float64, by *outcome) {
 	for i := range subjects {
 		s := &subjects[i]
-		if s.Name == ours || s.Floor || s.Free || !s.takes(c) {
+		if s.Peer == "halley" || s.Floor || s.Free || !s.takes(c) {
 			continue
 		}
-		if figure, known := have.median(s, c); known && (!ok || c.Metric.better(figure, best)) {
-			best, ok = figure, true
+		o := have.middle(s, c)
+		if o == nil {
+			continue
+		}
+		if figure := c.Metric.figure(o); by == nil || c.Metric.better(figure, best) {
+			best, by = figure, o
 		}
 	}
-	return best, ok
+	return best, by
 }
 
 // atLeast marks a maximum that the generator's limit ended.

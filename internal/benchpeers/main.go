@@ -101,7 +101,11 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	if c.doc == "" {
 		return nil
 	}
-	return os.WriteFile(c.doc, []byte(document(from, subjects(), cases(), have)), 0o644) //nolint:gosec // a document
+	apart, err := readScaled()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(c.doc, []byte(document(from, subjects(), cases(), have, apart)), 0o644) //nolint:gosec // a document
 }
 
 func (c *choice) runner(who []subject, loads []benchCase, log io.Writer) *runner {

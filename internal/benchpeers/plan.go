@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -72,7 +73,20 @@ type benchCase struct {
 	Fresh bool
 	// Limit bounds one run.
 	Limit time.Duration
+	// Only names the subjects that the case is for; none: all that can.
+	Only []string
+	// Part is the part of the document in which the case stands.
+	Part part
 }
+
+// part is a part of the document.
+type part int
+
+const (
+	mainPart  part = iota
+	curvePart      // the same load with more and more sessions
+	pathPart       // other ways to our server than plain TCP over its engine
+)
 
 // find tells whether the case looks for the highest rate.
 func (c *benchCase) find() bool { return slices.Contains(c.Args, "--find-max") }
@@ -80,6 +94,9 @@ func (c *benchCase) find() bool { return slices.Contains(c.Args, "--find-max") }
 // The subjects that cases name.
 const (
 	ours      = "halley"
+	oursPlain = "halley on net/http"
+	oursTLS   = "halley with TLS"
+	oursWary  = "halley strict"
 	floorWS   = "floor-ws"
 	floorMany = "floor-ws-coalesce"
 	floorHTTP = "floor-http"
@@ -146,8 +163,40 @@ func cases() []benchCase {
 		over(ws, "ws-fanout-20k-ack", "WebSocket, 1,000 subscribers, 20,000 deliveries/s, acknowledged", cpuMicros, "", "--clients 1000 --deliveries 20000 --ack"),
 		over(lp, "lp-fanout-16k-ack", "Long-polling, 1,000 clients, 16,000 deliveries/s, acknowledged", cpuMicros, "", "--clients 1000 --deliveries 16000 --ack"),
 	}
+	all = append(append(all, curveCases()...), pathCases()...)
 	for i := range all {
 		all[i].complete()
+	}
+	return all
+}
+
+// curveSizes are the sessions of the curves: from a few to what one process may
+// have here.
+func curveSizes() []int { return []int{1000, 2000, 5000, 10_000, 19_500} }
+
+// curveCases lists the loads of the curves: channels of a thousand, at one rate, so
+// that nothing but the number of sessions differs.
+func curveCases() []benchCase {
+	sizes := curveSizes()
+	all := make([]benchCase, len(sizes))
+	for i, n := range sizes {
+		all[i] = over(webSocket, "curve-"+strconv.Itoa(n), number(float64(n))+" subscribers", cpuMicros, floorWS,
+			fmt.Sprintf("--clients %d --rooms %d --deliveries 40000 --settle 2s", n, (n+999)/1000))
+		all[i].Only, all[i].Part = []string{ours, floorWS}, curvePart
+	}
+	return all
+}
+
+// pathCases lists the loads that our server gets on its other ways too.
+func pathCases() []benchCase {
+	all := []benchCase{
+		over(webSocket, "path-ws", "WebSocket, 1,000 subscribers, 10,000 deliveries/s", cpuMicros, "", "--clients 1000 --deliveries 10000"),
+		over(longPolling, "path-lp", "Long-polling, 1,000 clients, 5,000 deliveries/s", cpuMicros, "", "--clients 1000 --deliveries 5000"),
+		over(webSocket, "path-idle-ws", "4,000 idle WebSocket sessions", sessionMemory, "", "--mode idle --clients 4000 --settle 5s --duration 2s"),
+		over(longPolling, "path-idle-lp", "4,000 idle held polls", sessionMemory, "", "--mode idle --clients 4000 --settle 5s --duration 2s"),
+	}
+	for i := range all {
+		all[i].Only, all[i].Part = []string{ours, oursPlain, oursTLS, oursWary}, pathPart
 	}
 	return all
 }
@@ -189,6 +238,10 @@ type subject struct {
 	Holds bool
 	// Exact measures no oftener than Runs.
 	Exact bool
+	// Insecure has a certificate that nobody knows.
+	Insecure bool
+	// Aside has only the cases that name it.
+	Aside bool
 }
 
 // options are those for a case; the map is the caller's.
@@ -205,7 +258,10 @@ func (s *subject) options(c *benchCase) map[string]string {
 func subjects() []subject {
 	jvm := map[string]string{"jvm": "benchmark", "ws.idleTimeout": "600000"}
 	return []subject{
-		{Name: ours, Peer: "halley", Options: map[string]string{"program": "bin/halley"}, Runs: 3, Ack: true, Holds: true},
+		{Name: ours, Peer: "halley", Options: ourOptions(nil), Runs: 3, Ack: true, Holds: true},
+		{Name: oursPlain, Peer: "halley", Options: ourOptions(map[string]string{"park": "false"}), Runs: 2, Exact: true, Aside: true},
+		{Name: oursTLS, Peer: "halley", Options: ourOptions(map[string]string{"tls": "true"}), Runs: 2, Exact: true, Aside: true, Insecure: true},
+		{Name: oursWary, Peer: "halley", Options: strictOptions(), Runs: 2, Exact: true, Aside: true},
 		{Name: floorWS, Peer: "floor-ws", Runs: 3, Floor: true, Holds: true},
 		{Name: floorMany, Peer: "floor-ws", Options: map[string]string{"coalesce": "true"}, Runs: 3, Floor: true, Holds: true},
 		{Name: floorHTTP, Peer: "floor-http", Runs: 3, Floor: true, Holds: true},
@@ -218,9 +274,28 @@ func subjects() []subject {
 	}
 }
 
+// ourOptions are those of our program, and others.
+func ourOptions(others map[string]string) map[string]string {
+	options := map[string]string{"program": "bin/halley"}
+	maps.Copy(options, others)
+	return options
+}
+
+// strictOptions are those of our program in the strict posture: rules that let the
+// load in, and no limits where it exceeds them.
+func strictOptions() map[string]string {
+	return ourOptions(map[string]string{
+		"posture": "strict", "permissions": "internal/benchpeers/permissions.yaml",
+		"limits.handshakesPerSecond": "-1", "limits.handshakesPerAddress": "-1", "limits.unconnectedTime": "1m",
+	})
+}
+
 // takes tells whether a case is for the subject. Of the two WebSocket floors
 // each has the cases of which it is the floor.
 func (s *subject) takes(c *benchCase) bool {
+	if named := slices.Contains(c.Only, s.Name); named || s.Aside || c.Only != nil {
+		return named
+	}
 	if c.Args == nil {
 		return !s.Floor
 	}

@@ -32,12 +32,15 @@ type machine struct {
 
 func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, error) {
 	options := s.options(c)
-	if program := options["program"]; program != "" {
-		full, err := filepath.Abs(program)
+	for _, name := range []string{"program", "permissions"} {
+		if options[name] == "" {
+			continue
+		}
+		full, err := filepath.Abs(options[name])
 		if err != nil {
 			return nil, err
 		}
-		options["program"] = full
+		options[name] = full
 	}
 	if !s.Free {
 		options["cpus"] = m.serverCPUs

@@ -143,6 +143,9 @@ func (r *runner) generate(ctx context.Context, s *subject, limit time.Duration, 
 	if wire := peers.Protocol(s.Peer); wire != "bayeux" {
 		args = append(args, "--wire", wire)
 	}
+	if s.Insecure {
+		args = append(args, "--insecure")
+	}
 	return r.load(ctx, s, args)
 }
 

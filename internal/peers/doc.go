@@ -46,6 +46,10 @@
 //   - jvm (CometD): functional (default: starts fast, 512 MiB), benchmark (1 to
 //     4 GiB, the standard collector and compilers), or flags of java that begin
 //     with a dash, separated by blanks.
+//   - park=false (halley): all connections are left to Go's HTTP server.
+//   - permissions (halley): the path of a file of rules.
+//   - tls=true (halley): TLS with a certificate that is made for the occasion, and
+//     that nobody knows.
 //   - program (halley): the path of one that is built already. Without it Start
 //     builds one.
 //

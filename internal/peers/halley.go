@@ -50,6 +50,11 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 		}
 	}
 	args = append([]string{binary}, args...)
+	flags, err := halleyFlags(l)
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, flags...)
 	for _, pair := range halleyExtensions(l) {
 		args = append(args, "--extension", pair)
 	}
@@ -61,6 +66,24 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 		}
 	}
 	return args, nil
+}
+
+// halleyFlags makes flags of the options that are none of the server's own.
+func halleyFlags(l *launch) ([]string, error) {
+	var flags []string
+	for _, name := range []string{"park", "permissions"} {
+		if value := l.take(name); value != "" {
+			flags = append(flags, "--"+name+"="+value)
+		}
+	}
+	if l.take("tls") == "true" {
+		cert, key, err := l.certificate(time.Now())
+		if err != nil {
+			return nil, fmt.Errorf("make a certificate: %w", err)
+		}
+		flags = append(flags, "--tls-cert", cert, "--tls-key", key)
+	}
+	return flags, nil
 }
 
 // halleyExtensions makes the settings of extensions of what the options say
@@ -89,11 +112,10 @@ func halleyExtensions(l *launch) []string {
 // build builds a program of this source tree in a folder that goes with the
 // process.
 func (l *launch) build(ctx context.Context, source string) (string, error) {
-	dir, err := os.MkdirTemp("", "halley-peer")
+	dir, err := l.folder("halley-peer")
 	if err != nil {
 		return "", err
 	}
-	l.cleanup = func() { _ = os.RemoveAll(dir) }
 	ctx, cancel := context.WithTimeout(ctx, buildTime)
 	defer cancel()
 	binary := filepath.Join(dir, "halley")
@@ -104,7 +126,6 @@ func (l *launch) build(ctx context.Context, source string) (string, error) {
 	build.Dir = l.root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		l.cleanup()
 		return "", fmt.Errorf("build %s: %w\n%s", source, err, out)
 	}
 	return binary, nil
@@ -114,9 +135,14 @@ func (l *launch) build(ctx context.Context, source string) (string, error) {
 func halleyAnnounced(line string) (string, bool) {
 	var entry struct {
 		Message, Address, Path string
+		TLS                    bool
 	}
 	if json.Unmarshal([]byte(line), &entry) != nil || entry.Message != "listening" {
 		return "", false
 	}
-	return (&url.URL{Scheme: "http", Host: entry.Address, Path: entry.Path}).String(), true
+	scheme := "http"
+	if entry.TLS {
+		scheme = "https"
+	}
+	return (&url.URL{Scheme: scheme, Host: entry.Address, Path: entry.Path}).String(), true
 }

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"crypto/tls"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,6 +101,8 @@ func TestCommandLines(t *testing.T) {
 
 	require.Equal(t, "/x serve --posture strict --listen 127.0.0.1:0 --limit batch=7 --set timeout=1",
 		line("halley", map[string]string{"program": "/x", "posture": "strict", "timeout": "1", "limits.batch": "7"}))
+	require.Equal(t, "/x serve --posture cometd --listen 127.0.0.1:0 --park=false",
+		line("halley", map[string]string{"program": "/x", "park": "false"}))
 
 	require.Equal(t, "./floor websocket 0 coalesce=true", line("floor-ws", map[string]string{"coalesce": "true"}))
 	require.Equal(t, "./floor long-polling 0", line("floor-http", nil))
@@ -112,6 +115,20 @@ func TestCommandLines(t *testing.T) {
 	require.NoError(t, err)
 	_, err = halley(t.Context(), l)
 	require.ErrorContains(t, err, "option fixtures")
+}
+
+// With tls=true our server gets a certificate and its key, which go with it.
+func TestCertificate(t *testing.T) {
+	l, err := newLaunch(map[string]string{"program": "/x", "tls": "true"})
+	require.NoError(t, err)
+	args, err := halley(t.Context(), l)
+	require.NoError(t, err)
+	require.Equal(t, []string{"/x", "serve", "--posture", "cometd", "--listen", "127.0.0.1:0", "--tls-cert", args[7], "--tls-key", args[9]}, args)
+	pair, err := tls.LoadX509KeyPair(args[7], args[9])
+	require.NoError(t, err)
+	require.NoError(t, pair.Leaf.VerifyHostname("127.0.0.1"))
+	l.cleanup()
+	require.NoDirExists(t, filepath.Dir(args[7]))
 }
 
 func TestAnnounced(t *testing.T) {
@@ -130,6 +147,9 @@ func TestAnnounced(t *testing.T) {
 	url, ok := halleyAnnounced(`{"level":"info","address":"127.0.0.1:8080","path":"/cometd","message":"listening"}`)
 	require.True(t, ok)
 	require.Equal(t, "http://127.0.0.1:8080/cometd", url)
+	url, ok = halleyAnnounced(`{"level":"info","address":"127.0.0.1:8080","path":"/cometd","tls":true,"message":"listening"}`)
+	require.True(t, ok)
+	require.Equal(t, "https://127.0.0.1:8080/cometd", url)
 	for _, line := range []string{`{"message":"admin listening","address":"127.0.0.1:1"}`, "listening", ""} {
 		_, ok = halleyAnnounced(line)
 		require.False(t, ok, line)

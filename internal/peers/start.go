@@ -76,6 +76,7 @@ func (prog program) start(ctx context.Context, options map[string]string, settin
 	}
 	args, err := prog.command(ctx, l)
 	if err != nil {
+		l.cleanup()
 		return nil, err
 	}
 	p := &Peer{name: prog.name, out: newOutput(prog.announce, set.log), done: make(chan struct{})}

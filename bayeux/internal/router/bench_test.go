@@ -3,6 +3,7 @@ package router_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/halleypush/halley/bayeux/internal/router"
@@ -45,35 +46,66 @@ func BenchmarkCollectMerged(b *testing.B) {
 	}
 }
 
-// BenchmarkCollectRandom publishes to random ones of many channels with one
-// subscriber each, without and with wildcards to look up.
-func BenchmarkCollectRandom(b *testing.B) {
-	const size = 100_000
-	for _, wild := range []bool{false, true} {
-		b.Run(fmt.Sprintf("wild=%t", wild), func(b *testing.B) {
-			r := router.New[session]()
-			names := make([]channels.Name, size)
-			people := make([]session, size)
-			for i := range names {
-				names[i] = channels.Name(fmt.Sprintf("/chat/%d/room/%d", i%97, i))
-				r.Add(names[i], &people[i])
-			}
-			if wild {
-				r.Ensure("/**", nil)
-				r.Ensure("/chat/**", nil)
-				r.Ensure("/chat/1/**", nil)
-				r.Ensure("/chat/1/room/*", nil)
-			}
-			rand.Shuffle(size, func(i, j int) { names[i], names[j] = names[j], names[i] })
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
+// BenchmarkRoute is what the router does for one publish: it looks whether the
+// channel exists, marks it as used, and collects its one subscriber. Channels are
+// random ones of many; with wildcards, four wildcard channels are looked up as
+// well, one of them with a subscriber. docs/PERFORMANCE.md has the figures.
+func BenchmarkRoute(b *testing.B) {
+	for _, size := range []int{1, 1000, 100_000, 1_000_000} {
+		for _, wild := range []bool{false, true} {
+			b.Run(fmt.Sprintf("channels=%d/wildcards=%t", size, wild), func(b *testing.B) {
+				r, names := ofMany(size, wild)
 				var dst []router.Receiver[session]
-				for i := rand.IntN(size); pb.Next(); i++ {
-					dst, _ = r.Collect(names[i%size], dst[:0])
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					n := names[i%len(names)]
+					if !r.Exists(n) {
+						b.Fatalf("%s does not exist", n)
+					}
+					_, _ = r.Create(n, nil)
+					if dst, _ = r.Collect(n, dst[:0]); len(dst) == 0 {
+						b.Fatalf("%s has no subscriber", n)
+					}
 				}
 			})
-		})
+		}
 	}
+}
+
+// ofMany makes a router with so many channels and a subscriber each, and
+// returns the names in no order.
+func ofMany(size int, wild bool) (*router.Router[session], []channels.Name) {
+	r := router.New[session]()
+	names := make([]channels.Name, size)
+	people := make([]session, size)
+	for i := range names {
+		names[i] = channels.Name(fmt.Sprintf("/chat/%d/room/%d", i%97, i))
+		r.Add(names[i], &people[i])
+	}
+	if wild {
+		r.Ensure("/**", nil)
+		r.Add("/chat/**", new(session))
+		r.Ensure("/chat/1/**", nil)
+		r.Ensure("/chat/1/room/*", nil)
+	}
+	rand.Shuffle(size, func(i, j int) { names[i], names[j] = names[j], names[i] })
+	// As they come from messages: not the memory that the router has.
+	for i, n := range names {
+		names[i] = channels.Name(strings.Clone(string(n)))
+	}
+	return r, names
+}
+
+// BenchmarkRouteParallel is BenchmarkRoute on all processors.
+func BenchmarkRouteParallel(b *testing.B) {
+	r, names := ofMany(100_000, true)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		var dst []router.Receiver[session]
+		for i := rand.IntN(len(names)); pb.Next(); i++ {
+			dst, _ = r.Collect(names[i%len(names)], dst[:0])
+		}
+	})
 }
 
 func BenchmarkCollectMissing(b *testing.B) {

@@ -54,10 +54,16 @@ func (c *wsConn) Wake() {
 	}
 }
 
+// triable is a connection without a descriptor that can try to write, without
+// waiting, as much as there is room for: one in memory.
+type triable interface {
+	TryWrite(p []byte) (n int, err error)
+}
+
 // callFlusher has run called. Only writes that can be tried without waiting
 // are for the runners.
 func (c *wsConn) callFlusher() {
-	if c.raw == nil {
+	if _, ok := c.Conn.(triable); c.raw == nil && !ok {
 		go c.run(nil) // ends when there is nothing to write; finish waits for it
 		return
 	}
@@ -432,7 +438,7 @@ func (w *frameWriter) put(p []byte) (n int) {
 func (w *frameWriter) putNow(p []byte) int {
 	raw := w.c.raw
 	if raw == nil {
-		return 0
+		return w.tryOther(p)
 	}
 	if w.try == nil {
 		w.try = w.tryWrite
@@ -443,6 +449,14 @@ func (w *frameWriter) putNow(p []byte) int {
 	}
 	n := len(p) - len(w.rest)
 	w.rest = nil
+	return n
+}
+
+// tryOther is putNow without a descriptor.
+func (w *frameWriter) tryOther(p []byte) (n int) {
+	if c, ok := w.c.Conn.(triable); ok {
+		n, w.err = c.TryWrite(p)
+	}
 	return n
 }
 

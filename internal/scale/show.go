@@ -1,0 +1,30 @@
+package scale
+
+// ShowFile is where `make scale` writes its result.
+const ShowFile = "bin/bench/scale.json"
+
+// Show is what real sessions cost that are too many for one process: several
+// processes of the server, each with a client process, for one may have 20,000
+// descriptors where this is developed.
+type Show struct {
+	System string `json:"system"`
+	// Servers is how many processes of the server there were, Sessions how many
+	// sessions they had together.
+	Servers  int `json:"servers"`
+	Sessions int `json:"sessions"`
+	// Subscriptions of all sessions together.
+	Subscriptions int `json:"subscriptions"`
+	// MakeSeconds until the last session was there.
+	MakeSeconds float64 `json:"makeSeconds"`
+	// Resident bytes of all servers over what they had before the first connection,
+	// for each session, ten seconds after the last one and without a forced
+	// collection. Single is the same for one process with its share of the sessions
+	// and no others beside it.
+	Resident float64 `json:"resident"`
+	Single   float64 `json:"single"`
+	// Delivered is how many messages arrived of the Expected ones, those of one
+	// publish to each session, in ToAllSeconds.
+	Delivered    int     `json:"delivered"`
+	Expected     int     `json:"expected"`
+	ToAllSeconds float64 `json:"toAllSeconds"`
+}
