@@ -54,10 +54,16 @@ $(CLIENT): $(DEMO)/package-lock.json
 check: lint ## format, lint, unit tests with the race detector and the fuzz corpora; at most 3 minutes
 	$(GO) vet ./...
 	$(GO) test -race -short -timeout 3m ./...
+	@$(MAKE) garbage
 
 # Tests that drive the clients which `make deps` installs have the tag interop.
 test: deps ## everything: all Go tests with the race detector, the published clients included
 	$(GO) test -json -race -timeout 20m -tags interop ./... | $(GO) run ./internal/testsum
+	@$(MAKE) garbage
+
+garbage: ## what operations allocate, against budgets and stored figures; half a minute
+	$(GO) test -run 'Alloc|Budget' ./bayeux/...
+	$(GO) run ./internal/baselines -check
 
 interop: deps ## every published client through every scenario; writes docs/COMPATIBILITY.md and its table in README.md; at most 25 minutes
 	@rm -rf build/interop && mkdir -p build/interop
@@ -172,8 +178,11 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 bench: build peer-targets ## measure Halley in all cases, server and generator on a processor each, 10 minutes on a quiet machine (Linux); ARGS="-case ws-fanout-20k -runs 3"
 	$(GO) run ./internal/benchpeers -subject halley -runs 1 -build=false $(ARGS)
 
-bench-go: ## run the Go benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench-go: ## run the Go benchmarks and compare them with the stored figures
+	$(GO) run ./internal/baselines -compare
+
+bench-baseline: ## store the figures of the Go benchmarks
+	$(GO) run ./internal/baselines -renew
 
 bench-peers: build peers-deps ## ours beside other servers and beside what the kernel costs, on a quiet machine; writes docs/PERFORMANCE.md; at most 150 minutes, in parts with ARGS="-part 20m" (Linux)
 	$(GO) run ./internal/benchpeers -doc docs/PERFORMANCE.md $(ARGS)
@@ -228,4 +237,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-peers million scale routing load soak slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-baseline garbage bench-peers million scale routing load soak slow docs release release-check lint fmt tools clean

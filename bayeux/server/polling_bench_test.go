@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/channels"
 	"github.com/halleypush/halley/extensions/ack"
 )
 
@@ -18,6 +20,7 @@ import (
 // of its own.
 type pollingClient struct {
 	tb   testing.TB
+	srv  *Server
 	conn net.Conn
 	in   []byte
 	out  []byte
@@ -39,13 +42,18 @@ func newPollingClient(tb testing.TB) *pollingClient {
 		_ = srv.Shutdown(tb.Context())
 		_ = f.Close()
 	})
-	return &pollingClient{tb: tb, conn: conn, in: make([]byte, 64<<10)}
+	return &pollingClient{tb: tb, srv: srv, conn: conn, in: make([]byte, 64<<10)}
 }
 
 const pollingHead = "POST /cometd HTTP/1.1\r\nHost: push.example.org\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\r\n" +
 	"Accept: */*\r\nAccept-Encoding: gzip, deflate, br\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: "
 
 func (c *pollingClient) say(body ...string) []byte {
+	c.tell(body...)
+	return c.hear()
+}
+
+func (c *pollingClient) tell(body ...string) {
 	n := 0
 	for _, b := range body {
 		n += len(b)
@@ -59,21 +67,28 @@ func (c *pollingClient) say(body ...string) []byte {
 	if err != nil {
 		c.tb.Fatal(err)
 	}
-	n, err = c.conn.Read(c.in)
+}
+
+func (c *pollingClient) hear() []byte {
+	n, err := c.conn.Read(c.in)
 	if err != nil {
 		c.tb.Fatal(err)
 	}
 	return c.in[:n]
 }
 
-func (c *pollingClient) pair() {
+func (c *pollingClient) shake() {
 	reply := c.say(`[{"id":"1","channel":"/meta/handshake","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["long-polling"],"advice":{"timeout":60000,"interval":0}}]`)
 	_, rest, ok := bytes.Cut(reply, []byte(`"clientId":"`))
 	if !ok {
 		c.tb.Fatalf("%s", reply)
 	}
 	c.id = append(c.id[:0], rest[:sessionIDChars]...)
-	reply = c.say(`[{"id":"2","channel":"/meta/disconnect","clientId":"`, string(c.id), `"}]`)
+}
+
+func (c *pollingClient) pair() {
+	c.shake()
+	reply := c.say(`[{"id":"2","channel":"/meta/disconnect","clientId":"`, string(c.id), `"}]`)
 	if !bytes.Contains(reply, []byte(`"successful":true`)) {
 		c.tb.Fatalf("%s", reply)
 	}
@@ -86,5 +101,27 @@ func BenchmarkPollingPair(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.pair()
+	}
+}
+
+// BenchmarkPollingCycle is a connect that is held, a message that ends it, and its
+// answer.
+func BenchmarkPollingCycle(b *testing.B) {
+	c := newPollingClient(b)
+	c.shake()
+	const news = "/news"
+	c.say(`[{"id":"2","channel":"/meta/subscribe","subscription":"`, news, `","clientId":"`, string(c.id), `"}]`)
+	c.say(`[{"id":"3","channel":"/meta/connect","connectionType":"long-polling","advice":{"timeout":0},"clientId":"`, string(c.id), `"}]`)
+	m := &bayeux.Message{Channel: news, Data: bayeux.Raw(`{"headline":"a comet was seen"}`)}
+	b.ReportAllocs()
+	for b.Loop() {
+		c.tell(`[{"id":"4","channel":"/meta/connect","connectionType":"long-polling","clientId":"`, string(c.id), `"}]`)
+		for c.srv.stats.holds.Load() == 0 {
+			runtime.Gosched()
+		}
+		c.srv.fanOut(b.Context(), nil, channels.Name(news), m)
+		if reply := c.hear(); !bytes.Contains(reply, m.Data) {
+			b.Fatalf("%s", reply)
+		}
 	}
 }

@@ -67,6 +67,7 @@ func arrows() map[string][]string {
 		"internal/faults":           {"bayeux", "bayeux/server", "channels", "extensions/*"},
 		"internal/archtest":         {},
 		"internal/attacks":          {"clients/bayeuxclient", "internal/cli/serve"},
+		"internal/baselines":        {},
 		"internal/bench":            {"internal/procfs"},
 		"internal/benchpeers":       {"internal/bench", "internal/peers", "internal/procfs", "internal/scale"},
 		"internal/certs":            {},
