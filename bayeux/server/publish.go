@@ -110,9 +110,11 @@ func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name
 func (srv *Server) spread(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) {
 	buf, _ := srv.receivers.Get().(*[]router.Receiver[session])
 	list, delivery := srv.router.Collect(name, (*buf)[:0])
-	b := broadcast{srv: srv, from: from, name: name, m: m, now: srv.moment()}
-	b.delivery = delivery
+	b := broadcast{srv: srv, from: from, name: name, m: m, delivery: delivery}
 	b.lazy = m.Lazy || delivery.Lazy // [R-DL-6]
+	if len(list) > 0 {
+		b.now = srv.moment()
+	}
 	echo := srv.broadcastToPublisher && !from.silent()
 	for _, r := range list {
 		if r.S == from && (!echo || r.NoEcho) {

@@ -74,6 +74,7 @@ type Server struct {
 	queues     sync.Pool // of *queue.Queue with nothing in them
 	letters    sync.Pool // of *letter
 	mails      sync.Pool // of *mail
+	passes     sync.Pool // of *pass
 	stats      counters
 
 	opening atomic.Int64 // handshakes being processed

@@ -91,7 +91,8 @@ func (*Extension) Outgoing(_ context.Context, to bayeux.Session, m *bayeux.Messa
 	n := d.CloseBatch(m)
 	switch {
 	case m.Channel == "/meta/connect":
-		m.SetExt(Name, strconv.AppendInt(nil, n, 10)) // [R-ACK-3]
+		var digits [20]byte
+		m.SetExt(Name, strconv.AppendInt(digits[:0], n, 10)) // [R-ACK-3]
 	case n > 0:
 		m.SetExt(Name, []byte(`{"enabled":true,"batch":`+strconv.FormatInt(n, 10)+`}`)) // [R-ACK-1]
 	default:
