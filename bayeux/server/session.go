@@ -187,7 +187,11 @@ func (s *session) noteLocked(eff machine.Effects, h holder, now instant.Time) wo
 	if !s.over && s.wakesHoldLocked(now) {
 		more := s.machine.Wake(now)
 		w.gone = s.unhookLocked(w.gone, more.Ended)
-		w.eff.Ended = append(w.eff.Ended, more.Ended...)
+		if w.eff.Ended == nil {
+			w.eff.Ended = more.Ended
+		} else {
+			w.eff.Ended = append(w.eff.Ended, more.Ended...)
+		}
 	}
 	if s.wakesPortLocked(now) {
 		w.port = s.port
