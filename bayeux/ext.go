@@ -48,7 +48,7 @@ func setMember(obj Raw, name string, value Raw) Raw {
 			case string(m.key) != name:
 				o.copied(m.text)
 			case !found:
-				o.raw(name, value)
+				o.named(name, value)
 				found = true
 			}
 			return nil
@@ -61,7 +61,7 @@ func setMember(obj Raw, name string, value Raw) Raw {
 		if len(value) == 0 && len(obj) > 0 && err == nil {
 			return obj
 		}
-		o.raw(name, value)
+		o.named(name, value)
 	}
 	if !o.more {
 		return nil

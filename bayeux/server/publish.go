@@ -31,13 +31,23 @@ func (p *pass) publish(ctx context.Context, s *session, m *bayeux.Message) *baye
 	if reply := m.Reply(); reply.Successful == nil {
 		reply.Succeed(true)
 	}
-	if name.IsBroadcast() { // [R-PB-12]
+	if name.IsBroadcast() && p.srv.heard(name, m) { // [R-PB-12]
 		out := m.Broadcast(p.srv.relayReplyFields)
 		if !p.srv.fanOut(ctx, s, name, out) {
 			return m.Reply().Fail(bayeux.ErrMessageDeleted)
 		}
 	}
 	return m.Reply()
+}
+
+// heard tells whether anybody is to see the broadcast of a message. If not, that
+// is the end of it.
+func (srv *Server) heard(name channels.Name, m *bayeux.Message) bool {
+	if some, _ := srv.concerned(m.Channel); some || srv.config.Broker != nil || srv.router.Heard(name) {
+		return true
+	}
+	srv.stats.published.Add(1)
+	return false
 }
 
 // mayPublish asks for CREATE where the channel is new, then for PUBLISH
