@@ -30,7 +30,7 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	o.raw(fieldAdvice, m.Advice)
 	o.raw(fieldExt, m.Ext)
 	for i := range m.Fields {
-		o.raw(m.Fields[i].Name, m.Fields[i].Value)
+		o.named(m.Fields[i].Name, m.Fields[i].Value)
 	}
 	o.raw(fieldData, m.Data)
 	return append(o.dst, '}')
@@ -80,9 +80,10 @@ func (o *object) comma() {
 	o.more = true
 }
 
+// key appends a name of ours, in which there is nothing to escape.
 func (o *object) key(name string) {
 	o.comma()
-	o.dst = append(AppendString(o.dst, name), ':')
+	o.dst = append(append(append(o.dst, '"'), name...), '"', ':')
 }
 
 // copied appends a member as it stands.
@@ -108,5 +109,13 @@ func (o *object) raw(name string, value Raw) {
 	if len(value) > 0 {
 		o.key(name)
 		o.dst = append(o.dst, value...)
+	}
+}
+
+// named is raw of a name that is not ours.
+func (o *object) named(name string, value Raw) {
+	if len(value) > 0 {
+		o.comma()
+		o.dst = append(append(AppendString(o.dst, name), ':'), value...)
 	}
 }

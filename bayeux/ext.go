@@ -41,24 +41,27 @@ func setMember(obj Raw, name string, value Raw) Raw {
 		return object{dst: append(make([]byte, 0, len(obj)+len(name)+len(value)+len(`{"":,}`)), '{')}
 	}
 	o, found := start(), false
-	err := eachMember(obj, func(m member) *DecodeError {
-		switch {
-		case string(m.key) != name:
-			o.copied(m.text)
-		case !found:
-			o.raw(name, value)
-			found = true
-		}
-		return nil
-	})
+	var err error
+	if len(obj) > 0 {
+		err = eachMember(obj, func(m member) *DecodeError {
+			switch {
+			case string(m.key) != name:
+				o.copied(m.text)
+			case !found:
+				o.named(name, value)
+				found = true
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		o, found = start(), false
 	}
 	if !found {
-		if len(value) == 0 && err == nil {
+		if len(value) == 0 && len(obj) > 0 && err == nil {
 			return obj
 		}
-		o.raw(name, value)
+		o.named(name, value)
 	}
 	if !o.more {
 		return nil

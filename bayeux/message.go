@@ -177,6 +177,9 @@ func (m *Message) Broadcast(relayReplyFields bool) *Message {
 		c.Advice, c.Successful, c.Error = m.Advice, m.Successful, m.Error
 		return c
 	}
+	if len(c.Fields) == 0 {
+		return c
+	}
 	c.Fields = slices.DeleteFunc(c.Fields, func(f Field) bool {
 		return f.Name == fieldSuccessful || f.Name == fieldError
 	})

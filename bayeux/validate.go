@@ -60,9 +60,6 @@ func validChannel(s string, lim Limits) bool {
 	if lim.ChannelSegments >= 0 && strings.Count(s, "/") > lim.ChannelSegments+1 {
 		return false // Not worth parsing; one slash more may be a trailing one.
 	}
-	if channels.Check(s) != nil { // [R-MSG-8]
-		return false
-	}
-	name, err := channels.Parse(s) // [R-MSG-10]
+	name, err := channels.Parse(s) // [R-MSG-8, R-MSG-10]
 	return err == nil && (lim.ChannelSegments < 0 || name.Segments() <= lim.ChannelSegments)
 }

@@ -2,22 +2,10 @@ package server
 
 import "github.com/halleypush/halley/bayeux/internal/queue"
 
-// takeLocked leases what may leave, nil if nothing may. finish must follow. In a
+// leaseLocked leases what may leave, into a fresh lease, and reports false if
+// nothing may: then the lease stays as it is, else finish must follow. In a
 // batch of server code nothing may, but for a connect's reply that closes a
 // batch of retained messages.
-func (s *session) takeLocked(limit int, reply bool) *queue.Lease {
-	if s.queue == nil {
-		return nil
-	}
-	l := new(queue.Lease)
-	if !s.leaseLocked(l, limit, reply) {
-		return nil
-	}
-	return l
-}
-
-// leaseLocked is takeLocked into a fresh lease. It reports false if nothing may
-// leave.
 func (s *session) leaseLocked(l *queue.Lease, limit int, reply bool) bool {
 	if s.queue == nil || s.blockedLocked() || s.batched > 0 && !s.queue.Retaining() {
 		return false

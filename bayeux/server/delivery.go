@@ -62,7 +62,7 @@ func (d *delivery) free() {
 // them were written no time of the session has changed.
 func (s *session) delivered(lease *queue.Lease, sent int) {
 	if sent < len(lease.Messages) {
-		s.finish(lease, sent, false)
+		s.finish(lease, sent, false, false)
 		return
 	}
 	s.mu.Lock()

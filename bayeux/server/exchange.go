@@ -284,20 +284,20 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 		x.settle()
 		return transport.Output{Err: err, Done: func(int, bool) { x.sess.releaseUser() }}
 	}
-	lease := x.lease(limit, replies)
-	out := transport.Output{SetBrowser: x.setBrowser, Messages: messagesOf(lease), More: lease != nil && lease.More}
+	l := x.srv.letter()
+	l.sess, l.user = x.sess, true
+	x.lease(l, limit, replies)
+	out := transport.Output{SetBrowser: x.setBrowser, Messages: l.lease.Messages, More: l.lease.More}
 	if out.More {
 		x.srv.stats.limit("maxResponseSize")
 	}
 	x.settle()
 	clock := x.handshake != nil || answersConnect(replies)
+	stamp(replies, l.lease.Batch)
 	if x.handshake != nil {
-		stampHandshake(x.handshake, lease)
+		stampHandshake(x.handshake, &l.lease)
 		out.Handshake = x.srv.encodeOne(ctx, x.sess, x.handshake)
 	}
-	stamp(replies, lease)
-	l := x.srv.letter()
-	l.sess, l.lease, l.user = x.sess, lease, true
 	if clock {
 		l.clocks = append(l.clocks, x.sess)
 	}
@@ -308,7 +308,7 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 
 // lease takes what leaves with the answer ([R-DL-1]), own messages too
 // ([R-DL-3]).
-func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
+func (x *exchange) lease(l *letter, limit int, replies []*bayeux.Message) {
 	s := x.sess
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -316,19 +316,20 @@ func (x *exchange) lease(limit int, replies []*bayeux.Message) *queue.Lease {
 	switch {
 	case x.handshake != nil:
 		if !x.settings.duringHandshake {
-			return nil // [R-HS-17]
+			return // [R-HS-17]
 		}
-		return s.takeLocked(limit, true) // [R-HS-18]
+		connect = true // [R-HS-18]
 	case s.partingLocked() != nil && s.partingLocked() != x, (s.connectOnly || x.settings.deliverOnly) && !connect:
-		return nil // [R-CN-16]; [R-DL-4, R-ACK-10]
+		return // [R-CN-16]; [R-DL-4, R-ACK-10]
+	default:
+		s.partLocked(nil)
 	}
-	s.partLocked(nil)
-	return s.takeLocked(limit, connect)
+	l.takeLocked(s, limit, connect)
 }
 
-// finish ends a lease: sent messages were written. clock: a connect or
-// handshake reply was among the replies.
-func (s *session) finish(lease *queue.Lease, sent int, clock bool) {
+// finish ends a lease, nil for none: sent messages were written. clock: a connect
+// or handshake reply was among the replies. user: an exchange ends.
+func (s *session) finish(lease *queue.Lease, sent int, clock, user bool) {
 	s.step(func(now instant.Time) machine.Effects {
 		if lease != nil {
 			if len(lease.Messages) > 0 {
@@ -338,18 +339,14 @@ func (s *session) finish(lease *queue.Lease, sent int, clock bool) {
 			s.calmLocked()
 			s.srv.stats.messagesOut.Add(uint64(max(sent, 0)))
 		}
+		if user {
+			s.releaseLocked(now)
+		}
 		if !clock || s.over {
 			return machine.Effects{}
 		}
 		return s.machine.Written(now)
 	})
-}
-
-func messagesOf(l *queue.Lease) []*bayeux.Frozen {
-	if l == nil {
-		return nil
-	}
-	return l.Messages
 }
 
 // carriesLocked tells whether messages that leave with connects only leave with
@@ -368,13 +365,10 @@ func answersConnect(replies []*bayeux.Message) bool {
 
 // stamp gives the connect reply its batch number ([R-ACK-3]). It goes with the
 // reply itself: the id of a message may come again ([R-RL-2]).
-func stamp(replies []*bayeux.Message, l *queue.Lease) {
-	if l == nil {
-		return
-	}
+func stamp(replies []*bayeux.Message, batch int64) {
 	for _, r := range replies {
 		if r.Channel == metaConnect && r.OK() {
-			r.SetBatch(l.Batch)
+			r.SetBatch(batch)
 		}
 	}
 }
@@ -382,9 +376,6 @@ func stamp(replies []*bayeux.Message, l *queue.Lease) {
 // stampHandshake tells the client how many messages come with the handshake
 // reply ([R-HS-18]).
 func stampHandshake(r *bayeux.Message, l *queue.Lease) {
-	if l == nil {
-		return
-	}
 	r.SetBatch(l.Batch)
 	if n := len(l.Messages); n > 0 {
 		r.SetField("x-messages", strconv.AppendInt(nil, int64(n), 10))

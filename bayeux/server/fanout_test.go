@@ -173,6 +173,72 @@ func TestFanOutAllocates(t *testing.T) {
 	require.Equal(t, 24, a.links[receivers-1].got)
 }
 
+// ackBudget is how many allocations an acknowledged delivery may make, from the
+// publish until the client's next connect is held: four of them are the test's
+// and the decoder's for the connect, most others are small.
+const ackBudget = 13
+
+// The way of an acknowledged delivery, and of the connect that follows it.
+func TestFanOutAcknowledgedAllocates(t *testing.T) {
+	const receivers = 100
+	a := newAudience(t, receivers, Config{Extensions: []bayeux.Extension{ack.New()}})
+	budget := ackBudget
+	if raceDetector {
+		budget += 10 // a letter, mail and a pass that are lost are made anew
+	}
+	n := 1 // the first connect was the first batch
+	cycle := func() {
+		a.publish()
+		a.drain()
+		n++
+		for _, l := range a.links {
+			l.connect(strconv.Itoa(n))
+		}
+	}
+	for range 3 {
+		cycle()
+	}
+	all := testing.AllocsPerRun(20, cycle)
+	require.LessOrEqual(t, all/receivers, float64(budget), "allocations for each delivery")
+	for _, l := range a.links {
+		require.Equal(t, 24, l.got, "each once")
+		require.NotNil(t, l.port.(*port).sess.holder, "the last connect is held")
+	}
+}
+
+// publishBudget is how many allocations an acknowledged publish may make from its
+// text to the end of its reply, where nobody is subscribed: those of the decoder,
+// whose copy of the text is one of them.
+const publishBudget = 4
+
+// The way of a publish and its acknowledgement.
+func TestPublishAllocates(t *testing.T) {
+	a := newAudience(t, 1, Config{Extensions: []bayeux.Extension{ack.New()}})
+	l := a.links[0]
+	text := []byte(`[{"channel":"/alone","id":"4","clientId":"` + l.id + `","data":{"n":1}}]`)
+	budget := publishBudget
+	if raceDetector {
+		budget += 8
+	}
+	replies := 0
+	publish := func() {
+		batch, err := bayeux.Decode(text, bayeux.Limits{})
+		if err == nil {
+			err = l.port.Receive(t.Context(), batch)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := l.port.Take(t.Context(), 60_000)
+		replies += len(out.Replies)
+		out.Done(0, true)
+	}
+	publish()
+	n := testing.AllocsPerRun(200, publish)
+	require.LessOrEqual(t, n, float64(budget))
+	require.Equal(t, 202, replies)
+}
+
 // From a publish to the end of the lease, for each receiver: no carrier.
 func BenchmarkFanOut(b *testing.B) {
 	a := newAudience(b, 1000, Config{})
@@ -194,7 +260,7 @@ func BenchmarkFanOutAcknowledged(b *testing.B) {
 		a.publish()
 		a.drain()
 		n++
-		ack := strconv.Itoa(n)
+		ack := strconv.Itoa(n + 1) // the first connect was the first batch
 		for _, l := range a.links {
 			l.connect(ack)
 		}

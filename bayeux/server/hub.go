@@ -32,6 +32,23 @@ type pass struct {
 	alone    bool     // the batch has one message, or the carrier is a WebSocket [R-WS-13, R-WS-14]
 }
 
+// passOf returns the pass of a WebSocket message. free must follow.
+func (srv *Server) passOf(p *port) *pass {
+	w, _ := srv.passes.Get().(*pass)
+	if w == nil {
+		w = new(pass)
+	}
+	*w = pass{srv: srv, origin: p.origin(), settings: p.settings, holder: p, port: p, alone: true}
+	return w
+}
+
+// free keeps the pass for another message: nobody refers to it any more.
+func (p *pass) free() {
+	srv := p.srv
+	*p = pass{}
+	srv.passes.Put(p)
+}
+
 // message takes one message through the pipeline, in the order of [R-MSG-9].
 // It returns the reply, or nil for a connect that is held. Every message gets
 // exactly one ([R-MSG-3]).
@@ -58,8 +75,7 @@ func (p *pass) message(ctx context.Context, m *bayeux.Message) *bayeux.Message {
 	case s.isOver():
 		return p.late(m) // [R-DC-3]
 	}
-	s.received()
-	return p.other(ctx, s, m)
+	return p.other(ctx, s, m) // the end of the batch extends its life [R-EX-3]
 }
 
 // other handles what a live session sends besides connects.
@@ -149,7 +165,9 @@ func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 	in := p.input(m)
 	leave := p.countBrowser(s, &in)
 	var stuck *port
+	var began instant.Time
 	eff := s.stepWith(p.holder, nil, func(now instant.Time) machine.Effects {
+		began = now
 		if p.port == nil {
 			stuck = s.moveLocked(nil) // the session has moved to HTTP ([R-WS-21])
 		}
@@ -164,8 +182,11 @@ func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 		return eff.Reply
 	}
 	p.srv.stats.holds.Add(1)
-	if x, ok := p.holder.(*exchange); ok {
-		x.onEnd(leave)
+	switch h := p.holder.(type) {
+	case *exchange:
+		h.onEnd(leave)
+	case *port:
+		h.noteHold(eff.Hold.Until.Sub(began))
 	}
 	return nil
 }
@@ -209,14 +230,6 @@ func (s *session) isOver() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.over
-}
-
-// received notes that the session has sent something else than a connect
-// ([R-EX-3]).
-func (s *session) received() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.machine.Received(s.srv.moment())
 }
 
 // checkBatch refuses what no session may send: a handshake among other

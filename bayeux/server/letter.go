@@ -19,7 +19,8 @@ type letter struct {
 
 	// What their end is good for.
 	sess   *session
-	lease  *queue.Lease
+	lease  queue.Lease // while leased is true
+	leased bool
 	clocks []*session // whose expiry clocks start
 	user   bool       // an exchange of sess ends
 	done   func(sent int, replied bool)
@@ -38,6 +39,12 @@ func (srv *Server) letter() *letter {
 	l := &letter{srv: srv}
 	l.done = l.end // bound once
 	return l
+}
+
+// take leases what may leave with the letter; see session.leaseLocked. The
+// session's lock is held.
+func (l *letter) takeLocked(s *session, limit int, reply bool) {
+	l.sess, l.leased = s, s.leaseLocked(&l.lease, limit, reply)
 }
 
 // add runs the outgoing extensions on replies, at the time they leave, and
@@ -69,22 +76,21 @@ func (l *letter) into(out *transport.Output) {
 
 // end is the Done of the output.
 func (l *letter) end(sent int, _ bool) {
-	s, lease, user := l.sess, l.lease, l.user
-	clock := false
+	s, clock := l.sess, false
 	for _, c := range l.clocks {
-		if c == s && (lease != nil || user) {
+		if c == s && (l.leased || l.user) {
 			clock = true // with the end of the lease
 		} else {
 			c.written()
 		}
 	}
+	switch {
+	case l.leased:
+		s.finish(&l.lease, sent, clock, l.user)
+	case l.user:
+		s.finish(nil, 0, clock, true)
+	}
 	l.free()
-	if lease != nil || user {
-		s.finish(lease, sent, clock)
-	}
-	if user {
-		s.releaseUser()
-	}
 }
 
 func (l *letter) free() {
@@ -92,7 +98,8 @@ func (l *letter) free() {
 	clear(l.groups)
 	clear(l.clocks)
 	l.text, l.parts, l.groups, l.clocks = l.text[:0], l.parts[:0], l.groups[:0], l.clocks[:0]
-	l.sess, l.lease, l.user = nil, nil, false
+	l.sess, l.leased, l.user = nil, false, false
+	l.lease.Reset()
 	if cap(l.text) > letterText || cap(l.parts) > letterParts {
 		l.text, l.parts, l.groups = nil, nil, nil
 	}

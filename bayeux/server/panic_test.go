@@ -41,3 +41,46 @@ func TestPanics(t *testing.T) {
 		same(t, `[{"channel":"/good","id":"p","successful":true}]`, s.Next(time.Second).Messages)
 	})
 }
+
+// quick is an extension that neither waits nor keeps anything.
+type quick struct{ bayeux.Funcs }
+
+func (quick) Quick() {}
+
+// The context of quick extensions is that of the request; beside one that is not
+// they get what it gets. Their panics are caught all the same.
+func TestQuickExtensions(t *testing.T) {
+	limited := func(ctx context.Context) bool {
+		_, ok := ctx.Deadline()
+		return ok
+	}
+	for _, beside := range []bool{false, true} {
+		seen := 0
+		see := bayeux.Funcs{
+			In: func(ctx context.Context, _ bayeux.Session, m *bayeux.Message) error {
+				require.Equal(t, beside, limited(ctx))
+				require.NotNil(t, bayeux.RequestFrom(ctx))
+				if seen++; m.Channel == "/bad" {
+					panic("a secret")
+				}
+				return nil
+			},
+			Out: func(ctx context.Context, _ bayeux.Session, _ *bayeux.Message) error {
+				require.Equal(t, beside, limited(ctx))
+				seen++
+				return nil
+			},
+		}
+		change := with(quick{see})
+		if beside {
+			change = with(quick{see}, bayeux.Funcs{})
+		}
+		bubble(t, change, func(t *testing.T, r *rig) {
+			u := r.hello("").connect()
+			seen = 0
+			same(t, `[{"channel":"/good","id":"p","successful":true}]`, u.publish("/good", "1").Messages)
+			require.Equal(t, 3, seen) // in, the broadcast, the reply
+			same(t, `[{"channel":"/bad","id":"p","successful":false,"error":"404::message_deleted"}]`, u.publish("/bad", "1").Messages)
+		})
+	}
+}

@@ -14,6 +14,7 @@ type extension struct {
 	bayeux.Extension
 
 	selects bayeux.Selective // nil: all
+	quick   bool             // its calls need no context of their own
 }
 
 func (e extension) concerns(channel string) bool {
@@ -21,23 +22,34 @@ func (e extension) concerns(channel string) bool {
 }
 
 // concerned tells whether a server-wide extension wants to see messages of a
-// channel.
-func (srv *Server) concerned(channel string) bool {
+// channel, and whether all that do are quick.
+func (srv *Server) concerned(channel string) (some, quick bool) {
+	quick = true
 	for _, e := range srv.extensions {
 		if e.concerns(channel) {
-			return true
+			some, quick = true, quick && e.quick
 		}
 	}
-	return false
+	return some, quick
+}
+
+// callExtensions is call, where no extension can do without.
+func (srv *Server) callExtensions(ctx context.Context, s *session, quick bool, f func(ctx context.Context) error) error {
+	if quick {
+		return srv.guarded(ctx, f)
+	}
+	return srv.call(ctx, s, f)
 }
 
 // incoming runs the extensions on a message that came in: server-wide ones in
 // order, then the session's own ([R-SV-4]).
 func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) error {
-	if !srv.concerned(m.Channel) && (s == nil || len(s.extensions()) == 0) {
+	some, quick := srv.concerned(m.Channel)
+	own := s != nil && len(s.extensions()) > 0
+	if !some && !own {
 		return nil
 	}
-	return srv.call(ctx, s, func(ctx context.Context) error {
+	return srv.callExtensions(ctx, s, quick && !own, func(ctx context.Context) error {
 		for _, e := range srv.extensions {
 			if !e.concerns(m.Channel) {
 				continue
@@ -61,10 +73,12 @@ func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) 
 // outgoing runs the extensions on a message for one session, in reverse. The
 // server-wide ones are left out for a broadcast, which they have seen once.
 func (srv *Server) outgoing(ctx context.Context, s *session, m *bayeux.Message, serverWide bool) error {
-	if (!serverWide || !srv.concerned(m.Channel)) && (s == nil || len(s.extensions()) == 0) {
+	some, quick := srv.concerned(m.Channel)
+	own := s != nil && len(s.extensions()) > 0
+	if (!serverWide || !some) && !own {
 		return nil
 	}
-	return srv.call(ctx, s, func(ctx context.Context) error {
+	return srv.callExtensions(ctx, s, quick && !own, func(ctx context.Context) error {
 		if s != nil {
 			for _, e := range slices.Backward(s.extensions()) {
 				if err := e.Outgoing(ctx, s, m); err != nil {

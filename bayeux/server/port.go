@@ -10,7 +10,6 @@ import (
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
-	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 )
 
@@ -116,12 +115,12 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	w := &pass{srv: p.settings.srv, origin: p.origin(), settings: p.settings, holder: p, port: p, alone: true}
+	w := p.settings.srv.passOf(p)
+	defer w.free()
 	if batch[0].Channel == metaHandshake {
 		return p.handshake(ctx, w, batch[0])
 	}
-	if w.sess = p.resolve(batch[0].ClientID); w.sess != nil {
-		w.sess.enter(p.settings)
+	if w.sess = p.resolve(batch[0].ClientID); w.sess != nil && w.sess.enter(p.settings) != p {
 		p.attach(w.sess)
 	}
 	p.begin()
@@ -134,9 +133,7 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 	}
 	p.finish(g)
 	if w.sess != nil {
-		w.sess.settle()
-		w.sess.releaseUser()
-		p.noteHold(w.sess)
+		w.sess.depart()
 	}
 	return nil
 }
@@ -164,8 +161,7 @@ func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error 
 		g.replies = []*bayeux.Message{reply} // the socket stays open [R-WS-25]
 	}
 	p.post(g)
-	s.settle()
-	s.releaseUser()
+	s.depart()
 	return nil
 }
 
@@ -303,16 +299,10 @@ func (p *port) release(s *session, e machine.Ended) {
 	p.link.Wake()
 }
 
-// noteHold remembers the longest hold in force, for Idle.
-func (p *port) noteHold(s *session) {
-	s.mu.Lock()
-	_, until, _, held := s.machine.Held()
-	s.mu.Unlock()
-	if !held {
-		return
-	}
-	if left := int64(until.Sub(p.settings.srv.moment())); left > p.longest.Load() {
-		p.longest.Store(left)
+// noteHold remembers the longest hold that was in force, for Idle.
+func (p *port) noteHold(d time.Duration) {
+	if int64(d) > p.longest.Load() {
+		p.longest.Store(int64(d)) // by nobody else at a time
 	}
 }
 
@@ -372,10 +362,10 @@ func (p *port) Take(ctx context.Context, limit int) transport.Output {
 		return out
 	}
 	if s != nil {
-		l.sess, l.lease = s, p.lease(s, groups, limit)
+		p.lease(l, s, groups, limit)
 	}
-	out := transport.Output{Messages: messagesOf(l.lease)}
-	if l.lease != nil && l.lease.More && !s.Retaining() {
+	out := transport.Output{Messages: l.lease.Messages}
+	if l.lease.More && !s.Retaining() {
 		// The rest of the messages goes ahead of the replies ([R-OUT-2]).
 		out.More = true
 		p.putBack(groups)
@@ -389,7 +379,7 @@ func (p *port) Take(ctx context.Context, limit int) transport.Output {
 func (p *port) fill(ctx context.Context, out *transport.Output, s *session, groups []group, l *letter) {
 	for _, g := range groups {
 		if g.sess == s {
-			stamp(g.replies, l.lease)
+			stamp(g.replies, l.lease.Batch)
 		}
 		l.add(ctx, g.sess, g.replies)
 		if answersConnect(g.replies) && g.sess != nil {
@@ -409,7 +399,7 @@ func (p *port) putBack(groups []group) {
 }
 
 // lease takes what may leave with the replies ([R-WS-12, R-WS-15]).
-func (p *port) lease(s *session, groups []group, limit int) *queue.Lease {
+func (p *port) lease(l *letter, s *session, groups []group, limit int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	connect := false
@@ -417,12 +407,11 @@ func (p *port) lease(s *session, groups []group, limit int) *queue.Lease {
 		connect = connect || g.sess == s && s.carriesLocked(g.replies)
 	}
 	if s.port != p || s.onlyLocked(p) && !connect {
-		return nil
+		return
 	}
-	if !connect && s.queue.Unsent() == 0 {
-		return nil
+	if connect || s.queue.Unsent() > 0 {
+		l.takeLocked(s, limit, connect)
 	}
-	return s.takeLocked(limit, connect)
 }
 
 // takeHandshake takes the first group alone: the handshake reply goes before
@@ -433,17 +422,18 @@ func (p *port) takeHandshake(ctx context.Context, groups []group, limit int) tra
 	if len(groups) > 1 {
 		p.putBack(groups[1:])
 	}
-	var lease *queue.Lease
+	l := p.settings.srv.letter()
+	l.clocks = append(l.clocks, g.sess)
 	if p.settings.duringHandshake {
 		g.sess.mu.Lock()
-		lease = g.sess.takeLocked(limit, true)
+		l.takeLocked(g.sess, limit, true)
 		g.sess.mu.Unlock()
+		stampHandshake(g.handshake, &l.lease)
 	}
-	stampHandshake(g.handshake, lease)
 	return transport.Output{
 		Handshake: p.settings.srv.encodeOne(ctx, g.sess, g.handshake),
-		Messages:  messagesOf(lease),
+		Messages:  l.lease.Messages,
 		More:      len(groups) > 1,
-		Done:      func(sent int, _ bool) { g.sess.finish(lease, sent, true) },
+		Done:      l.done,
 	}
 }

@@ -31,13 +31,23 @@ func (p *pass) publish(ctx context.Context, s *session, m *bayeux.Message) *baye
 	if reply := m.Reply(); reply.Successful == nil {
 		reply.Succeed(true)
 	}
-	if name.IsBroadcast() { // [R-PB-12]
+	if name.IsBroadcast() && p.srv.heard(name, m) { // [R-PB-12]
 		out := m.Broadcast(p.srv.relayReplyFields)
 		if !p.srv.fanOut(ctx, s, name, out) {
 			return m.Reply().Fail(bayeux.ErrMessageDeleted)
 		}
 	}
 	return m.Reply()
+}
+
+// heard tells whether anybody is to see the broadcast of a message. If not, that
+// is the end of it.
+func (srv *Server) heard(name channels.Name, m *bayeux.Message) bool {
+	if some, _ := srv.concerned(m.Channel); some || srv.config.Broker != nil || srv.router.Heard(name) {
+		return true
+	}
+	srv.stats.published.Add(1)
+	return false
 }
 
 // mayPublish asks for CREATE where the channel is new, then for PUBLISH
@@ -93,8 +103,8 @@ const maxChannels = 4_000_000
 // are held (DESIGN 4.2). It returns when all have it, so that a publisher's
 // messages keep their order ([R-PB-14]). It reports false when an extension dropped it.
 func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) bool {
-	if srv.concerned(m.Channel) {
-		err := srv.call(ctx, from, func(ctx context.Context) error {
+	if some, quick := srv.concerned(m.Channel); some {
+		err := srv.callExtensions(ctx, from, quick, func(ctx context.Context) error {
 			return srv.outgoingServerWide(ctx, nil, m)
 		})
 		if err != nil {
@@ -110,9 +120,11 @@ func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name
 func (srv *Server) spread(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) {
 	buf, _ := srv.receivers.Get().(*[]router.Receiver[session])
 	list, delivery := srv.router.Collect(name, (*buf)[:0])
-	b := broadcast{srv: srv, from: from, name: name, m: m, now: srv.moment()}
-	b.delivery = delivery
+	b := broadcast{srv: srv, from: from, name: name, m: m, delivery: delivery}
 	b.lazy = m.Lazy || delivery.Lazy // [R-DL-6]
+	if len(list) > 0 {
+		b.now = srv.moment()
+	}
 	echo := srv.broadcastToPublisher && !from.silent()
 	for _, r := range list {
 		if r.S == from && (!echo || r.NoEcho) {

@@ -74,6 +74,7 @@ type Server struct {
 	queues     sync.Pool // of *queue.Queue with nothing in them
 	letters    sync.Pool // of *letter
 	mails      sync.Pool // of *mail
+	passes     sync.Pool // of *pass
 	stats      counters
 
 	opening atomic.Int64 // handshakes being processed
@@ -167,6 +168,7 @@ func (srv *Server) configure() {
 	for _, e := range c.Extensions {
 		one := extension{Extension: e}
 		one.selects, _ = e.(bayeux.Selective)
+		_, one.quick = e.(bayeux.Quick)
 		srv.extensions = append(srv.extensions, one)
 		if x, ok := e.(bayeux.SessionExtension); ok {
 			srv.sessionExtensions = append(srv.sessionExtensions, x)

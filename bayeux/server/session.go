@@ -187,7 +187,11 @@ func (s *session) noteLocked(eff machine.Effects, h holder, now instant.Time) wo
 	if !s.over && s.wakesHoldLocked(now) {
 		more := s.machine.Wake(now)
 		w.gone = s.unhookLocked(w.gone, more.Ended)
-		w.eff.Ended = append(w.eff.Ended, more.Ended...)
+		if w.eff.Ended == nil {
+			w.eff.Ended = more.Ended
+		} else {
+			w.eff.Ended = append(w.eff.Ended, more.Ended...)
+		}
 	}
 	if s.wakesPortLocked(now) {
 		w.port = s.port
@@ -382,14 +386,15 @@ func (s *session) announceLocked(now, lazyUntil instant.Time) {
 	}
 }
 
-// enter begins the processing of a request of the session; leave ends it and
-// wakes what had to wait.
-func (s *session) enter(by *settings) {
+// enter begins the processing of a request of the session, which settle and
+// releaseUser end, or depart at once. It returns the port that pushes go to.
+func (s *session) enter(by *settings) *port {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.batch++
 	s.users++
 	s.used = by
+	return s.port
 }
 
 // settle ends the batch: what is queued may wake the hold again ([R-DL-4]).
@@ -397,6 +402,16 @@ func (s *session) settle() {
 	s.step(func(now instant.Time) machine.Effects {
 		s.batch--
 		s.machine.Received(now) // however long it took [R-EX-3]
+		return machine.Effects{}
+	})
+}
+
+// depart is settle and releaseUser in one step.
+func (s *session) depart() {
+	s.step(func(now instant.Time) machine.Effects {
+		s.batch--
+		s.machine.Received(now)
+		s.releaseLocked(now)
 		return machine.Effects{}
 	})
 }
@@ -432,6 +447,10 @@ func (s *session) releaseUser() {
 	now := s.srv.moment()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.releaseLocked(now)
+}
+
+func (s *session) releaseLocked(now instant.Time) {
 	s.users--
 	s.left = now
 	s.clearLocked()

@@ -152,7 +152,7 @@ func (s *session) CloseBatch(reply *bayeux.Message) int64 { return reply.Batch()
 func (s *session) Acknowledge(n int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waiting := s.queue.Pending(s.srv.moment())
+	waiting := s.wantsOutLocked()
 	// What waits anyway makes the answer immediate without further ado.
 	return s.queue.Acknowledge(n) && !waiting
 }

@@ -24,6 +24,7 @@ type Extension struct{}
 var (
 	_ bayeux.Extension = (*Extension)(nil)
 	_ bayeux.Selective = (*Extension)(nil)
+	_ bayeux.Quick     = (*Extension)(nil)
 )
 
 // New returns the extension.
@@ -33,6 +34,9 @@ func New() *Extension { return &Extension{} }
 func (*Extension) Concerns(channel string) bool {
 	return channel == "/meta/handshake" || channel == "/meta/connect"
 }
+
+// Quick implements bayeux.Quick.
+func (*Extension) Quick() {}
 
 // Incoming implements bayeux.Extension.
 func (*Extension) Incoming(_ context.Context, from bayeux.Session, m *bayeux.Message) error {
@@ -91,7 +95,8 @@ func (*Extension) Outgoing(_ context.Context, to bayeux.Session, m *bayeux.Messa
 	n := d.CloseBatch(m)
 	switch {
 	case m.Channel == "/meta/connect":
-		m.SetExt(Name, strconv.AppendInt(nil, n, 10)) // [R-ACK-3]
+		var digits [20]byte
+		m.SetExt(Name, strconv.AppendInt(digits[:0], n, 10)) // [R-ACK-3]
 	case n > 0:
 		m.SetExt(Name, []byte(`{"enabled":true,"batch":`+strconv.FormatInt(n, 10)+`}`)) // [R-ACK-1]
 	default:

@@ -94,6 +94,13 @@ func (r *Router[T]) Collect(n channels.Name, dst []Receiver[T]) ([]Receiver[T], 
 	return dst, how
 }
 
+// Heard tells whether Collect would find anybody. It counts as a use too.
+func (r *Router[T]) Heard(n channels.Name) bool {
+	var how Delivery
+	var few [8]audience[T]
+	return n.IsBroadcast() && len(r.match(n, few[:0], &how)) > 0
+}
+
 // match appends to found the audiences of n that are not empty, the outermost
 // first.
 func (r *Router[T]) match(n channels.Name, found []audience[T], how *Delivery) []audience[T] {

@@ -61,6 +61,7 @@ func (m *model) checkCollect(t *testing.T, r *router.Router[session], n channels
 	got, how := r.Collect(n, []router.Receiver[session]{mark})
 	require.Equal(t, mark, got[0], "what dst had before stays")
 	got = got[1:]
+	require.Equal(t, len(got) > 0, r.Heard(n))
 	if !n.IsBroadcast() {
 		require.Empty(t, got)
 		require.Zero(t, how)

@@ -234,6 +234,7 @@ func TestUseDelaysSweep(t *testing.T) { // [R-SB-13]
 		"Pin":     func(r *router.Router[string], n channels.Name) { _ = r.Pin(n); r.Unpin(n) },
 		"Add":     func(r *router.Router[string], n channels.Name) { r.Add(n, &s); r.Remove(n, &s) },
 		"Collect": func(r *router.Router[string], n channels.Name) { r.Collect(n, nil) },
+		"Heard":   func(r *router.Router[string], n channels.Name) { r.Heard(n) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := router.New[string]()

@@ -218,7 +218,7 @@ func (s *WebSocketCarrier) putWriter(w *frameWriter) {
 	if cap(fresh.plain) > frameKeepCap {
 		fresh.plain = nil
 	}
-	if cap(fresh.parts) > frameKeepCap/64 {
+	if cap(fresh.parts) > frameKeepParts {
 		fresh.parts = nil
 	}
 	*w = fresh

@@ -24,6 +24,10 @@ import (
 // before it goes on.
 const wsControlMax = 1 << 10
 
+// wsOwesMax is how many messages may wait for their replies to leave together.
+// Compressed, very many come with one read.
+const wsOwesMax = 256
+
 // wsClosing is why a connection ends; the first reason counts.
 type wsClosing struct {
 	code   int
@@ -54,7 +58,7 @@ type wsConn struct {
 	in     *wsInput     // nil: nothing is half read
 	idleBy instant.Time // zero: never
 	heard  bool         // a frame came since the deadline was set
-	owes   bool         // replies wait for those to the frames that were read with theirs
+	owes   int          // messages whose replies wait for those to the frames that were read with theirs
 
 	// Guarded by mu, a leaf: nothing is called with it held.
 	mu    sync.Mutex
@@ -252,7 +256,7 @@ func (c *wsConn) consume(p []byte) bool {
 			return false
 		}
 	}
-	if c.owes || c.controlSize() > 0 {
+	if c.owes > 0 || c.controlSize() > 0 {
 		c.flushReplies()
 	}
 	return true
@@ -260,7 +264,7 @@ func (c *wsConn) consume(p []byte) bool {
 
 // flushReplies writes what is owed to the peer, and pongs.
 func (c *wsConn) flushReplies() {
-	c.owes = false
+	c.owes = 0
 	c.flushSync()
 }
 
@@ -294,7 +298,7 @@ func (c *wsConn) handle(event frameEvent, fault *frameFault) bool {
 
 // peerCloses answers the peer's close frame, if ours was not sent before.
 func (c *wsConn) peerCloses() bool {
-	if c.owes {
+	if c.owes > 0 {
 		c.flushReplies()
 	}
 	if c.closeSent.Load() {
@@ -315,7 +319,7 @@ func (c *wsConn) peerCloses() bool {
 // connection: the session gets it by its next one. What still comes in is
 // dropped until the peer closes too, or the time for that is over.
 func (c *wsConn) refuse(code int, reason string) {
-	if c.owes {
+	if c.owes > 0 {
 		c.flushReplies() // what came before was good
 	}
 	c.input().frames.discard = true
@@ -382,13 +386,13 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 		return 0, "" // `[]`, a keep-alive of some clients (WIRE 16)
 	}
 	meta := !publishes(batch)
-	if meta && c.owes {
+	if meta && c.owes > 0 {
 		c.flushReplies()
 	}
 	var refused *StatusError
 	switch err = c.port.Receive(&c.ctx, batch); {
 	case err == nil:
-		if c.owes = true; meta {
+		if c.owes += len(batch); meta || c.owes >= wsOwesMax {
 			c.flushReplies()
 		}
 		return 0, ""
@@ -456,10 +460,8 @@ func (c *wsConn) finish() {
 	}
 	c.mu.Unlock()
 	c.stopFlusher()
-	if c.in != nil {
-		c.carrier.inputs.put(c.in)
-		c.in = nil
-	}
+	c.restInput()
+	c.in = nil // what is half read must not be the next connection's
 	why := c.closing.Load()
 	c.port.Closed(why.reason) // [R-WS-18] the session is not removed
 	c.carrier.o.Observer.Count(EventWSClosed + strconv.Itoa(why.code))

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -123,4 +124,68 @@ func TestWebSocketShutdown(t *testing.T) {
 			require.Equal(e.t, 3*time.Second, time.Since(start))
 		})
 	})
+}
+
+// What a connection leaves half read when it ends is nobody else's: the next one
+// begins anew.
+func TestWebSocketEndsInFrame(t *testing.T) {
+	whole := wsMasked(frameFin|byte(ws.OpText), `[{"channel":"/a"}]`)
+	parts := map[string][]byte{
+		"header": whole[:1], "mask": whole[:4], "payload": whole[:9],
+		"fragment": wsMasked(byte(ws.OpText), `[{"chan`),
+	}
+	for name, part := range parts {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := newWSEnv(t, WSOptions{})
+				for range 20 { // whoever gets the buffers
+					e.dialPipe("", nil)
+					e.client.raw(part)
+					synctest.Wait()
+					_ = e.client.conn.Close()
+					<-e.port.gone
+				}
+				e.dialPipe("", nil)
+				e.client.raw(whole)
+				synctest.Wait()
+				require.Equal(t, 1, e.port.batchesSeen())
+				e.end()
+			})
+		})
+	}
+}
+
+// Replies to publishes that were read together leave together, but not those of
+// very many.
+func TestWebSocketOwes(t *testing.T) {
+	e := newWSEnv(t, WSOptions{})
+	owed, most, sum := 0, 0, 0
+	e.hub.receive = func(_ *wsPort, batch []*bayeux.Message) error {
+		owed += len(batch)
+		return nil
+	}
+	e.hub.attach = func(p *wsPort) {
+		p.take = func() Output {
+			n := owed
+			if owed = 0; n == 0 {
+				return Output{}
+			}
+			most, sum = max(most, n), sum+n
+			return Output{Replies: wsReplies([]string{"{}"})}
+		}
+	}
+	stop := e.dialTCP("", nil)
+	var frames []byte
+	for range 700 {
+		frames = append(frames, wsMasked(frameFin|byte(ws.OpText), `[{}]`)...)
+	}
+	e.client.raw(frames)
+	e.client.raw(wsMasked(frameFin|byte(ws.OpText), `[{"channel":"/meta/connect"}]`))
+	for seen := 0; seen < 701; seen = e.port.batchesSeen() {
+		e.client.expect("[{}]")
+	}
+	e.end()
+	stop()
+	require.Equal(t, 701, sum)
+	require.LessOrEqual(t, most, wsOwesMax)
 }

@@ -28,7 +28,8 @@ const (
 	frameWriteSize = 64 << 10
 	frameCopyMax   = 16 << 10
 	// frameKeepCap bounds the buffers that go back to a pool.
-	frameKeepCap = 128 << 10
+	frameKeepCap   = 128 << 10
+	frameKeepParts = 512 // all of them are cleared each time
 	// frameChunk is what one deadline holds for.
 	frameChunk = 256 << 10
 )
