@@ -34,13 +34,6 @@ type Selective interface {
 	Concerns(channel string) bool
 }
 
-// Quick is an add-on of a server-wide Extension, found once when the server is
-// made: its calls wait for nothing and keep nothing of their context, which is
-// that of the request and does not end with the call. That saves making one.
-type Quick interface {
-	Quick()
-}
-
 // SessionExtension is an add-on of Extension, found once when the server is
 // made: NewSession is called for each new session and may return nil, or an
 // extension for that session alone.

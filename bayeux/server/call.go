@@ -29,23 +29,18 @@ type callContext struct {
 	over   bool // the call has returned
 }
 
-// call runs f, guarded, with such a context.
-func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) error {
-	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
-	defer c.close()
-	return srv.guarded(c, f) //nolint:contextcheck // c wraps ctx
-}
-
-// guarded runs f. A panic in it is the caller's code's fault and nobody else's
-// loss: it is logged and comes back as an error.
-func (srv *Server) guarded(ctx context.Context, f func(ctx context.Context) error) (err error) {
+// call runs f with such a context. A panic in it is the caller's code's fault
+// and nobody else's loss: it is logged and comes back as an error.
+func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			srv.log.Error().Func(srv.quiet.of("panic")).Str("panic", fmt.Sprintf("%T", v)).Bytes("stack", debug.Stack()).Msg("an extension, policy or listener panicked")
 			err = errPanicked
 		}
 	}()
-	return f(ctx)
+	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
+	defer c.close()
+	return f(c) //nolint:contextcheck // c wraps ctx
 }
 
 // errTooLong says that a call was not waited for any longer.

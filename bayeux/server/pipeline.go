@@ -14,7 +14,6 @@ type extension struct {
 	bayeux.Extension
 
 	selects bayeux.Selective // nil: all
-	quick   bool             // its calls need no context of their own
 }
 
 func (e extension) concerns(channel string) bool {
@@ -22,34 +21,23 @@ func (e extension) concerns(channel string) bool {
 }
 
 // concerned tells whether a server-wide extension wants to see messages of a
-// channel, and whether all that do are quick.
-func (srv *Server) concerned(channel string) (some, quick bool) {
-	quick = true
+// channel.
+func (srv *Server) concerned(channel string) bool {
 	for _, e := range srv.extensions {
 		if e.concerns(channel) {
-			some, quick = true, quick && e.quick
+			return true
 		}
 	}
-	return some, quick
-}
-
-// callExtensions is call, where no extension can do without.
-func (srv *Server) callExtensions(ctx context.Context, s *session, quick bool, f func(ctx context.Context) error) error {
-	if quick {
-		return srv.guarded(ctx, f)
-	}
-	return srv.call(ctx, s, f)
+	return false
 }
 
 // incoming runs the extensions on a message that came in: server-wide ones in
 // order, then the session's own ([R-SV-4]).
 func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) error {
-	some, quick := srv.concerned(m.Channel)
-	own := s != nil && len(s.extensions()) > 0
-	if !some && !own {
+	if !srv.concerned(m.Channel) && (s == nil || len(s.extensions()) == 0) {
 		return nil
 	}
-	return srv.callExtensions(ctx, s, quick && !own, func(ctx context.Context) error {
+	return srv.call(ctx, s, func(ctx context.Context) error {
 		for _, e := range srv.extensions {
 			if !e.concerns(m.Channel) {
 				continue
@@ -73,12 +61,10 @@ func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) 
 // outgoing runs the extensions on a message for one session, in reverse. The
 // server-wide ones are left out for a broadcast, which they have seen once.
 func (srv *Server) outgoing(ctx context.Context, s *session, m *bayeux.Message, serverWide bool) error {
-	some, quick := srv.concerned(m.Channel)
-	own := s != nil && len(s.extensions()) > 0
-	if (!serverWide || !some) && !own {
+	if (!serverWide || !srv.concerned(m.Channel)) && (s == nil || len(s.extensions()) == 0) {
 		return nil
 	}
-	return srv.callExtensions(ctx, s, quick && !own, func(ctx context.Context) error {
+	return srv.call(ctx, s, func(ctx context.Context) error {
 		if s != nil {
 			for _, e := range slices.Backward(s.extensions()) {
 				if err := e.Outgoing(ctx, s, m); err != nil {

@@ -103,8 +103,8 @@ const maxChannels = 4_000_000
 // are held (DESIGN 4.2). It returns when all have it, so that a publisher's
 // messages keep their order ([R-PB-14]). It reports false when an extension dropped it.
 func (srv *Server) fanOut(ctx context.Context, from *session, name channels.Name, m *bayeux.Message) bool {
-	if some, quick := srv.concerned(m.Channel); some {
-		err := srv.callExtensions(ctx, from, quick, func(ctx context.Context) error {
+	if srv.concerned(m.Channel) {
+		err := srv.call(ctx, from, func(ctx context.Context) error {
 			return srv.outgoingServerWide(ctx, nil, m)
 		})
 		if err != nil {

@@ -168,7 +168,6 @@ func (srv *Server) configure() {
 	for _, e := range c.Extensions {
 		one := extension{Extension: e}
 		one.selects, _ = e.(bayeux.Selective)
-		_, one.quick = e.(bayeux.Quick)
 		srv.extensions = append(srv.extensions, one)
 		if x, ok := e.(bayeux.SessionExtension); ok {
 			srv.sessionExtensions = append(srv.sessionExtensions, x)

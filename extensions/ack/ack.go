@@ -24,7 +24,6 @@ type Extension struct{}
 var (
 	_ bayeux.Extension = (*Extension)(nil)
 	_ bayeux.Selective = (*Extension)(nil)
-	_ bayeux.Quick     = (*Extension)(nil)
 )
 
 // New returns the extension.
@@ -34,9 +33,6 @@ func New() *Extension { return &Extension{} }
 func (*Extension) Concerns(channel string) bool {
 	return channel == "/meta/handshake" || channel == "/meta/connect"
 }
-
-// Quick implements bayeux.Quick.
-func (*Extension) Quick() {}
 
 // Incoming implements bayeux.Extension.
 func (*Extension) Incoming(_ context.Context, from bayeux.Session, m *bayeux.Message) error {

@@ -45,7 +45,6 @@ type Extension struct {
 var (
 	_ bayeux.Extension = (*Extension)(nil)
 	_ bayeux.Selective = (*Extension)(nil)
-	_ bayeux.Quick     = (*Extension)(nil)
 )
 
 // New returns the extension.
@@ -77,9 +76,6 @@ type noteKey struct{}
 func (*Extension) Concerns(channel string) bool {
 	return strings.HasPrefix(channel, channels.MetaPrefix)
 }
-
-// Quick implements bayeux.Quick.
-func (*Extension) Quick() {}
 
 // Incoming implements bayeux.Extension.
 func (x *Extension) Incoming(_ context.Context, from bayeux.Session, m *bayeux.Message) error {
