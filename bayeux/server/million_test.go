@@ -28,7 +28,7 @@ var (
 
 const (
 	// millionInterval is after how long sessions expire whose connects have ended.
-	millionInterval = 20 * time.Second
+	millionInterval = 30 * time.Second
 	// millionRest is how long the sessions are left alone before their memory is
 	// read.
 	millionRest = 10 * time.Second

@@ -8,6 +8,7 @@ import (
 
 	"github.com/halleypush/halley/bayeux/internal/router"
 	"github.com/halleypush/halley/channels"
+	"github.com/halleypush/halley/internal/procfs"
 )
 
 func crowd(r *router.Router[session], n channels.Name, size int) {
@@ -49,7 +50,8 @@ func BenchmarkCollectMerged(b *testing.B) {
 // BenchmarkRoute is what the router does for one publish: it looks whether the
 // channel exists, marks it as used, and collects its one subscriber. Channels are
 // random ones of many; with wildcards, four wildcard channels are looked up as
-// well, one of them with a subscriber. docs/PERFORMANCE.md has the figures.
+// well, one of them with a subscriber. docs/PERFORMANCE.md has the figures: those of
+// the CPU, for others may be busy meanwhile.
 func BenchmarkRoute(b *testing.B) {
 	for _, size := range []int{1, 1000, 100_000, 1_000_000} {
 		for _, wild := range []bool{false, true} {
@@ -57,6 +59,7 @@ func BenchmarkRoute(b *testing.B) {
 				r, names := ofMany(size, wild)
 				var dst []router.Receiver[session]
 				b.ReportAllocs()
+				before, _ := procfs.Self()
 				for i := 0; b.Loop(); i++ {
 					n := names[i%len(names)]
 					if !r.Exists(n) {
@@ -67,6 +70,8 @@ func BenchmarkRoute(b *testing.B) {
 						b.Fatalf("%s has no subscriber", n)
 					}
 				}
+				after, _ := procfs.Self()
+				b.ReportMetric(float64((after.CPU()-before.CPU()).Nanoseconds())/float64(b.N), "cpu-ns/op")
 			})
 		}
 	}

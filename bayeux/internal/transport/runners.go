@@ -51,6 +51,10 @@ const (
 	// runnersSlow is the number of tasks in that time below which they are. A
 	// runner that gets a third of a processor does a hundred and more.
 	runnersSlow = 16
+	// runnersMany is for how many runners of each processor that counts. More of
+	// them get no more done: where it is the machine that is busy, each would call
+	// for another one, up to one for each task.
+	runnersMany = 4
 )
 
 // submit queues a task, which must not be in the queue. It never blocks and
@@ -108,7 +112,8 @@ func (r *runners) look() {
 	if r.watching = r.waiting > 0; !r.watching {
 		return
 	}
-	if int(r.done-r.seen) < runnersSlow*max(r.older, 1) { //nolint:gosec // tasks of some milliseconds
+	expected := runnersSlow * min(max(r.older, 1), runnersMany*r.most)
+	if int(r.done-r.seen) < expected { //nolint:gosec // tasks of some milliseconds
 		r.excess = 0
 		r.start(min(r.older+r.stuck, r.waiting))
 	}

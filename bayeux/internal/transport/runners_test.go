@@ -184,6 +184,33 @@ func TestRunnersBecomeFew(t *testing.T) {
 	})
 }
 
+// Tasks that all take a while, as on a busy machine, call for some runners more,
+// not for one each.
+func TestRunnersSlowMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r runners
+		stop := make(chan struct{})
+		for range 1000 * runtime.GOMAXPROCS(0) {
+			e := &errand{}
+			e.do = func(*runner) {
+				select {
+				case <-stop:
+				case <-time.After(runnersPatience / 5):
+					r.submit(e)
+				}
+			}
+			r.submit(e)
+		}
+		for range 100 {
+			time.Sleep(runnersPatience)
+			require.LessOrEqual(t, r.all(), 8*runnersMany*runtime.GOMAXPROCS(0))
+		}
+		close(stop)
+		synctest.Wait()
+		r.idle(t)
+	})
+}
+
 // One runner comes for each processor, not for each task.
 func TestRunnersFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
