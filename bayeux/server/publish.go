@@ -43,7 +43,7 @@ func (p *pass) publish(ctx context.Context, s *session, m *bayeux.Message) *baye
 // heard tells whether anybody is to see the broadcast of a message. If not, that
 // is the end of it.
 func (srv *Server) heard(name channels.Name, m *bayeux.Message) bool {
-	if some, _ := srv.concerned(m.Channel); some || srv.config.Broker != nil || srv.router.Heard(name) {
+	if srv.concerned(m.Channel) || srv.config.Broker != nil || srv.router.Heard(name) {
 		return true
 	}
 	srv.stats.published.Add(1)
