@@ -30,7 +30,7 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	o.raw(fieldAdvice, m.Advice)
 	o.raw(fieldExt, m.Ext)
 	for i := range m.Fields {
-		o.raw(m.Fields[i].Name, m.Fields[i].Value)
+		o.field(m.Fields[i].Name, m.Fields[i].Value)
 	}
 	o.raw(fieldData, m.Data)
 	return append(o.dst, '}')
@@ -80,9 +80,12 @@ func (o *object) comma() {
 	o.more = true
 }
 
+// key appends a name that needs no escapes.
 func (o *object) key(name string) {
 	o.comma()
-	o.dst = append(AppendString(o.dst, name), ':')
+	o.dst = append(o.dst, '"')
+	o.dst = append(o.dst, name...)
+	o.dst = append(o.dst, `":`...)
 }
 
 // copied appends a member as it stands.
@@ -101,6 +104,15 @@ func (o *object) millis(name string, value *time.Duration) {
 	if value != nil {
 		o.key(name)
 		o.dst = strconv.AppendInt(o.dst, value.Milliseconds(), 10)
+	}
+}
+
+// field is raw for any name.
+func (o *object) field(name string, value Raw) {
+	if len(value) > 0 {
+		o.comma()
+		o.dst = append(AppendString(o.dst, name), ':')
+		o.dst = append(o.dst, value...)
 	}
 }
 
