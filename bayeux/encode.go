@@ -22,7 +22,7 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	if m.ClientID != "" {
 		o.text(fieldClientID, m.ClientID)
 	}
-	o.raw(fieldSubscription, m.Subscription)
+	o.plain(fieldSubscription, m.Subscription)
 	if m.Successful != nil {
 		o.key(fieldSuccessful)
 		o.dst = strconv.AppendBool(o.dst, *m.Successful)
@@ -30,12 +30,12 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	if m.Error != "" {
 		o.text(fieldError, m.Error)
 	}
-	o.raw(fieldAdvice, m.Advice)
-	o.raw(fieldExt, m.Ext)
+	o.plain(fieldAdvice, m.Advice)
+	o.plain(fieldExt, m.Ext)
 	for i := range m.Fields {
-		o.field(m.Fields[i].Name, m.Fields[i].Value)
+		o.raw(m.Fields[i].Name, m.Fields[i].Value)
 	}
-	o.raw(fieldData, m.Data)
+	o.plain(fieldData, m.Data)
 	return append(o.dst, '}')
 }
 
@@ -110,8 +110,8 @@ func (o *object) millis(name string, value *time.Duration) {
 	}
 }
 
-// field is raw for any name.
-func (o *object) field(name string, value Raw) {
+// raw appends a member of any name, if it has a value.
+func (o *object) raw(name string, value Raw) {
 	if len(value) > 0 {
 		o.comma()
 		o.dst = append(AppendString(o.dst, name), ':')
@@ -119,7 +119,8 @@ func (o *object) field(name string, value Raw) {
 	}
 }
 
-func (o *object) raw(name string, value Raw) {
+// plain is raw for a name that needs no escapes.
+func (o *object) plain(name string, value Raw) {
 	if len(value) > 0 {
 		o.key(name)
 		o.dst = append(o.dst, value...)

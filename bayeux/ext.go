@@ -46,7 +46,7 @@ func setMember(obj Raw, name string, value Raw) Raw {
 		case string(m.key) != name:
 			o.copied(m.text)
 		case !found:
-			o.field(name, value)
+			o.raw(name, value)
 			found = true
 		}
 		return nil
@@ -58,7 +58,7 @@ func setMember(obj Raw, name string, value Raw) Raw {
 		if len(value) == 0 && err == nil {
 			return obj
 		}
-		o.field(name, value)
+		o.raw(name, value)
 	}
 	if !o.more {
 		return nil
