@@ -77,6 +77,22 @@ func (p *pairing) pair() {
 	}
 }
 
+// pairBudget bounds the allocations of a handshake and a disconnect, without what
+// carries them.
+const pairBudget = 42 // measured: 40
+
+func TestPairBudget(t *testing.T) {
+	p := newPairing(t)
+	for range 3 { // pools and maps are warm
+		p.pair()
+	}
+	budget := float64(pairBudget)
+	if raceDetector { // it takes things out of pools
+		budget *= 2
+	}
+	require.LessOrEqual(t, testing.AllocsPerRun(200, p.pair), budget)
+}
+
 // BenchmarkPair is a handshake and a disconnect, without what carries them.
 func BenchmarkPair(b *testing.B) {
 	p := newPairing(b)
