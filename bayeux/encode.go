@@ -22,7 +22,7 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	if m.ClientID != "" {
 		o.text(fieldClientID, m.ClientID)
 	}
-	o.plain(fieldSubscription, m.Subscription)
+	o.raw(fieldSubscription, m.Subscription)
 	if m.Successful != nil {
 		o.key(fieldSuccessful)
 		o.dst = strconv.AppendBool(o.dst, *m.Successful)
@@ -30,12 +30,12 @@ func AppendMessage(dst []byte, m *Message) []byte {
 	if m.Error != "" {
 		o.text(fieldError, m.Error)
 	}
-	o.plain(fieldAdvice, m.Advice)
-	o.plain(fieldExt, m.Ext)
+	o.raw(fieldAdvice, m.Advice)
+	o.raw(fieldExt, m.Ext)
 	for i := range m.Fields {
-		o.raw(m.Fields[i].Name, m.Fields[i].Value)
+		o.named(m.Fields[i].Name, m.Fields[i].Value)
 	}
-	o.plain(fieldData, m.Data)
+	o.raw(fieldData, m.Data)
 	return append(o.dst, '}')
 }
 
@@ -83,12 +83,10 @@ func (o *object) comma() {
 	o.more = true
 }
 
-// key appends a name that needs no escapes.
+// key appends a name of ours, in which there is nothing to escape.
 func (o *object) key(name string) {
 	o.comma()
-	o.dst = append(o.dst, '"')
-	o.dst = append(o.dst, name...)
-	o.dst = append(o.dst, `":`...)
+	o.dst = append(append(append(o.dst, '"'), name...), '"', ':')
 }
 
 // copied appends a member as it stands.
@@ -110,19 +108,17 @@ func (o *object) millis(name string, value *time.Duration) {
 	}
 }
 
-// raw appends a member of any name, if it has a value.
 func (o *object) raw(name string, value Raw) {
 	if len(value) > 0 {
-		o.comma()
-		o.dst = append(AppendString(o.dst, name), ':')
+		o.key(name)
 		o.dst = append(o.dst, value...)
 	}
 }
 
-// plain is raw for a name that needs no escapes.
-func (o *object) plain(name string, value Raw) {
+// named is raw of a name that is not ours.
+func (o *object) named(name string, value Raw) {
 	if len(value) > 0 {
-		o.key(name)
-		o.dst = append(o.dst, value...)
+		o.comma()
+		o.dst = append(append(AppendString(o.dst, name), ':'), value...)
 	}
 }
