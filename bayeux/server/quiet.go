@@ -61,9 +61,8 @@ func (q *quiet) line(kind string, level zerolog.Level) *zerolog.Event {
 	if !ok {
 		return nil
 	}
-	e := q.log.WithLevel(level)
 	if missed > 0 {
-		e.Int("suppressed", missed)
+		return q.log.WithLevel(level).Int("suppressed", missed)
 	}
-	return e
+	return q.log.WithLevel(level)
 }

@@ -43,5 +43,5 @@ func sockets(t *testing.T) (a, b int32) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = unix.Close(pair[0]) })
-	return int32(pair[0]), int32(pair[1]) //nolint:gosec // descriptors
+	return int32(pair[0]), int32(pair[1])
 }
