@@ -62,7 +62,7 @@ func (q *quiet) line(kind string, level zerolog.Level) *zerolog.Event {
 		return nil
 	}
 	if missed > 0 {
-		return q.log.WithLevel(level).Int("suppressed", missed)
+		return q.log.WithLevel(level).Int("suppressed", missed) //nolint:zerologlint // the caller sends it
 	}
-	return q.log.WithLevel(level)
+	return q.log.WithLevel(level) //nolint:zerologlint // the caller sends it
 }
