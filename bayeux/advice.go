@@ -37,4 +37,7 @@ func (a *Advice) Append(dst []byte) []byte {
 }
 
 // Raw returns the JSON object.
-func (a *Advice) Raw() Raw { return a.Append(nil) }
+func (a *Advice) Raw() Raw { return a.Append(make([]byte, 0, adviceSize)) }
+
+// adviceSize is enough for most.
+const adviceSize = 96

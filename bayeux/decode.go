@@ -115,6 +115,9 @@ const (
 // manyMessages bounds the memory that is made for messages which may not come.
 const manyMessages = 32
 
+// fewFields is how many unknown fields a handshake has.
+const fewFields = 4
+
 // manyFields is where looking through all unknown fields becomes slower than
 // keeping a map of them; a body can have a hundred thousand.
 const manyFields = 16
@@ -294,6 +297,9 @@ func (e *envelope) unknown(m *Message, key []byte, value Raw) {
 		return
 	}
 	name := fieldName(key)
+	if len(m.Fields) == 1 {
+		m.Fields = slices.Grow(m.Fields, fewFields-1) // a connect has one, a handshake more
+	}
 	m.Fields = append(m.Fields, Field{Name: name, Value: value})
 	if e.names != nil {
 		e.names[name] = len(m.Fields) - 1

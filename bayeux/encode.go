@@ -9,6 +9,9 @@ import (
 // ([R-OUT-1]). Raw values go out as they are and have to be JSON; empty ones
 // are left out. The id is always a string ([R-MSG-6]).
 func AppendMessage(dst []byte, m *Message) []byte {
+	if dst == nil {
+		dst = make([]byte, 0, m.size())
+	}
 	o := object{dst: append(dst, '{')}
 	if m.HasChannel || m.Channel != "" {
 		o.text(fieldChannel, m.Channel)

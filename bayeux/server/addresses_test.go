@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 )
 
@@ -105,7 +106,7 @@ func TestAddressesAreBounded(t *testing.T) {
 
 func TestQuiet(t *testing.T) {
 	now := time.Unix(1000, 0)
-	q := newQuiet(2, func() time.Time { return now })
+	q := newQuiet(zerolog.Nop(), 2, func() time.Time { return now })
 	for i, want := range []bool{true, true, false, false, false} {
 		ok, _ := q.allow("end")
 		require.Equal(t, want, ok, i)
@@ -119,7 +120,7 @@ func TestQuiet(t *testing.T) {
 	require.Equal(t, 3, missed)
 	_, missed = q.allow("end")
 	require.Zero(t, missed)
-	all := newQuiet(-1, time.Now)
+	all := newQuiet(zerolog.Nop(), -1, time.Now)
 	for range 1000 {
 		ok, _ := all.allow("end")
 		require.True(t, ok)

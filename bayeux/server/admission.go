@@ -53,7 +53,7 @@ func (srv *Server) overloaded(key network) *transport.StatusError {
 		return nil
 	}
 	srv.opening.Add(-1)
-	srv.log.Info().Func(srv.quiet.of("admission")).Stringer("address", key.Addr()).Str("limit", limit).Int("max", most).
+	srv.quiet.notice("admission").Stringer("address", key.Addr()).Str("limit", limit).Int("max", most).
 		Msg("handshake refused")
 	return &transport.StatusError{
 		Status: http.StatusTooManyRequests, RetryAfter: wait,
@@ -111,7 +111,7 @@ func (srv *Server) openSocket(from *bayeux.Request) (leave func(), refused *tran
 	}
 	srv.stats.limit("webSocketsPerAddress")
 	most := srv.config.Limits.WebSocketsPerAddress
-	srv.log.Info().Func(srv.quiet.of("sockets")).Stringer("address", key.Addr()).Int("max", most).Msg("WebSocket refused")
+	srv.quiet.notice("sockets").Stringer("address", key.Addr()).Int("max", most).Msg("WebSocket refused")
 	return nil, &transport.StatusError{
 		Status: http.StatusTooManyRequests, RetryAfter: 5 * time.Second,
 		Reason: fmt.Sprintf("too many WebSockets: webSocketsPerAddress is %d; try again in 5 s", most),

@@ -34,7 +34,7 @@ type callContext struct {
 func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			srv.log.Error().Func(srv.quiet.of("panic")).Str("panic", fmt.Sprintf("%T", v)).Bytes("stack", debug.Stack()).Msg("an extension, policy or listener panicked")
+			srv.quiet.failure("panic").Str("panic", fmt.Sprintf("%T", v)).Bytes("stack", debug.Stack()).Msg("an extension, policy or listener panicked")
 			err = errPanicked
 		}
 	}()
@@ -62,7 +62,7 @@ func (srv *Server) within(ctx context.Context, s *session, what string, f func(c
 		return err
 	case <-late.C:
 		srv.stats.limit("extensionTimeout")
-		srv.log.Error().Func(srv.quiet.of("stuck")).Str("call", what).Dur("limit", limit).Msg("server code does not return; others go on")
+		srv.quiet.failure("stuck").Str("call", what).Dur("limit", limit).Msg("server code does not return; others go on")
 		return errTooLong
 	}
 }

@@ -44,7 +44,7 @@ func (srv *Server) guard(l lookup) *transport.Guard {
 	return &transport.Guard{
 		Allowed: splitList(strings.ToLower(l.text("allowedOrigins", ""))),
 		Refused: func(reason string, from *bayeux.Request) {
-			srv.log.Info().Func(srv.quiet.of("origin")).Stringer("address", from.Remote.Addr()).Str("reason", reason).
+			srv.quiet.notice("origin").Stringer("address", from.Remote.Addr()).Str("reason", reason).
 				Msg("request of another origin refused; allowedOrigins lets it in, trustedProxies tells what clients see of this server")
 		},
 	}

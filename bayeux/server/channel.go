@@ -121,7 +121,7 @@ func (srv *Server) initialise(n channels.Name, init func(context.Context, *Chann
 		err = o.check()
 	}
 	if err != nil {
-		srv.log.Error().Func(srv.quiet.of("init")).Err(err).Str("channel", string(n)).Msg("initialiser failed; the channel does not come to exist")
+		srv.quiet.failure("init").Err(err).Str("channel", string(n)).Msg("initialiser failed; the channel does not come to exist")
 		return err
 	}
 	o.apply(a)

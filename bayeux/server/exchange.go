@@ -191,7 +191,9 @@ func (x *exchange) Await(wake func()) bool {
 	if !x.held || x.released {
 		return false
 	}
-	x.wake = wake
+	if wake != nil {
+		x.wake = wake
+	}
 	return true
 }
 

@@ -106,7 +106,7 @@ func (srv *Server) listen(ctx context.Context, s *session, name channels.Name, m
 			case errors.Is(err, bayeux.Drop), errors.As(err, &e):
 				return err
 			default:
-				srv.log.Error().Func(srv.quiet.of("listener")).Err(err).Str("channel", m.Channel).Msg("listener failed; the message goes on")
+				srv.quiet.failure("listener").Err(err).Str("channel", m.Channel).Msg("listener failed; the message goes on")
 			}
 		}
 		return nil

@@ -188,7 +188,7 @@ func (l *Local) Close(ctx context.Context) {
 func (l *Local) receive(f *bayeux.Frozen) {
 	batch, err := bayeux.Decode(f.JSON, bayeux.Limits{Depth: -1})
 	if err != nil || len(batch) != 1 {
-		l.srv.log.Error().Func(l.srv.quiet.of("local")).Err(err).Msg("message for a local session does not decode")
+		l.srv.quiet.failure("local").Err(err).Msg("message for a local session does not decode")
 		return
 	}
 	l.mu.Lock()
@@ -218,7 +218,7 @@ func (l *Local) call(m *bayeux.Message, f func(ctx context.Context)) {
 		return nil
 	})
 	if err != nil { // it panicked, which is in the log
-		l.srv.log.Error().Func(l.srv.quiet.of("receiver")).Str("session", l.sess.id()).Str("channel", m.Channel).Msg("a receiver of a local session has failed; it goes on")
+		l.srv.quiet.failure("receiver").Str("session", l.sess.id()).Str("channel", m.Channel).Msg("a receiver of a local session has failed; it goes on")
 	}
 }
 

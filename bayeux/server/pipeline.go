@@ -98,7 +98,7 @@ func (srv *Server) outgoingServerWide(ctx context.Context, to bayeux.Session, m 
 func (srv *Server) leaves(ctx context.Context, s *session, m *bayeux.Message, serverWide bool) bool {
 	err := srv.outgoing(ctx, s, m, serverWide)
 	if err != nil && !errors.Is(err, bayeux.Drop) {
-		e := srv.log.Error().Func(srv.quiet.of("outgoing")).Err(err).Str("channel", m.Channel)
+		e := srv.quiet.failure("outgoing").Err(err).Str("channel", m.Channel)
 		if s != nil {
 			e = e.Str("session", s.id())
 		}
@@ -126,7 +126,7 @@ func (srv *Server) verdict(err error, def *bayeux.Error) *bayeux.Error {
 		return complete(e, def.Text)
 	case errors.Is(err, bayeux.Drop):
 	default:
-		srv.log.Error().Func(srv.quiet.of("incoming")).Err(err).Msg("extension failed; the message is dropped")
+		srv.quiet.failure("incoming").Err(err).Msg("extension failed; the message is dropped")
 	}
 	return def
 }
@@ -162,7 +162,7 @@ func (srv *Server) ask(ctx context.Context, s *session, operation string, f func
 	if e, ok := errors.AsType[*bayeux.Error](err); ok {
 		return complete(e, operation)
 	}
-	srv.log.Error().Func(srv.quiet.of("policy")).Err(err).Str("operation", operation).Msg("policy failed; the operation is refused")
+	srv.quiet.failure("policy").Err(err).Str("operation", operation).Msg("policy failed; the operation is refused")
 	if operation == bayeux.ErrHandshakeDenied.Text {
 		return bayeux.ErrHandshakeDenied
 	}

@@ -9,6 +9,7 @@ import (
 // quiet bounds the lines of each kind that clients can have written to the log:
 // so many a second, then they are counted and told with the next line.
 type quiet struct {
+	log  zerolog.Logger
 	most int // a second; negative: no bound
 	now  Clock
 
@@ -23,8 +24,8 @@ type lines struct {
 	missed  int
 }
 
-func newQuiet(most int, now Clock) *quiet {
-	return &quiet{most: most, now: now, kinds: make(map[string]*lines)}
+func newQuiet(log zerolog.Logger, most int, now Clock) *quiet {
+	return &quiet{log: log, most: most, now: now, kinds: make(map[string]*lines)}
 }
 
 // allow tells whether one more line may be written, and how many were not since
@@ -50,15 +51,18 @@ func (q *quiet) allow(kind string) (ok bool, missed int) {
 	return true, missed
 }
 
-// of leaves a line of that kind out where there were too many; it is for
-// zerolog's Event.Func.
-func (q *quiet) of(kind string) func(*zerolog.Event) {
-	return func(e *zerolog.Event) {
-		switch ok, missed := q.allow(kind); {
-		case !ok:
-			e.Discard()
-		case missed > 0:
-			e.Int("suppressed", missed)
-		}
+// notice begins a line of that kind, failure one of an error; nil, which zerolog
+// takes for a line that is not written, where there were too many.
+func (q *quiet) notice(kind string) *zerolog.Event  { return q.line(kind, zerolog.InfoLevel) }
+func (q *quiet) failure(kind string) *zerolog.Event { return q.line(kind, zerolog.ErrorLevel) }
+
+func (q *quiet) line(kind string, level zerolog.Level) *zerolog.Event {
+	ok, missed := q.allow(kind)
+	if !ok {
+		return nil
 	}
+	if missed > 0 {
+		return q.log.WithLevel(level).Int("suppressed", missed) //nolint:zerologlint // the caller sends it
+	}
+	return q.log.WithLevel(level) //nolint:zerologlint // the caller sends it
 }

@@ -154,11 +154,12 @@ func (b *browsers) size() int {
 // newID returns n random characters of 0-9a-z: 5.17 bits each ([R-HS-13]).
 func newID(n int) string {
 	const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-	out := make([]byte, 0, n)
 	buf := make([]byte, 2*n)
+	out := buf[:0] // never ahead of what is read from it
 	for len(out) < n {
-		_, _ = rand.Read(buf) // never fails, by its contract
-		for _, c := range buf {
+		from := buf[len(out):]
+		_, _ = rand.Read(from) // never fails, by its contract
+		for _, c := range from {
 			// 252 is the largest multiple of 36 below 256: no digit is likelier.
 			if c < 252 && len(out) < n {
 				out = append(out, digits[c%36])

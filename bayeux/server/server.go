@@ -106,7 +106,7 @@ func newWith(config Config, poller transport.Poller) (*Server, error) {
 		config: c, log: c.Logger, now: time.Now, poller: poller,
 		registry: newRegistry(), users: newUsers(), router: router.New[session](), total: queue.NewTotal(),
 		addresses: newAddresses(c.Limits, time.Now),
-		stop:      make(chan struct{}), quiet: newQuiet(c.Limits.LogsPerSecond, time.Now),
+		stop:      make(chan struct{}), quiet: newQuiet(c.Logger, c.Limits.LogsPerSecond, time.Now),
 	}
 	srv.router.Attend(router.Births{Init: srv.initOf, Born: func(n channels.Name) { srv.channelChanged(n, true) }})
 	srv.lifecycle.prepare(srv)
@@ -209,7 +209,7 @@ func (srv *Server) removed(s *session, reason machine.Reason) {
 		s.wake()
 	}
 	srv.stats.end(string(reason))
-	srv.log.Info().Func(srv.quiet.of("end")).Str("session", s.id()).Str("transport", s.Transport()).
+	srv.quiet.notice("end").Str("session", s.id()).Str("transport", s.Transport()).
 		Str("user", s.User()).Str("reason", string(reason)).Msg("session ends")
 }
 

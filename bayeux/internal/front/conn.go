@@ -94,6 +94,7 @@ type Conn struct {
 	due    instant.Time // when the poller gives up; zero: never
 	asked  instant.Time // when the clock looks at it, at the latest; zero: not at all
 	place  int32        // in the clock's agenda; guarded by its lock
+	mark   int32        // what the poller knows it by, beside fd; guarded by its lock
 	held   Held
 	lines  headerLines     // of the answer to come
 	ctx    *requestContext // of the request that is served

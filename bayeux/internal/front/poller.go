@@ -8,6 +8,7 @@ type poller struct {
 
 	mu    sync.Mutex
 	conns []*Conn // by descriptor
+	marks int32   // given out; they may wrap
 }
 
 func newPoller() (*poller, error) {
@@ -20,16 +21,18 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
-// tell passes an event on. An event of a descriptor that was closed and is used
-// again may be taken for its successor's, who then finds nothing.
-func (p *poller) tell(fd int, ev event) {
+// tell passes an event on. One of a descriptor that was closed meanwhile, and is
+// another connection's by now, has another mark: that its connection is broken
+// must not be taken for news of its successor.
+func (p *poller) tell(fd int, mark int32, ev event) {
 	p.mu.Lock()
 	var c *Conn
 	if fd < len(p.conns) {
 		c = p.conns[fd]
 	}
+	ours := c != nil && c.mark == mark
 	p.mu.Unlock()
-	if c != nil {
+	if ours {
 		c.event(ev)
 	}
 }
@@ -39,9 +42,12 @@ func (p *poller) add(c *Conn) error {
 	for len(p.conns) <= int(c.fd) {
 		p.conns = append(p.conns, nil)
 	}
+	p.marks++
+	mark := p.marks
+	c.mark = mark
 	p.conns[c.fd] = c // before the kernel knows: the event may come at once
 	p.mu.Unlock()
-	return p.epoll.add(int(c.fd))
+	return p.epoll.add(int(c.fd), mark)
 }
 
 // remove must come before the descriptor is closed.

@@ -156,16 +156,17 @@ func newEpoll() (*epoll, error) {
 
 func (e *epoll) close() { _ = e.file.Close() }
 
-func (e *epoll) add(fd int) error {
+// add has wait tell of a descriptor, and with it of a mark.
+func (e *epoll) add(fd int, mark int32) error {
 	const all = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 	return os.NewSyscallError("epoll_ctl",
-		unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: all & 0xffffffff, Fd: int32(fd)})) //nolint:gosec // a descriptor
+		unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: all & 0xffffffff, Fd: int32(fd), Pad: mark})) //nolint:gosec // a descriptor
 }
 
 func (e *epoll) remove(fd int) { _ = unix.EpollCtl(e.fd, unix.EPOLL_CTL_DEL, fd, nil) }
 
 // wait calls tell for what has happened, until the epoll is closed.
-func (e *epoll) wait(tell func(fd int, ev event)) {
+func (e *epoll) wait(tell func(fd int, mark int32, ev event)) {
 	events := make([]unix.EpollEvent, 128)
 	var n int
 	poll := func(fd uintptr) bool {
@@ -177,7 +178,7 @@ func (e *epoll) wait(tell func(fd int, ev event)) {
 	}
 	for e.raw.Read(poll) == nil {
 		for _, one := range events[:n] {
-			tell(int(one.Fd), event{
+			tell(int(one.Fd), one.Pad, event{
 				in:   one.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
 				out:  one.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0,
 				hup:  one.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,

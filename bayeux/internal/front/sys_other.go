@@ -22,8 +22,8 @@ func sysPrepare(int)                             {}
 func sysConn(int) (net.Conn, error)              { return nil, errors.ErrUnsupported }
 func newEpoll() (*epoll, error)                  { return nil, errors.ErrUnsupported }
 func (*epoll) close()                            {}
-func (*epoll) add(int) error                     { return errors.ErrUnsupported }
+func (*epoll) add(int, int32) error              { return errors.ErrUnsupported }
 func (*epoll) remove(int)                        {}
-func (*epoll) wait(func(fd int, ev event))       {}
+func (*epoll) wait(func(int, int32, event))      {}
 
 type epoll struct{}

@@ -1,7 +1,7 @@
 package machine
 
 import (
-	"encoding/json"
+	"slices"
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
@@ -25,6 +25,7 @@ func (s *Session) handshake(now instant.Time, in Input) Effects {
 	s.way = in.Via
 	reply.Succeed(true) // [R-HS-1]
 	reply.ClientID = s.id
+	reply.Fields = slices.Grow(reply.Fields, 3)
 	reply.SetField("version", bayeux.Raw(version))
 	reply.SetField("minimumVersion", bayeux.Raw(version))
 	reply.SetField("supportedConnectionTypes", types(in.Via.Supported))
@@ -54,15 +55,18 @@ func denied(reply *bayeux.Message, refused *bayeux.Error) *bayeux.Message {
 	return reply
 }
 
-// types encodes the names of transports. Names are the server's own, and
-// strings always marshal.
+// types encodes the names of transports.
 func types(names []string) bayeux.Raw {
-	if names == nil {
-		names = []string{}
+	size := len("[]")
+	for _, name := range names {
+		size += len(`"",`) + len(name)
 	}
-	raw, err := json.Marshal(names)
-	if err != nil {
-		return bayeux.Raw("[]")
+	raw := append(make(bayeux.Raw, 0, size), '[')
+	for i, name := range names {
+		if i > 0 {
+			raw = append(raw, ',')
+		}
+		raw = bayeux.AppendString(raw, name)
 	}
-	return raw
+	return append(raw, ']')
 }

@@ -174,7 +174,12 @@ func (t *turn) decode(texts [][]byte) ([]*bayeux.Message, error) {
 		if err != nil {
 			return nil, t.decodeError(err)
 		}
-		if batch = append(batch, messages...); limits.Batch >= 0 && len(batch) > limits.Batch {
+		if batch == nil {
+			batch = messages
+		} else {
+			batch = append(batch, messages...)
+		}
+		if limits.Batch >= 0 && len(batch) > limits.Batch {
 			return nil, t.tooMany()
 		}
 	}

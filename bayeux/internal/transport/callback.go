@@ -51,7 +51,7 @@ func validCallback(name string, limit int) bool {
 func (h *handler) callbackPolling(w http.ResponseWriter, r *http.Request, callback string) {
 	t := h.newTurn(w, r, h.o.CallbackPolling)
 	t.format = format{
-		contentType: "text/javascript;charset=UTF-8", // [R-JP-2]
+		contentType: h.script,
 		before:      callback + "(",
 		after:       ")",
 		script:      true,
@@ -96,7 +96,7 @@ func (t *turn) readQuery() ([][]byte, error) {
 
 // format is how a carrier wraps the array of replies.
 type format struct {
-	contentType   string
+	contentType   []string // the value of that header; read-only
 	before, after string
 	script        bool
 }

@@ -20,7 +20,7 @@ type bodyType struct {
 // are taken for JSON in UTF-8 then ([R-LP-1]). An unknown charset gets 415
 // ([R-LP-3]).
 func parseContentType(value string) (bodyType, error) {
-	if value == "" || value == "application/json" { // Nearly all.
+	if value == "" || plainJSON(value) {
 		return bodyType{}, nil
 	}
 	media, params, err := mime.ParseMediaType(value)
@@ -45,10 +45,15 @@ func parseContentType(value string) (bodyType, error) {
 	return t, nil
 }
 
+// plainJSON tells whether a Content-Type is what nearly all clients send.
+func plainJSON(value string) bool {
+	return value == "application/json" || strings.EqualFold(value, "application/json;charset=UTF-8")
+}
+
 // isJSON tells whether a Content-Type says JSON. Pages cannot send one of these
 // to another origin without being asked for theirs first.
 func isJSON(value string) bool {
-	if value == "application/json" || strings.EqualFold(value, "application/json;charset=UTF-8") { // Nearly all.
+	if plainJSON(value) {
 		return true
 	}
 	media, _, err := mime.ParseMediaType(value)

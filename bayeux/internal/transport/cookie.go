@@ -43,10 +43,14 @@ func (c Cookie) withDefaults() Cookie {
 	return c
 }
 
+// cookieSize is enough for most.
+const cookieSize = 80
+
 // header returns the value of Set-Cookie, its attributes in CometD's order
 // ([R-HS-15]).
 func (c *Cookie) header(value string, https bool) string {
 	var b strings.Builder
+	b.Grow(cookieSize)
 	b.WriteString(c.Name)
 	b.WriteByte('=')
 	b.WriteString(value)

@@ -14,6 +14,10 @@ type handler struct {
 	hub  Hub
 	o    Options
 	hold holder
+	// Values of headers, shared by the answers and not to be changed.
+	nosniff []string
+	script  []string // the Content-Type of callback-polling
+	plain   format   // that of long-polling
 
 	buffers sync.Pool // of *[]byte: bodies of requests and responses
 }
@@ -30,6 +34,9 @@ func NewHandler(hub Hub, o Options) http.Handler {
 		hub:     hub,
 		o:       o.withDefaults(),
 		hold:    park,
+		nosniff: []string{"nosniff"},                               // [R-JP-6]
+		script:  []string{"text/javascript;charset=UTF-8"},         // [R-JP-2]
+		plain:   format{contentType: []string{"application/json"}}, // [R-LP-2]
 		buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 }
@@ -44,7 +51,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	w.Header().Set("X-Content-Type-Options", "nosniff") // [R-JP-6]
+	w.Header()["X-Content-Type-Options"] = h.nosniff
 	switch {
 	case r.Method == http.MethodOptions:
 		w.WriteHeader(http.StatusOK) // [R-HT-3]

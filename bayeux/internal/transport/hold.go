@@ -67,7 +67,7 @@ func (p *parked) wake() { p.conn.Due(p) }
 func (p *parked) turn() *turn {
 	t := &turn{h: p.h, exchange: p.exchange, secure: p.secure}
 	if p.format == nil {
-		t.name, t.format, t.bounds = LongPolling, plainFormat(), p.h.o.LongPolling
+		t.name, t.format, t.bounds = LongPolling, p.h.plain, p.h.o.LongPolling
 	} else {
 		t.name, t.format, t.bounds = CallbackPolling, *p.format, p.h.o.CallbackPolling
 	}
@@ -81,7 +81,7 @@ func (p *parked) Answer(w *front.Response) {
 		return
 	}
 	t := p.turn()
-	t.w, t.rc = w, http.NewResponseController(w)
+	t.w, t.rc = w, *http.NewResponseController(w)
 	defer t.end()
 	t.answer(p.ctx)
 }

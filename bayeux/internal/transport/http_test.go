@@ -253,7 +253,7 @@ func TestPanicsOfTheHub(t *testing.T) {
 		exchange *fakeExchange
 		takes    int
 	}{
-		"in Await": {&fakeExchange{onWait: func() { panics(nil) }}, 0},
+		"in Await": {&fakeExchange{held: true, onWait: func() { panics(nil) }}, 0},
 		"in Take":  {&fakeExchange{take: panics}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,7 +58,7 @@ func (e *StatusError) Error() string { return e.Reason }
 type Exchange interface {
 	// Await tells whether the answer has to wait because a connect is held. If
 	// so, wake is called once, from any goroutine and without blocking, when
-	// the answer is due; then Take. If not, wake is never called.
+	// the answer is due; then Take. If not, wake is never called. Nil only asks.
 	Await(wake func()) (held bool)
 	// Abandon says that the client has gone away while its connect was held:
 	// the hold is dropped, nothing queued is lost, the expiry clock starts

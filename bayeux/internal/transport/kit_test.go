@@ -83,6 +83,9 @@ type fakeExchange struct {
 }
 
 func (e *fakeExchange) Await(wake func()) bool {
+	if wake == nil {
+		return e.held
+	}
 	e.mu.Lock()
 	e.wake = wake
 	e.mu.Unlock()

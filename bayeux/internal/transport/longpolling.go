@@ -5,7 +5,7 @@ import "net/http"
 // longPolling serves a POST ([R-LP-1]).
 func (h *handler) longPolling(w http.ResponseWriter, r *http.Request) {
 	t := h.newTurn(w, r, h.o.LongPolling)
-	t.format = plainFormat()
+	t.format = h.plain
 	t.from = h.newOrigin(r, LongPolling)
 	if h.guarded(w, r, t.from) {
 		return
@@ -39,6 +39,3 @@ func (t *turn) readPost() ([][]byte, error) {
 	}
 	return kind.messages(body)
 }
-
-// plainFormat is that of long-polling ([R-LP-2]).
-func plainFormat() format { return format{contentType: "application/json"} }

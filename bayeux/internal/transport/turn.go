@@ -26,7 +26,7 @@ type turn struct {
 	h      *handler
 	w      http.ResponseWriter
 	r      *http.Request
-	rc     *http.ResponseController
+	rc     http.ResponseController
 	bounds Bounds
 	format format
 
@@ -37,6 +37,7 @@ type turn struct {
 	input    *[]byte // A pooled buffer with the body, while that is needed.
 	exchange Exchange
 	done     func(sent int, replied bool) // of the Output; nil before Take
+	length   [1]string                    // the value of Content-Length
 	ended    bool                         // Done or Abandon was called.
 	left     bool                         // The client of a parked turn, which has no request, has gone.
 }
@@ -45,7 +46,7 @@ type turn struct {
 // holds even when nobody reads it: net/http itself does so before the
 // connection goes on.
 func (h *handler) newTurn(w http.ResponseWriter, r *http.Request, b Bounds) *turn {
-	t := &turn{h: h, w: w, r: r, rc: http.NewResponseController(w), bounds: b}
+	t := &turn{h: h, w: w, r: r, rc: *http.NewResponseController(w), bounds: b}
 	if t.unread = r.ContentLength != 0; t.unread {
 		_ = t.rc.SetReadDeadline(deadline(h.o.BodyTimeout)) // Not to be had everywhere.
 	}
@@ -73,7 +74,12 @@ func (t *turn) serve(ctx context.Context, texts [][]byte) {
 		return
 	}
 	t.exchange, t.secure, t.name = exchange, t.from.Request.Secure, t.from.Transport
-	t.h.hold(ctx, t)
+	if exchange.Await(nil) {
+		t.h.hold(ctx, t)
+		return
+	}
+	defer t.end()
+	t.answer(ctx)
 }
 
 // answer takes what leaves and writes it. Nothing is taken for a client that
@@ -124,7 +130,7 @@ func (t *turn) write(out *Output) error {
 	buf, _ := t.h.buffers.Get().(*[]byte)
 	*buf = t.format.append((*buf)[:0], out)
 	header := t.w.Header()
-	header.Set("Content-Type", t.format.contentType)
+	header["Content-Type"] = t.format.contentType
 	if out.SetBrowser != "" {
 		// [R-HS-14]
 		header.Add("Set-Cookie", t.h.o.cookie(t.name).header(out.SetBrowser, t.secure))
@@ -148,7 +154,8 @@ func (h *handler) recycle(buf *[]byte) {
 // could: without the flush net/http would keep the error to itself. The write
 // deadline ends with the request, net/http sees to that.
 func (t *turn) send(status int, body []byte) error {
-	t.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	t.length[0] = strconv.Itoa(len(body))
+	t.w.Header()["Content-Length"] = t.length[:]
 	_ = t.rc.SetWriteDeadline(deadline(t.h.o.WriteTimeout)) // Not to be had everywhere.
 	t.w.WriteHeader(status)
 	err := t.writeChunks(body)

@@ -1,0 +1,104 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/extensions/ack"
+)
+
+// pairing says a handshake and a disconnect to a server as an http.Handler,
+// without garbage of its own: what is counted is the server's, but for
+// the carrier's share.
+type pairing struct {
+	tb     testing.TB
+	srv    *Server
+	req    *http.Request
+	body   bytes.Reader
+	header http.Header
+	out    []byte
+	in     []byte
+}
+
+func newPairing(tb testing.TB) *pairing {
+	srv, err := New(Config{Extensions: []bayeux.Extension{ack.New()}, Options: Options{"trustClientSession": "true"}})
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = srv.Shutdown(tb.Context()) })
+	p := &pairing{tb: tb, srv: srv, header: http.Header{}}
+	p.req, err = http.NewRequestWithContext(tb.Context(), http.MethodPost, "http://push.example.org/cometd", io.NopCloser(&p.body))
+	require.NoError(tb, err)
+	p.req.RemoteAddr = "192.0.2.1:4711"
+	p.req.RequestURI = "/cometd"
+	p.req.Header.Set("Content-Type", "application/json;charset=UTF-8")
+	return p
+}
+
+// Header, WriteHeader and Write make it an http.ResponseWriter.
+func (p *pairing) Header() http.Header { return p.header }
+func (p *pairing) WriteHeader(int)     {}
+func (p *pairing) Write(b []byte) (int, error) {
+	p.out = append(p.out, b...)
+	return len(b), nil
+}
+
+// SetReadDeadline, SetWriteDeadline and Flush are for http.ResponseController.
+func (p *pairing) SetReadDeadline(time.Time) error  { return nil }
+func (p *pairing) SetWriteDeadline(time.Time) error { return nil }
+func (p *pairing) Flush()                           {}
+
+func (p *pairing) say() {
+	p.body.Reset(p.in)
+	p.req.ContentLength = int64(len(p.in))
+	p.out = p.out[:0]
+	clear(p.header)
+	p.srv.ServeHTTP(p, p.req)
+}
+
+func (p *pairing) pair() {
+	const shake = `[{"id":"1","channel":"/meta/handshake","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["long-polling"],"advice":{"timeout":60000,"interval":0}}]`
+	p.in = append(p.in[:0], shake...)
+	p.say()
+	_, rest, ok := bytes.Cut(p.out, []byte(`"clientId":"`))
+	if !ok {
+		p.tb.Fatalf("%s", p.out)
+	}
+	p.in = append(p.in[:0], `[{"id":"2","channel":"/meta/disconnect","clientId":"`...)
+	p.in = append(p.in, rest[:sessionIDChars]...)
+	p.in = append(p.in, `"}]`...)
+	p.say()
+	if !bytes.Contains(p.out, []byte(`"successful":true`)) {
+		p.tb.Fatalf("%s", p.out)
+	}
+}
+
+// pairBudget bounds the allocations of a handshake and a disconnect, without what
+// carries them.
+const pairBudget = 42 // measured: 40
+
+func TestPairBudget(t *testing.T) {
+	p := newPairing(t)
+	for range 3 { // pools and maps are warm
+		p.pair()
+	}
+	budget := float64(pairBudget)
+	if raceDetector { // it takes things out of pools
+		budget *= 2
+	}
+	require.LessOrEqual(t, testing.AllocsPerRun(200, p.pair), budget)
+}
+
+// BenchmarkPair is a handshake and a disconnect, without what carries them.
+func BenchmarkPair(b *testing.B) {
+	p := newPairing(b)
+	p.pair()
+	b.ReportAllocs()
+	for b.Loop() {
+		p.pair()
+	}
+}
