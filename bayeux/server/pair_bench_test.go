@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/transport"
 	"github.com/halleypush/halley/extensions/ack"
 )
 
@@ -100,5 +101,43 @@ func BenchmarkPair(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		p.pair()
+	}
+}
+
+// BenchmarkPollCycle is a connect that is held, a message that ends it, and what
+// leaves then, without what carries them.
+func BenchmarkPollCycle(b *testing.B) {
+	p := newPairing(b)
+	p.in = append(p.in[:0], `[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"]}]`...)
+	p.say()
+	_, rest, _ := bytes.Cut(p.out, []byte(`"clientId":"`))
+	id := string(rest[:sessionIDChars])
+	for _, text := range []string{
+		`[{"channel":"/meta/subscribe","subscription":"/news","clientId":"` + id + `"}]`,
+		`[{"channel":"/meta/connect","connectionType":"long-polling","advice":{"timeout":0},"clientId":"` + id + `"}]`,
+	} {
+		p.in = append(p.in[:0], text...)
+		p.say()
+	}
+	from := transport.Origin{Transport: transport.LongPolling, Request: &bayeux.Request{}}
+	connect := []byte(`[{"channel":"/meta/connect","connectionType":"long-polling","clientId":"` + id + `"}]`)
+	m := &bayeux.Message{Channel: "/news", Data: bayeux.Raw(`{"headline":"a comet was seen"}`)}
+	due := false
+	wake := func() { due = true }
+	b.ReportAllocs()
+	for b.Loop() {
+		batch, err := bayeux.Decode(connect, bayeux.Limits{})
+		require.NoError(b, err)
+		x, err := p.srv.Request(b.Context(), from, batch)
+		if err != nil || !x.Await(wake) {
+			b.Fatal("it is not held", err)
+		}
+		due = false
+		p.srv.fanOut(b.Context(), nil, "/news", m)
+		out := x.Take(b.Context(), 1<<20)
+		if !due || len(out.Messages) != 1 {
+			b.Fatal("it is not due, or has other messages:", len(out.Messages))
+		}
+		out.Done(1, true)
 	}
 }

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
-	"github.com/halleypush/halley/channels"
 	"github.com/halleypush/halley/extensions/ack"
 )
 
@@ -20,7 +18,6 @@ import (
 // of its own.
 type pollingClient struct {
 	tb   testing.TB
-	srv  *Server
 	conn net.Conn
 	in   []byte
 	out  []byte
@@ -35,14 +32,14 @@ func newPollingClient(tb testing.TB) *pollingClient {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	go func() { _ = f.Serve(l) }()
-	conn, err := net.Dial("tcp", l.Addr().String())
-	require.NoError(tb, err)
 	tb.Cleanup(func() {
-		_ = conn.Close()
 		_ = srv.Shutdown(tb.Context())
 		_ = f.Close()
 	})
-	return &pollingClient{tb: tb, srv: srv, conn: conn, in: make([]byte, 64<<10)}
+	conn, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = conn.Close() })
+	return &pollingClient{tb: tb, conn: conn, in: make([]byte, 64<<10)}
 }
 
 const pollingHead = "POST /cometd HTTP/1.1\r\nHost: push.example.org\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\r\n" +
@@ -101,27 +98,5 @@ func BenchmarkPollingPair(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.pair()
-	}
-}
-
-// BenchmarkPollingCycle is a connect that is held, a message that ends it, and its
-// answer.
-func BenchmarkPollingCycle(b *testing.B) {
-	c := newPollingClient(b)
-	c.shake()
-	const news = "/news"
-	c.say(`[{"id":"2","channel":"/meta/subscribe","subscription":"`, news, `","clientId":"`, string(c.id), `"}]`)
-	c.say(`[{"id":"3","channel":"/meta/connect","connectionType":"long-polling","advice":{"timeout":0},"clientId":"`, string(c.id), `"}]`)
-	m := &bayeux.Message{Channel: news, Data: bayeux.Raw(`{"headline":"a comet was seen"}`)}
-	b.ReportAllocs()
-	for b.Loop() {
-		c.tell(`[{"id":"4","channel":"/meta/connect","connectionType":"long-polling","clientId":"`, string(c.id), `"}]`)
-		for c.srv.stats.holds.Load() == 0 {
-			runtime.Gosched()
-		}
-		c.srv.fanOut(b.Context(), nil, channels.Name(news), m)
-		if reply := c.hear(); !bytes.Contains(reply, m.Data) {
-			b.Fatalf("%s", reply)
-		}
 	}
 }
