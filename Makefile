@@ -19,6 +19,7 @@ POLICY := /usr/sbin/policy-rc.d
 LISTEN ?= localhost:8080
 FUZZTIME ?= 30s
 SOAK ?= 30m
+CASE ?= ws-fanout-20k
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -190,6 +191,10 @@ bench-peers: build peers-deps ## ours beside other servers and beside what the k
 scale: build ## 96,000 real sessions over six processes of the server beside 16,000 of one; 4 minutes (Linux); docs/PERFORMANCE.md reads it
 	$(GO) run ./internal/scale/show -program $(BIN)/halley
 
+profile: build ## what the server does under one load (CASE=ws-fanout-20k, of internal/benchpeers): CPU, allocations, heap, locks, for go tool pprof and as text, in build/profile (Linux)
+	$(GO) run ./internal/benchpeers -case $(CASE) -subject halley -runs 1 -build=false -profile build/profile
+	@head -30 build/profile/cpu.txt
+
 million: routing ## a million sessions in one process over connections in memory: what they weigh and cost; 7 minutes, 4 GB; docs/PERFORMANCE.md reads it
 	$(GO) test -run '^$$' -bench '^BenchmarkMillion$$' -benchtime 1x -timeout 30m ./bayeux/server \
 		-sessions 1000000 -rest 4m -million $(CURDIR)/$(BIN)/bench/million.json
@@ -237,4 +242,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-baseline garbage bench-peers million scale routing load soak slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-baseline garbage bench-peers profile million scale routing load soak slow docs release release-check lint fmt tools clean

@@ -49,6 +49,7 @@ func main() {
 // choice are the command line's flags.
 type choice struct {
 	dir, doc, program string
+	profiles          string
 	cases, subjects   string
 	runs              int
 	part              time.Duration
@@ -65,10 +66,14 @@ func parse(args []string, log io.Writer) (c choice, err error) {
 	flags.StringVar(&c.program, "program", "bin/halley", "program with the command bench")
 	flags.StringVar(&c.cases, "case", "", "only these cases, with commas between them; nothing is kept")
 	flags.StringVar(&c.subjects, "subject", "", "only these subjects, with commas between them; nothing is kept")
+	flags.StringVar(&c.profiles, "profile", "", "with -case and -subject halley: write profiles of the server under that load to this folder")
 	flags.IntVar(&c.runs, "runs", 0, "with -case or -subject: runs of each case instead of the plan's")
 	flags.BoolVar(&c.build, "build", true, "with -case or -subject: build bin/halley and the targets first")
 	if err = flags.Parse(args); err != nil {
 		return c, err
+	}
+	if c.profiles != "" && (c.cases == "" || c.subjects != ours) {
+		return c, errors.New("-profile: want -case and -subject " + ours)
 	}
 	if c.runs < 0 || c.runs > maxRuns {
 		return c, fmt.Errorf("-runs: want 0 to %d, not %d", maxRuns, c.runs)
@@ -110,6 +115,9 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 
 func (c *choice) runner(who []subject, loads []benchCase, log io.Writer) *runner {
 	m := machine{program: c.program, serverCPUs: "0", loadCPUs: []int{1}}
+	if c.profiles != "" {
+		m.profiles = &profiler{dir: c.profiles}
+	}
 	return &runner{rig: m, state: state{c.dir}, log: log, subjects: who, cases: loads, total: total, part: c.part, have: outcomes{}}
 }
 
@@ -121,6 +129,11 @@ func (c *choice) some(ctx context.Context, log io.Writer) error {
 	}
 	if c.build {
 		if err := build(ctx, log); err != nil {
+			return err
+		}
+	}
+	if c.profiles != "" {
+		if err := os.MkdirAll(c.profiles, 0o755); err != nil { //nolint:gosec // a folder of the source tree
 			return err
 		}
 	}

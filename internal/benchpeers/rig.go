@@ -28,6 +28,8 @@ type machine struct {
 	// serverCPUs and loadCPUs are lists of processors for servers and the generator.
 	serverCPUs string
 	loadCPUs   []int
+	// profiles are taken of the server under load; nil: none are.
+	profiles *profiler
 }
 
 func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, error) {
@@ -45,9 +47,17 @@ func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, e
 	if !s.Free {
 		options["cpus"] = m.serverCPUs
 	}
+	if m.profiles != nil {
+		m.profiles.options(options)
+	}
 	p, err := peers.Start(ctx, s.Peer, options)
 	if err != nil {
 		return nil, err
+	}
+	if m.profiles != nil {
+		if err := m.profiles.started(p); err != nil {
+			return nil, errors.Join(err, p.Stop(ctx))
+		}
 	}
 	return p, nil
 }
@@ -63,13 +73,21 @@ func (m machine) load(ctx context.Context, s *subject, args []string) ([]byte, e
 	}
 	err := peers.StartOn(c, cpus)
 	if err == nil {
-		err = c.Wait()
+		err = errors.Join(m.profile(ctx), c.Wait())
 	}
 	if json.Valid(stdout.Bytes()) && ctx.Err() == nil {
 		return stdout.Bytes(), nil // with another exit code if the bounds were not kept
 	}
 	said := stderr.String()
 	return nil, fmt.Errorf("the generator: %w: %s", errors.Join(ctx.Err(), err), said[max(0, len(said)-words):])
+}
+
+// profile takes profiles while a load is under way.
+func (m machine) profile(ctx context.Context) error {
+	if m.profiles == nil {
+		return nil
+	}
+	return m.profiles.take(ctx, warmup+duration)
 }
 
 func (machine) memory(ctx context.Context, pid int) (int64, error) {
