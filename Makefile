@@ -192,6 +192,7 @@ scale: build ## 96,000 real sessions over six processes of the server beside 16,
 	$(GO) run ./internal/scale/show -program $(BIN)/halley
 
 profile: build ## what the server does under one load (CASE=ws-fanout-20k, of internal/benchpeers): CPU, allocations, heap, locks, for go tool pprof and as text, in build/profile (Linux)
+	CGO_ENABLED=0 $(GO) build -trimpath -tags pprof -o build/profile/halley ./cmd/halley
 	$(GO) run ./internal/benchpeers -case $(CASE) -subject halley -runs 1 -build=false -profile build/profile
 	@head -30 build/profile/cpu.txt
 

@@ -60,8 +60,11 @@ func bubble(t *testing.T, change func(*server.Config), f func(t *testing.T, r *r
 // frontEnv, when set, has a Front serve the rig.
 const frontEnv = "HALLEY_TEST_FRONT"
 
-// TestFront runs all other tests once more, with a Front.
-func TestFront(t *testing.T) { testkit.RunAgain(t, frontEnv) }
+// noRig are long tests that have no rig: with a Front they are the same.
+const noRig = "^Test(Interleavings|IDsAreNotGuessable|Hammer|SessionBudget|Million|TurnOrder)$"
+
+// TestFront runs the other tests once more, with a Front.
+func TestFront(t *testing.T) { testkit.RunAgain(t, frontEnv, noRig) }
 
 func served(hs *http.Server) testkit.Served {
 	if os.Getenv(frontEnv) == "" {

@@ -66,7 +66,7 @@ func parse(args []string, log io.Writer) (c choice, err error) {
 	flags.StringVar(&c.program, "program", "bin/halley", "program with the command bench")
 	flags.StringVar(&c.cases, "case", "", "only these cases, with commas between them; nothing is kept")
 	flags.StringVar(&c.subjects, "subject", "", "only these subjects, with commas between them; nothing is kept")
-	flags.StringVar(&c.profiles, "profile", "", "with -case and -subject halley: write profiles of the server under that load to this folder")
+	flags.StringVar(&c.profiles, "profile", "", "with -case and -subject halley: write profiles of the server under that load to this folder, which has a program halley with the tag pprof")
 	flags.IntVar(&c.runs, "runs", 0, "with -case or -subject: runs of each case instead of the plan's")
 	flags.BoolVar(&c.build, "build", true, "with -case or -subject: build bin/halley and the targets first")
 	if err = flags.Parse(args); err != nil {

@@ -41,3 +41,11 @@ func TestProfileFlags(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "x", c.runner(subjects(), cases(), os.Stderr).rig.(machine).profiles.dir)
 }
+
+// The line is not the first one that the server writes, nor there at once.
+func TestAdminAddress(t *testing.T) {
+	listening := `{"message":"listening","address":"127.0.0.1:1"}` + "\n"
+	require.Empty(t, adminAddress(""))
+	require.Empty(t, adminAddress(listening+"no JSON\n"))
+	require.Equal(t, "127.0.0.1:2", adminAddress(listening+`{"message":"admin listening","address":"127.0.0.1:2"}`+"\n"))
+}

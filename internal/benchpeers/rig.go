@@ -34,6 +34,9 @@ type machine struct {
 
 func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, error) {
 	options := s.options(c)
+	if m.profiles != nil {
+		m.profiles.options(options)
+	}
 	for _, name := range []string{"program", "permissions"} {
 		if options[name] == "" {
 			continue
@@ -47,15 +50,12 @@ func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, e
 	if !s.Free {
 		options["cpus"] = m.serverCPUs
 	}
-	if m.profiles != nil {
-		m.profiles.options(options)
-	}
 	p, err := peers.Start(ctx, s.Peer, options)
 	if err != nil {
 		return nil, err
 	}
 	if m.profiles != nil {
-		if err := m.profiles.started(p); err != nil {
+		if err := m.profiles.started(ctx, p); err != nil {
 			return nil, errors.Join(err, p.Stop(ctx))
 		}
 	}

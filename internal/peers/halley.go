@@ -71,7 +71,7 @@ func halley(ctx context.Context, l *launch) ([]string, error) {
 // halleyFlags makes flags of the options that are none of the server's own.
 func halleyFlags(l *launch) ([]string, error) {
 	var flags []string
-	for _, name := range []string{"park", "permissions", "admin-listen", "admin-pprof"} {
+	for _, name := range []string{"park", "permissions", "admin-listen"} {
 		if value := l.take(name); value != "" {
 			flags = append(flags, "--"+name+"="+value)
 		}

@@ -234,7 +234,7 @@ const frontEnv = "HALLEY_TEST_FRONT"
 
 // TestFront runs all other tests once more, with an engine in front of net/http.
 func TestFront(t *testing.T) {
-	testkit.RunAgain(t, frontEnv)
+	testkit.RunAgain(t, frontEnv, "")
 }
 
 // pipeServer is an http.Server whose connections are pipes in memory, so that

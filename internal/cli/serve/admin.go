@@ -3,8 +3,6 @@ package serve
 import (
 	"fmt"
 	"net/http"
-	"net/http/pprof"
-	"runtime"
 )
 
 const readyHelp = "1 while the server takes clients, 0 while it stops."
@@ -24,23 +22,9 @@ func (d *daemon) adminHandler() http.Handler {
 		answer(w, http.StatusOK, "ready")
 	})
 	mux.Handle("GET /metrics", metricsHandler(d.samples))
-	if d.settings.AdminPprof {
-		profiles(mux)
-	}
+	serveProfiles(mux)
 	d.serveRevoke(mux)
 	return mux
-}
-
-// contention is how many waits for a lock there are for each one that is noted.
-const contention = 100
-
-// profiles serves those of the runtime, of contended locks too.
-func profiles(mux *http.ServeMux) {
-	runtime.SetMutexProfileFraction(contention)
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
 // samples are the figures of the server and of transport security.

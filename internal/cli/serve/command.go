@@ -26,7 +26,6 @@ type Command struct {
 	tlsFlags
 	TrustedProxies  []string `sep:"none" placeholder:"CIDR" help:"Networks of reverse proxies, separated by commas: their Forwarded, X-Forwarded-* and PROXY headers are believed. Default none."`
 	AdminListen     []string `sep:"none" placeholder:"ADDR" help:"Address for /healthz, /readyz and /metrics, or fd:NAME for a socket of the service manager; without a host it is the loopback. Default off."`
-	AdminPprof      []string `sep:"none" name:"admin-pprof" placeholder:"BOOL" help:"Serve the profiles of the Go runtime at /debug/pprof/ of the admin listener, for go tool pprof. Who reaches it can slow the server down. Default false."`
 	CORSOrigins     []string `sep:"none" name:"cors-origins" placeholder:"ORIGINS" help:"Origins whose pages may use long-polling from elsewhere, such as https://app.example, separated by commas; * for all, without credentials. Default none."`
 	CORSCredentials []string `sep:"none" name:"cors-credentials" placeholder:"BOOL" help:"Let those pages send cookies. Default true."`
 	Demo            demoFlag `placeholder:"BOOL" help:"Serve the demo page at /. Only /demo/** channels are permitted then, whatever the posture, and maxSessionsPerBrowser is 3 unless it is set. Default false."`

@@ -46,7 +46,6 @@ func flagTable() []setting {
 	}, tlsTable(), []setting{
 		{"trusted-proxies", "", ",", func(c *Command) []string { return c.TrustedProxies }, applyProxies},
 		{"admin-listen", "", "", func(c *Command) []string { return c.AdminListen }, applyAdmin},
-		{"admin-pprof", "false", "", func(c *Command) []string { return c.AdminPprof }, applyBool(func(s *Settings) *bool { return &s.AdminPprof })},
 		{"cors-origins", "", ",", func(c *Command) []string { return c.CORSOrigins }, applyOrigins},
 		{"cors-credentials", "true", "", func(c *Command) []string { return c.CORSCredentials }, applyBool(func(s *Settings) *bool { return &s.CORSCredentials })},
 		{"demo", "false", "", func(c *Command) []string { return c.Demo.values() }, applyBool(func(s *Settings) *bool { return &s.Demo })},

@@ -28,7 +28,6 @@ type Settings struct {
 	Auth            Auth
 	// AdminListen is where the admin listener is; the zero Address for none.
 	AdminListen Address
-	AdminPprof  bool
 	// CORSOrigins are exact origins, or * alone; none means no CORS.
 	CORSOrigins     []string
 	CORSCredentials bool

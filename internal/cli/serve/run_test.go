@@ -261,33 +261,6 @@ func TestCheckConfig(t *testing.T) {
 	require.ErrorContains(t, err, "tls-cert and tls-key: open none.pem")
 }
 
-// Profiles are there when they were asked for.
-func TestAdminPprof(t *testing.T) {
-	for _, on := range []bool{false, true} {
-		args := []string{"--admin-listen", "127.0.0.1:0"}
-		if on {
-			args = append(args, "--admin-pprof", "true")
-		}
-		r := start(t, newFake(), args...)
-		c := client(t, &http.Transport{DisableKeepAlives: true})
-		front := "http://" + r.address("listening")
-		admin := "http://" + r.address("admin listening")
-		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap?debug=1", "/debug/pprof/goroutine?debug=1", "/debug/pprof/mutex?debug=1"} {
-			status, text := get(t, c, admin+path)
-			if !on {
-				require.Equal(t, 404, status, path)
-				continue
-			}
-			require.Equal(t, 200, status, path)
-			require.NotEmpty(t, text)
-		}
-		status, _ := get(t, c, front+"/debug/pprof/")
-		require.Equal(t, 404, status, "clients get none")
-		r.signals <- os.Interrupt
-		require.NoError(t, <-r.done)
-	}
-}
-
 func TestAdmin(t *testing.T) {
 	f := newFake()
 	r := start(t, f, "--admin-listen", "127.0.0.1:0")
