@@ -94,7 +94,7 @@ func noteRoute(all []route, n int, wildcards bool, took float64) []route {
 // The bounds of what is measured apart from the cases.
 const (
 	routeMust = 2000 // ns a publish
-	showMust  = 1.2  // memory of a session among many processes, against one
+	showMust  = scale.ShowMost
 )
 
 // verdicts are the bounds of what is measured apart.

@@ -3,6 +3,10 @@ package scale
 // ShowFile is where `make scale` writes its result.
 const ShowFile = "bin/bench/scale.json"
 
+// ShowMost is how many times the memory of a session may be among many processes
+// what it is in one alone.
+const ShowMost = 1.2
+
 // Show is what real sessions cost that are too many for one process: several
 // processes of the server, each with a client process, for one may have 20,000
 // descriptors where this is developed.
@@ -22,6 +26,8 @@ type Show struct {
 	// and no others beside it.
 	Resident float64 `json:"resident"`
 	Single   float64 `json:"single"`
+	// Largest is Resident of the server that has most for each session.
+	Largest float64 `json:"largest"`
 	// Delivered is how many messages arrived of the Expected ones, those of one
 	// publish to each session, in ToAllSeconds.
 	Delivered    int     `json:"delivered"`

@@ -91,15 +91,25 @@ func run(ctx context.Context, args []string) error {
 	if err := scale.Write(scale.ShowFile, all); err != nil {
 		return err
 	}
-	if all.Delivered != all.Expected {
-		return errors.New("not every message came")
+	return judge(all)
+}
+
+// judge tells what of a result is not as it must be.
+func judge(r scale.Show) error {
+	var errs []error
+	if r.Delivered != r.Expected {
+		errs = append(errs, fmt.Errorf("%d of %d messages came", r.Delivered, r.Expected))
 	}
-	return nil
+	if r.Single <= 0 || r.Largest > r.Single*scale.ShowMost {
+		errs = append(errs, fmt.Errorf("a session takes up to %.0f bytes among %d servers and %.0f in one alone, at most %g times that are right",
+			r.Largest, r.Servers, r.Single, scale.ShowMost))
+	}
+	return errors.Join(errs...)
 }
 
 func say(what string, r scale.Show) {
-	fmt.Fprintf(os.Stderr, "%s: %d sessions in %.1f s, %.0f resident bytes a session; %d of %d messages in %.2f s\n",
-		what, r.Sessions, r.MakeSeconds, r.Resident, r.Delivered, r.Expected, r.ToAllSeconds)
+	fmt.Fprintf(os.Stderr, "%s: %d sessions in %.1f s, %.0f resident bytes a session, %.0f where it is most; %d of %d messages in %.2f s\n",
+		what, r.Sessions, r.MakeSeconds, r.Resident, r.Largest, r.Delivered, r.Expected, r.ToAllSeconds)
 }
 
 // measure has that many servers and their clients at once.
@@ -161,7 +171,9 @@ func (s *show) sum(results []bench.Result, begin time.Time) (scale.Show, error) 
 			first = r.Started
 		}
 		all.Sessions += r.Sessions
-		all.Resident += float64(r.Server.RSSIdle - r.Server.RSSBefore)
+		resident := float64(r.Server.RSSIdle - r.Server.RSSBefore)
+		all.Resident += resident
+		all.Largest = max(all.Largest, resident/float64(r.Sessions))
 		all.Delivered += int(r.Delivered)
 		all.Expected += int(r.Expected)
 		all.ToAllSeconds = max(all.ToAllSeconds, r.Latency.Max/1000)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/internal/bench"
+	"github.com/halleypush/halley/internal/scale"
 )
 
 // result is that of a share which was connected, and whose memory was read, so
@@ -29,6 +30,7 @@ func TestSum(t *testing.T) {
 	require.Equal(t, 20, got.Delivered)
 	require.Equal(t, 20, got.Expected)
 	require.InDelta(t, 200, got.Resident, 0.1)
+	require.InDelta(t, 300, got.Largest, 0.1)
 	require.InDelta(t, 20, got.MakeSeconds, 0.1)
 	require.InDelta(t, 0.02, got.ToAllSeconds, 0.001)
 }
@@ -43,6 +45,16 @@ func TestSumLate(t *testing.T) {
 	missing.Server = nil
 	_, err = s.sum([]bench.Result{missing}, begin)
 	require.ErrorContains(t, err, "memory")
+}
+
+func TestJudge(t *testing.T) {
+	good := scale.Show{Servers: 6, Delivered: 10, Expected: 10, Resident: 2600, Largest: 2999, Single: 2500}
+	require.NoError(t, judge(good))
+	lost, large, unknown := good, good, good
+	lost.Delivered, large.Largest, unknown.Single = 9, 3001, 0
+	require.EqualError(t, judge(lost), "9 of 10 messages came")
+	require.ErrorContains(t, judge(large), "up to 3001 bytes among 6 servers and 2500 in one alone, at most 1.2 times")
+	require.ErrorContains(t, judge(unknown), "and 0 in one alone")
 }
 
 func TestBounds(t *testing.T) {
