@@ -137,7 +137,7 @@ func (c *Conn) event(ev event) {
 		}
 	case busy:
 		if c.ctx != nil && c.hasLeft() {
-			c.ctx.cancel() // as net/http does when it sees that the client has gone
+			c.ctx.Cancel() // as net/http does when it sees that the client has gone
 		}
 	case taken, lingering, listening, over:
 	}
@@ -276,7 +276,7 @@ func (c *Conn) end() {
 		c.s.buffers.put(h.buf)
 	}
 	if ctx != nil {
-		ctx.cancel()
+		ctx.Cancel()
 	}
 	c.s.forget(c, before == taken || before == armed)
 	c.shut()

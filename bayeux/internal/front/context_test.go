@@ -22,13 +22,13 @@ func TestRequestContext(t *testing.T) {
 	below, cancel := context.WithCancelCause(x)
 	defer cancel(nil)
 	called := make(chan bool, 2)
-	stop := x.AfterFunc(func() { called <- true })
-	not := x.AfterFunc(func() { called <- false })
+	stop := context.AfterFunc(x, func() { called <- true })
+	not := context.AfterFunc(x, func() { called <- false })
 	require.True(t, not())
 	require.False(t, not(), "once")
 
-	x.cancel()
-	x.cancel()
+	x.Cancel()
+	x.Cancel()
 	<-done
 	<-x.Done()
 	<-below.Done()
@@ -36,14 +36,14 @@ func TestRequestContext(t *testing.T) {
 	require.ErrorIs(t, x.Err(), context.Canceled)
 	require.True(t, <-called)
 	require.False(t, stop(), "it was called")
-	require.False(t, x.AfterFunc(func() { called <- true })(), "too late to stop it")
+	require.False(t, context.AfterFunc(x, func() { called <- true })(), "too late to stop it")
 	require.True(t, <-called)
 }
 
 // Nobody has asked before it was over.
 func TestRequestContextLate(t *testing.T) {
 	x := &requestContext{}
-	x.cancel()
+	x.Cancel()
 	<-x.Done()
 	ctx, cancel := context.WithCancel(x)
 	defer cancel()
@@ -65,7 +65,7 @@ func TestRequestAllocates(t *testing.T) {
 		if _, err := r.request(&now.ctx, &now.url); err != nil {
 			t.Error(err)
 		}
-		now.ctx.cancel()
+		now.ctx.Cancel()
 	})
 	require.LessOrEqual(t, n, 6.0) // serving, request, text, header, its table and its values
 }

@@ -20,7 +20,7 @@ type serving struct {
 func (c *Conn) handle(r *ordinary, read []byte) bool {
 	now := new(serving)
 	now.ctx.c = c
-	defer now.ctx.cancel()
+	defer now.ctx.Cancel()
 	req, err := r.request(&now.ctx, &now.url)
 	if err != nil {
 		c.pass(read)
@@ -67,7 +67,7 @@ func (c *Conn) attend(ctx *requestContext) {
 	c.in.deadline = 0
 	c.ctx = ctx
 	if c.hasLeft() {
-		ctx.cancel() // net/http sees it as well, a little later
+		ctx.Cancel() // net/http sees it as well, a little later
 	}
 }
 

@@ -178,7 +178,7 @@ func (s *WebSocketCarrier) Close() {
 func (s *WebSocketCarrier) cutAll() {
 	for _, c := range s.shut() {
 		c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: wsShutdownReason})
-		c.ctx.cancel()
+		c.ctx.Cancel()
 		c.cut()
 	}
 }

@@ -446,7 +446,7 @@ func (c *wsConn) after(what int, d time.Duration, f func()) {
 // finish is the end of the goroutine that reads, and of the connection.
 func (c *wsConn) finish() {
 	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
-	c.ctx.cancel()
+	c.ctx.Cancel()
 	c.dead.Store(true)
 	_ = c.Conn.Close()
 	c.mu.Lock()
