@@ -114,16 +114,8 @@ type sealedText string
 
 // next takes the first text off.
 func (s *sealedText) next() string {
-	n, shift, at := 0, 0, 0
-	for ; at < len(*s); at++ {
-		n |= int((*s)[at]&0x7f) << shift
-		shift += 7
-		if (*s)[at] < 0x80 {
-			break
-		}
-	}
-	from := min(at+1, len(*s))
-	to := min(from+n, len(*s))
+	n, from := binary.Uvarint([]byte((*s)[:min(len(*s), binary.MaxVarintLen64)]))
+	to := min(from+int(n), len(*s)) //nolint:gosec // a length of ours
 	text := string((*s)[from:to])
 	*s = (*s)[to:]
 	return text

@@ -41,7 +41,7 @@ func (srv *Server) letter() *letter {
 	return l
 }
 
-// take leases what may leave with the letter; see session.leaseLocked. The
+// takeLocked leases what may leave with the letter; see session.leaseLocked. The
 // session's lock is held.
 func (l *letter) takeLocked(s *session, limit int, reply bool) {
 	l.sess, l.leased = s, s.leaseLocked(&l.lease, limit, reply)

@@ -24,7 +24,6 @@ type pairing struct {
 	body   bytes.Reader
 	header http.Header
 	out    []byte
-	in     []byte
 }
 
 func newPairing(tb testing.TB) *pairing {
@@ -53,29 +52,42 @@ func (p *pairing) SetReadDeadline(time.Time) error  { return nil }
 func (p *pairing) SetWriteDeadline(time.Time) error { return nil }
 func (p *pairing) Flush()                           {}
 
-func (p *pairing) say() {
-	p.body.Reset(p.in)
-	p.req.ContentLength = int64(len(p.in))
+func (p *pairing) say(text []byte) []byte {
+	p.body.Reset(text)
+	p.req.ContentLength = int64(len(text))
 	p.out = p.out[:0]
 	clear(p.header)
 	p.srv.ServeHTTP(p, p.req)
+	return p.out
 }
 
-func (p *pairing) pair() {
+// pair is a handshake and a disconnect, without garbage of its own.
+type pair struct {
+	tb   testing.TB
+	say  func(text []byte) (reply []byte) // valid until the next one
+	text []byte
+}
+
+// do says both.
+func (p *pair) do() {
 	const shake = `[{"id":"1","channel":"/meta/handshake","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["long-polling"],"advice":{"timeout":60000,"interval":0}}]`
-	p.in = append(p.in[:0], shake...)
-	p.say()
-	_, rest, ok := bytes.Cut(p.out, []byte(`"clientId":"`))
+	p.text = append(p.text[:0], shake...)
+	id := p.shaken(p.say(p.text))
+	p.text = append(p.text[:0], `[{"id":"2","channel":"/meta/disconnect","clientId":"`...)
+	p.text = append(p.text, id...)
+	p.text = append(p.text, `"}]`...)
+	if reply := p.say(p.text); !bytes.Contains(reply, []byte(`"successful":true`)) {
+		p.tb.Fatalf("%s", reply)
+	}
+}
+
+// shaken returns the id in the reply to a handshake.
+func (p *pair) shaken(reply []byte) []byte {
+	_, rest, ok := bytes.Cut(reply, []byte(`"clientId":"`))
 	if !ok {
-		p.tb.Fatalf("%s", p.out)
+		p.tb.Fatalf("%s", reply)
 	}
-	p.in = append(p.in[:0], `[{"id":"2","channel":"/meta/disconnect","clientId":"`...)
-	p.in = append(p.in, rest[:sessionIDChars]...)
-	p.in = append(p.in, `"}]`...)
-	p.say()
-	if !bytes.Contains(p.out, []byte(`"successful":true`)) {
-		p.tb.Fatalf("%s", p.out)
-	}
+	return rest[:sessionIDChars]
 }
 
 // pairBudget bounds the allocations of a handshake and a disconnect, without what
@@ -83,24 +95,24 @@ func (p *pairing) pair() {
 const pairBudget = 42 // measured: 40
 
 func TestPairBudget(t *testing.T) {
-	p := newPairing(t)
+	p := pair{tb: t, say: newPairing(t).say}
 	for range 3 { // pools and maps are warm
-		p.pair()
+		p.do()
 	}
 	budget := float64(pairBudget)
 	if raceDetector { // it takes things out of pools
 		budget *= 2
 	}
-	require.LessOrEqual(t, testing.AllocsPerRun(200, p.pair), budget)
+	require.LessOrEqual(t, testing.AllocsPerRun(200, p.do), budget)
 }
 
 // BenchmarkPair is a handshake and a disconnect, without what carries them.
 func BenchmarkPair(b *testing.B) {
-	p := newPairing(b)
-	p.pair()
+	p := pair{tb: b, say: newPairing(b).say}
+	p.do()
 	b.ReportAllocs()
 	for b.Loop() {
-		p.pair()
+		p.do()
 	}
 }
 
@@ -108,16 +120,13 @@ func BenchmarkPair(b *testing.B) {
 // leaves then, without what carries them.
 func BenchmarkPollCycle(b *testing.B) {
 	p := newPairing(b)
-	p.in = append(p.in[:0], `[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"]}]`...)
-	p.say()
-	_, rest, _ := bytes.Cut(p.out, []byte(`"clientId":"`))
-	id := string(rest[:sessionIDChars])
+	shake := []byte(`[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["long-polling"]}]`)
+	id := string((&pair{tb: b}).shaken(p.say(shake)))
 	for _, text := range []string{
 		`[{"channel":"/meta/subscribe","subscription":"/news","clientId":"` + id + `"}]`,
 		`[{"channel":"/meta/connect","connectionType":"long-polling","advice":{"timeout":0},"clientId":"` + id + `"}]`,
 	} {
-		p.in = append(p.in[:0], text...)
-		p.say()
+		p.say([]byte(text))
 	}
 	from := transport.Origin{Transport: transport.LongPolling, Request: &bayeux.Request{}}
 	connect := []byte(`[{"channel":"/meta/connect","connectionType":"long-polling","clientId":"` + id + `"}]`)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,7 +20,6 @@ type pollingClient struct {
 	conn net.Conn
 	in   []byte
 	out  []byte
-	id   []byte
 }
 
 func newPollingClient(tb testing.TB) *pollingClient {
@@ -45,28 +43,13 @@ func newPollingClient(tb testing.TB) *pollingClient {
 const pollingHead = "POST /cometd HTTP/1.1\r\nHost: push.example.org\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\r\n" +
 	"Accept: */*\r\nAccept-Encoding: gzip, deflate, br\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: "
 
-func (c *pollingClient) say(body ...string) []byte {
-	c.tell(body...)
-	return c.hear()
-}
-
-func (c *pollingClient) tell(body ...string) {
-	n := 0
-	for _, b := range body {
-		n += len(b)
-	}
+func (c *pollingClient) say(text []byte) []byte {
 	c.out = append(c.out[:0], pollingHead...)
-	c.out = fmt.Appendf(c.out, "%d\r\n\r\n", n)
-	for _, b := range body {
-		c.out = append(c.out, b...)
-	}
-	_, err := c.conn.Write(c.out)
-	if err != nil {
+	c.out = fmt.Appendf(c.out, "%d\r\n\r\n", len(text))
+	c.out = append(c.out, text...)
+	if _, err := c.conn.Write(c.out); err != nil {
 		c.tb.Fatal(err)
 	}
-}
-
-func (c *pollingClient) hear() []byte {
 	n, err := c.conn.Read(c.in)
 	if err != nil {
 		c.tb.Fatal(err)
@@ -74,29 +57,12 @@ func (c *pollingClient) hear() []byte {
 	return c.in[:n]
 }
 
-func (c *pollingClient) shake() {
-	reply := c.say(`[{"id":"1","channel":"/meta/handshake","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["long-polling"],"advice":{"timeout":60000,"interval":0}}]`)
-	_, rest, ok := bytes.Cut(reply, []byte(`"clientId":"`))
-	if !ok {
-		c.tb.Fatalf("%s", reply)
-	}
-	c.id = append(c.id[:0], rest[:sessionIDChars]...)
-}
-
-func (c *pollingClient) pair() {
-	c.shake()
-	reply := c.say(`[{"id":"2","channel":"/meta/disconnect","clientId":"`, string(c.id), `"}]`)
-	if !bytes.Contains(reply, []byte(`"successful":true`)) {
-		c.tb.Fatalf("%s", reply)
-	}
-}
-
-// BenchmarkPollingPair is a handshake and a disconnect.
+// BenchmarkPollingPair is a handshake and a disconnect by the engine.
 func BenchmarkPollingPair(b *testing.B) {
-	c := newPollingClient(b)
-	c.pair()
+	p := pair{tb: b, say: newPollingClient(b).say}
+	p.do()
 	b.ReportAllocs()
 	for b.Loop() {
-		c.pair()
+		p.do()
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -150,8 +151,9 @@ func (srv *Server) configure() {
 	if list := splitList(l.text("allowedTransports", "")); len(list) > 0 {
 		srv.supported = list // in the order of the option [R-HS-5]
 	}
+	supported, _ := json.Marshal(srv.supported) // strings always marshal
 	for _, st := range srv.settings {
-		st.via.Supported = srv.supported
+		st.via.Supported = supported
 	}
 	srv.broadcastToPublisher = l.flag("broadcastToPublisher", true)
 	srv.relayReplyFields = l.flag("relayReplyFields", false)

@@ -400,17 +400,20 @@ func (s *session) enter(by *settings) *port {
 // settle ends the batch: what is queued may wake the hold again ([R-DL-4]).
 func (s *session) settle() {
 	s.step(func(now instant.Time) machine.Effects {
-		s.batch--
-		s.machine.Received(now) // however long it took [R-EX-3]
+		s.settleLocked(now)
 		return machine.Effects{}
 	})
+}
+
+func (s *session) settleLocked(now instant.Time) {
+	s.batch--
+	s.machine.Received(now) // however long it took [R-EX-3]
 }
 
 // depart is settle and releaseUser in one step.
 func (s *session) depart() {
 	s.step(func(now instant.Time) machine.Effects {
-		s.batch--
-		s.machine.Received(now)
+		s.settleLocked(now)
 		s.releaseLocked(now)
 		return machine.Effects{}
 	})
@@ -442,7 +445,7 @@ func (s *session) discard() {
 	s.closeLocked()
 }
 
-// release ends the use of the queue by one exchange.
+// releaseUser ends the use of the queue by one exchange.
 func (s *session) releaseUser() {
 	now := s.srv.moment()
 	s.mu.Lock()

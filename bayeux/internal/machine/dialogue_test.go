@@ -96,7 +96,7 @@ func (a *actor) duration(text string) time.Duration {
 
 func (a *actor) readVia(text string) *Via {
 	words := strings.Fields(text)
-	v := &Via{Transport: words[0], Push: words[0] == "websocket", Supported: []string{"websocket", "long-polling"}}
+	v := &Via{Transport: words[0], Push: words[0] == "websocket", Supported: bayeux.Raw(`["websocket","long-polling"]`)}
 	v.Times.MaxProcessing = -1
 	for _, w := range words[1:] {
 		name, value, _ := strings.Cut(w, "=")

@@ -28,7 +28,11 @@ func (s *Session) handshake(now instant.Time, in Input) Effects {
 	reply.Fields = slices.Grow(reply.Fields, 3)
 	reply.SetField("version", bayeux.Raw(version))
 	reply.SetField("minimumVersion", bayeux.Raw(version))
-	reply.SetField("supportedConnectionTypes", types(in.Via.Supported))
+	supported := in.Via.Supported
+	if supported == nil {
+		supported = bayeux.Raw("[]")
+	}
+	reply.SetField("supportedConnectionTypes", supported)
 	if reply.Advice == nil {
 		reply.Advice = s.full().Raw() // [R-HS-7]
 		s.advised = s.way             // [R-AD-1]
@@ -53,20 +57,4 @@ func denied(reply *bayeux.Message, refused *bayeux.Error) *bayeux.Message {
 		reply.Advice = (&bayeux.Advice{Reconnect: bayeux.ReconnectNone}).Raw()
 	}
 	return reply
-}
-
-// types encodes the names of transports.
-func types(names []string) bayeux.Raw {
-	size := len("[]")
-	for _, name := range names {
-		size += len(`"",`) + len(name)
-	}
-	raw := append(make(bayeux.Raw, 0, size), '[')
-	for i, name := range names {
-		if i > 0 {
-			raw = append(raw, ',')
-		}
-		raw = bayeux.AppendString(raw, name)
-	}
-	return append(raw, ']')
 }

@@ -36,9 +36,9 @@ type Via struct {
 	// Push tells that queued messages leave without ending a hold: WebSocket
 	// ([R-WS-11]).
 	Push bool
-	// Supported are the transports listed in a handshake reply ([R-HS-4],
-	// [R-HS-5]).
-	Supported []string
+	// Supported is the JSON array of the transports listed in a handshake reply,
+	// an empty one if nil ([R-HS-4], [R-HS-5]).
+	Supported bayeux.Raw
 	// HandshakeReconnect puts maxInterval into full advice ([R-HS-7]).
 	HandshakeReconnect bool
 	// MaxTimeout and MaxInterval cap what a client asks for in its advice

@@ -138,13 +138,12 @@ func (sh *shard[T]) audience(key string, found []audience[T], how *Delivery, use
 	if use {
 		nd.touch()
 	}
-	if nd.attrs != nil {
-		how.include(*nd.attrs)
-	}
+	attrs := nd.behaviour()
+	how.include(attrs)
 	if nd.subs.live == 0 {
 		return found
 	}
-	return append(found, audience[T]{nd.subs.slots, nd.attrs != nil && nd.attrs.NoEcho})
+	return append(found, audience[T]{nd.subs.slots, attrs.NoEcho})
 }
 
 func (a audience[T]) appendTo(dst []Receiver[T]) []Receiver[T] {
