@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -11,15 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/halleypush/halley/internal/bench"
 	"github.com/halleypush/halley/internal/peers"
 	"github.com/halleypush/halley/internal/procfs"
 )
 
 // calm is how long a server is left alone before its memory is read.
 const calm = 2 * time.Second
-
-// words bounds what an error repeats of the generator's output.
-const words = 500
 
 // machine is the rig on this machine.
 type machine struct {
@@ -63,23 +59,17 @@ func (m machine) start(ctx context.Context, s *subject, c *benchCase) (server, e
 }
 
 func (m machine) load(ctx context.Context, s *subject, args []string) ([]byte, error) {
-	var stdout, stderr bytes.Buffer
-	args = append(append([]string{"bench"}, args...), "--json", "-")
-	c := exec.CommandContext(ctx, m.program, args...) //nolint:gosec // our own program and the plan's flags
-	c.Stdout, c.Stderr = &stdout, &stderr
 	var cpus []int
 	if !s.Free {
 		cpus = m.loadCPUs
 	}
-	err := peers.StartOn(c, cpus)
-	if err == nil {
-		err = errors.Join(m.profile(ctx), c.Wait())
+	profiled := make(chan error, 1)
+	go func() { profiled <- m.profile(ctx) }() // ends with ctx, or before
+	out, err := bench.Process(ctx, m.program, args, func(c *exec.Cmd) error { return peers.StartOn(c, cpus) })
+	if err := errors.Join(err, <-profiled); err != nil {
+		return nil, err
 	}
-	if json.Valid(stdout.Bytes()) && ctx.Err() == nil {
-		return stdout.Bytes(), nil // with another exit code if the bounds were not kept
-	}
-	said := stderr.String()
-	return nil, fmt.Errorf("the generator: %w: %s", errors.Join(ctx.Err(), err), said[max(0, len(said)-words):])
+	return out, nil
 }
 
 // profile takes profiles while a load is under way.

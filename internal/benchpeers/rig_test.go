@@ -12,6 +12,9 @@ import (
 	"go.uber.org/goleak"
 )
 
+// words is how much of the generator's output an error may repeat.
+const words = 500
+
 // fakeGenerator makes the test program a generator that behaves as its value says.
 const fakeGenerator = "HALLEY_FAKE_GENERATOR"
 

@@ -9,14 +9,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -140,19 +138,16 @@ func (s *show) share(ctx context.Context, begin time.Time) (r bench.Result, err 
 		return r, err
 	}
 	defer func() { err = errors.Join(err, p.Stop(context.WithoutCancel(ctx))) }()
-	var out, said bytes.Buffer
 	// What it takes to connect comes on top.
 	settle := time.Until(begin.Add(s.gather))
-	c := exec.CommandContext(ctx, s.program, "bench", p.URL(), //nolint:gosec // our own program
-		"--clients", strconv.Itoa(s.sessions), "--rate", "1",
-		"--settle", settle.String(), "--warmup", "0s", "--duration", "1s", "--p99", "1m", "--pid", strconv.Itoa(p.PID()), "--json", "-")
-	c.Stdout, c.Stderr = &out, &said
-	// It says by its exit code that the bounds of a load were not kept, which are
-	// not those of this.
-	if err := c.Run(); !json.Valid(out.Bytes()) {
-		return r, fmt.Errorf("the clients: %w: %s", err, said.String())
+	out, err := bench.Process(ctx, s.program, []string{
+		p.URL(), "--clients", strconv.Itoa(s.sessions), "--rate", "1",
+		"--settle", settle.String(), "--warmup", "0s", "--duration", "1s", "--p99", "1m", "--pid", strconv.Itoa(p.PID()),
+	}, nil)
+	if err != nil {
+		return r, err
 	}
-	return r, json.Unmarshal(out.Bytes(), &r)
+	return r, json.Unmarshal(out, &r)
 }
 
 // sum adds the shares up. Each reads memory when its load starts, and by then all
