@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/testkit"
 )
 
 // rig is an engine over TCP, whose handler does what the path says.
@@ -29,9 +31,9 @@ type rig struct {
 	gone chan struct{}
 	done chan error // of Serve
 
-	mu   sync.Mutex
-	logs strings.Builder
-	by   map[string]int // requests by who had them
+	log testkit.Buffer
+	mu  sync.Mutex
+	by  map[string]int // requests by who had them
 }
 
 // wait is a held request.
@@ -56,18 +58,6 @@ func (h *wait) Left() {
 	}
 	h.gone = true
 	close(h.left)
-}
-
-func (r *rig) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.logs.Write(p)
-}
-
-func (r *rig) log() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.logs.String()
 }
 
 func (r *rig) served(by string) int {
@@ -127,7 +117,7 @@ func (r *rig) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func newRig(t *testing.T, configure ...func(*http.Server)) *rig {
 	t.Helper()
 	r := &rig{t: t, held: make(chan *wait, 1000), gone: make(chan struct{}, 1000), done: make(chan error, 1), by: map[string]int{}}
-	r.hs = &http.Server{Handler: r, ErrorLog: log.New(r, "", 0), ReadHeaderTimeout: time.Minute}
+	r.hs = &http.Server{Handler: r, ErrorLog: log.New(&r.log, "", 0), ReadHeaderTimeout: time.Minute}
 	for _, f := range configure {
 		f(r.hs)
 	}

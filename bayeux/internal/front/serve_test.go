@@ -115,7 +115,7 @@ func TestUnread(t *testing.T) {
 	c.send(text[:len(text)-1])
 	require.NoError(t, c.CloseWrite())
 	c.closed()
-	require.Contains(t, r.log(), "panic serving "+c.LocalAddr().String()+": on purpose")
+	require.Contains(t, r.log.String(), "panic serving "+c.LocalAddr().String()+": on purpose")
 	r.keepsNone()
 }
 
@@ -124,13 +124,13 @@ func TestPanics(t *testing.T) {
 	c := r.dial()
 	c.send(post("/b/panic", ""))
 	c.closed()
-	require.Contains(t, r.log(), "panic serving "+c.LocalAddr().String()+": on purpose")
-	require.Contains(t, r.log(), "goroutine ")
-	before := r.log()
+	require.Contains(t, r.log.String(), "panic serving "+c.LocalAddr().String()+": on purpose")
+	require.Contains(t, r.log.String(), "goroutine ")
+	before := r.log.String()
 	c = r.dial()
 	c.send(post("/b/abort", ""))
 	c.closed()
-	require.Equal(t, before, r.log())
+	require.Equal(t, before, r.log.String())
 }
 
 // TestLeaves: a client that leaves while its request is held, or its handler
@@ -305,19 +305,27 @@ func TestServerEnds(t *testing.T) {
 	}
 }
 
+// echoed serves a listener of the server, of which one connection has had an
+// answer.
+func echoed(t *testing.T, hs *http.Server) (s *Server, l net.Listener, c *client, done chan error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s = New(hs, "/b")
+	done = make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	r := &rig{t: t, addr: l.Addr().String()}
+	c = r.dial()
+	c.send(post("/b/echo", "x"))
+	c.answer(200)
+	return s, l, c, done
+}
+
 // TestListenerClosed: when somebody else closes the listener, Serve returns,
 // and connections live on.
 func TestListenerClosed(t *testing.T) {
 	hs := &http.Server{Handler: &rig{t: t, by: map[string]int{}}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := New(hs, "/b")
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	r := &rig{t: t, addr: l.Addr().String()}
-	c := r.dial()
-	c.send(post("/b/echo", "x"))
-	c.answer(200)
+	s, l, c, done := echoed(t, hs)
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, <-done, net.ErrClosed)
 	c.send(post("/b/echo", "x"))
@@ -333,15 +341,7 @@ func TestNotTaken(t *testing.T) {
 		Handler:   &rig{t: t, by: map[string]int{}},
 		ConnState: func(_ net.Conn, s http.ConnState) { states <- s },
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := New(hs, "/b")
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	r := &rig{t: t, addr: l.Addr().String()}
-	c := r.dial()
-	c.send(post("/b/echo", "x"))
-	c.answer(200)
+	s, _, _, done := echoed(t, hs)
 	require.Equal(t, http.StateNew, <-states)
 	require.NoError(t, s.Close())
 	require.ErrorIs(t, <-done, http.ErrServerClosed)
