@@ -297,7 +297,10 @@ func (e *envelope) unknown(m *Message, key []byte, value Raw) {
 		return
 	}
 	name := fieldName(key)
-	if len(m.Fields) == 1 {
+	switch len(m.Fields) {
+	case 0:
+		m.Fields = m.memory.field[:0]
+	case 1:
 		m.Fields = slices.Grow(m.Fields, fewFields-1) // a connect has one, a handshake more
 	}
 	m.Fields = append(m.Fields, Field{Name: name, Value: value})

@@ -34,6 +34,15 @@ type Selective interface {
 	Concerns(channel string) bool
 }
 
+// Prompt is an add-on of a server-wide Extension, found once when the server is
+// made, for one that always returns at once and makes nothing of its context but
+// RequestFrom: it gets the context of the request itself, which does not end with
+// the session or after ExtensionTimeout, and costs no more than the call. What
+// Prompt does is nothing.
+type Prompt interface {
+	Prompt()
+}
+
 // SessionExtension is an add-on of Extension, found once when the server is
 // made: NewSession is called for each new session and may return nil, or an
 // extension for that session alone.

@@ -132,6 +132,15 @@ func checkFault(t *testing.T, want map[string]json.RawMessage, fault *Error) {
 	}
 }
 
+// detached returns copies that say nothing of where messages are kept.
+func detached(batch []*Message) []*Message {
+	all := make([]*Message, len(batch))
+	for i, m := range batch {
+		all[i] = m.Detached()
+	}
+	return all
+}
+
 // FuzzDecode compares with encoding/json, and encodes again what was decoded.
 // What we refuse and encoding/json takes is invalid UTF-8 [R-MSG-16].
 func FuzzDecode(f *testing.F) {
@@ -161,7 +170,7 @@ func FuzzDecode(f *testing.F) {
 		text := AppendBatch(nil, msgs)
 		again, err := Decode(text, Limits{Depth: -1})
 		require.NoError(t, err, "%s", text)
-		require.Equal(t, msgs, again)
+		require.Equal(t, detached(msgs), detached(again))
 		require.Equal(t, string(text), string(AppendBatch(nil, again)))
 	})
 }

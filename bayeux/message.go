@@ -71,6 +71,21 @@ type memory struct {
 	message, reply Message
 	yes, said      bool // what the reply's Successful points to, once
 	list           [1]*Message
+	field          [1]Field // a connect has one
+}
+
+// late is a reply that is made when its request has long gone.
+type late struct {
+	reply Message
+	yes   bool
+}
+
+// LateReply returns a successful reply to a request on channel of which nothing is
+// left but its id, if it had one. Used by the server for connects that waited.
+func LateReply(channel, id string, hasID bool) *Message {
+	l := &late{reply: Message{Channel: channel, HasChannel: true, ID: id, HasID: hasID}, yes: true}
+	l.reply.Successful = &l.yes
+	return &l.reply
 }
 
 // Reply returns the reply to this message, made at the first call with the

@@ -29,18 +29,23 @@ type callContext struct {
 	over   bool // the call has returned
 }
 
-// call runs f with such a context. A panic in it is the caller's code's fault
-// and nobody else's loss: it is logged and comes back as an error.
-func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) (err error) {
+// call runs f with such a context.
+func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) error {
+	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
+	defer c.close()
+	return srv.safely(c, f) //nolint:contextcheck // c wraps ctx
+}
+
+// safely runs f. A panic in it is the caller's code's fault and nobody else's loss:
+// it is logged and comes back as an error.
+func (srv *Server) safely(ctx context.Context, f func(ctx context.Context) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			srv.quiet.failure("panic").Str("panic", fmt.Sprintf("%T", v)).Bytes("stack", debug.Stack()).Msg("an extension, policy or listener panicked")
 			err = errPanicked
 		}
 	}()
-	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
-	defer c.close()
-	return f(c) //nolint:contextcheck // c wraps ctx
+	return f(ctx)
 }
 
 // errTooLong says that a call was not waited for any longer.

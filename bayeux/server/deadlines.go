@@ -12,8 +12,7 @@ import (
 // session is moved lazily: a later time is not entered, the session answers with
 // it when it is looked at.
 type deadlines struct {
-	now   Clock
-	clock instant.Clock
+	now   func() instant.Time
 	fire  func(*session)
 	poke  chan struct{}
 	stop  chan struct{}
@@ -22,9 +21,9 @@ type deadlines struct {
 	agenda agenda.Agenda[*session]
 }
 
-func newDeadlines(now Clock, clock instant.Clock, fire func(*session)) *deadlines {
+func newDeadlines(now func() instant.Time, fire func(*session)) *deadlines {
 	return &deadlines{
-		now: now, clock: clock, fire: fire,
+		now: now, fire: fire,
 		poke: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 }
@@ -75,7 +74,7 @@ func (d *deadlines) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		s, wait := d.due(d.clock.At(d.now()))
+		s, wait := d.due(d.now())
 		if s != nil {
 			d.fire(s)
 			continue

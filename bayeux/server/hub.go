@@ -177,7 +177,7 @@ func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 	})
 	stuck.cut()
 	p.countCapped(m)
-	if eff.Hold == nil {
+	if eff.Hold.ID == 0 {
 		leave()
 		return eff.Reply
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 	"github.com/halleypush/halley/channels"
 	"github.com/halleypush/halley/extensions/ack"
@@ -74,6 +75,7 @@ func stillServer(t *testing.T, c *scheduler) *Server {
 	})
 	srv.loops.Wait()
 	srv.now = func() time.Time { return c.now }
+	srv.moment = func() instant.Time { return srv.clock.At(c.now) }
 	return srv
 }
 

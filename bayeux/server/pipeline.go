@@ -8,12 +8,13 @@ import (
 	"github.com/halleypush/halley/bayeux"
 )
 
-// extension is a server-wide extension, and of which channels it wants to see
-// the messages.
+// extension is a server-wide extension, of which channels it wants to see the
+// messages, and whether it returns at once.
 type extension struct {
 	bayeux.Extension
 
 	selects bayeux.Selective // nil: all
+	prompt  bool
 }
 
 func (e extension) concerns(channel string) bool {
@@ -31,13 +32,35 @@ func (srv *Server) concerned(channel string) bool {
 	return false
 }
 
+// bounded tells whether a call of the extensions with messages of a channel needs
+// a context that ends: one of them, or of the session's, may not return at once.
+func (srv *Server) bounded(s *session, channel string) bool {
+	if s != nil && len(s.extensions()) > 0 {
+		return true
+	}
+	for _, e := range srv.extensions {
+		if !e.prompt && e.concerns(channel) {
+			return true
+		}
+	}
+	return false
+}
+
+// callExtensions is call, or less where that is enough.
+func (srv *Server) callExtensions(ctx context.Context, s *session, channel string, f func(ctx context.Context) error) error {
+	if srv.bounded(s, channel) {
+		return srv.call(ctx, s, f)
+	}
+	return srv.safely(ctx, f)
+}
+
 // incoming runs the extensions on a message that came in: server-wide ones in
 // order, then the session's own ([R-SV-4]).
 func (srv *Server) incoming(ctx context.Context, s *session, m *bayeux.Message) error {
 	if !srv.concerned(m.Channel) && (s == nil || len(s.extensions()) == 0) {
 		return nil
 	}
-	return srv.call(ctx, s, func(ctx context.Context) error {
+	return srv.callExtensions(ctx, s, m.Channel, func(ctx context.Context) error {
 		for _, e := range srv.extensions {
 			if !e.concerns(m.Channel) {
 				continue
@@ -64,7 +87,7 @@ func (srv *Server) outgoing(ctx context.Context, s *session, m *bayeux.Message, 
 	if (!serverWide || !srv.concerned(m.Channel)) && (s == nil || len(s.extensions()) == 0) {
 		return nil
 	}
-	return srv.call(ctx, s, func(ctx context.Context) error {
+	return srv.callExtensions(ctx, s, m.Channel, func(ctx context.Context) error {
 		if s != nil {
 			for _, e := range slices.Backward(s.extensions()) {
 				if err := e.Outgoing(ctx, s, m); err != nil {

@@ -47,6 +47,7 @@ type Server struct {
 	maxSessions          int
 	sweepPeriod          time.Duration
 	clock                instant.Clock
+	moment               func() instant.Time // the time as sessions keep it
 	sweepZero            instant.Time
 	extensions           []extension
 	sessionExtensions    []bayeux.SessionExtension
@@ -127,7 +128,7 @@ func newWith(config Config, poller transport.Poller) (*Server, error) {
 	}
 	srv.handler, srv.sockets = srv.carriers()
 	srv.adviseClosed("nobody can do more than handshake and connect")
-	srv.deadlines = newDeadlines(srv.now, srv.clock, (*session).tick)
+	srv.deadlines = newDeadlines(srv.moment, (*session).tick)
 	srv.loops.Go(srv.deadlines.run)
 	srv.loops.Go(srv.sweep)
 	srv.leave = func() {}
@@ -163,6 +164,7 @@ func (srv *Server) configure() {
 	srv.maxSessions = l.number("maxSessions", c.Limits.Sessions)
 	srv.sweepPeriod = max(10*time.Millisecond, l.millis("sweepPeriod", 997*time.Millisecond))
 	srv.clock = instant.New(srv.now())
+	srv.moment = srv.clock.Now
 	srv.sweepZero = srv.moment()
 	if c.Limits.HandshakesPerSecond > 0 {
 		srv.admission = rate.NewLimiter(rate.Limit(c.Limits.HandshakesPerSecond), c.Limits.HandshakesPerSecond)
@@ -170,6 +172,7 @@ func (srv *Server) configure() {
 	for _, e := range c.Extensions {
 		one := extension{Extension: e}
 		one.selects, _ = e.(bayeux.Selective)
+		_, one.prompt = e.(bayeux.Prompt)
 		srv.extensions = append(srv.extensions, one)
 		if x, ok := e.(bayeux.SessionExtension); ok {
 			srv.sessionExtensions = append(srv.sessionExtensions, x)
@@ -214,9 +217,6 @@ func (srv *Server) removed(s *session, reason machine.Reason) {
 	srv.quiet.notice("end").Str("session", s.id()).Str("transport", s.Transport()).
 		Str("user", s.User()).Str("reason", string(reason)).Msg("session ends")
 }
-
-// moment is the time as sessions keep it.
-func (srv *Server) moment() instant.Time { return srv.clock.At(srv.now()) }
 
 // nextSweep rounds a time up to the next sweep ([R-EX-1]).
 func (srv *Server) nextSweep(at instant.Time) instant.Time {

@@ -147,7 +147,7 @@ func (s *session) wake() {
 // work is what is left to do once the lock is released.
 type work struct {
 	eff     machine.Effects
-	gone    []holder // aligned with eff.Ended
+	ended   [2]ending // the holds that end: the one of the effects, and one that a message wakes
 	all     []channels.Name
 	turn    turn
 	tell    func(machine.Effects) // called in the turn, after the effects
@@ -180,18 +180,12 @@ func (s *session) stepWith(h holder, tell func(machine.Effects), f func(now inst
 // or a port that may take it, that is part of the work.
 func (s *session) noteLocked(eff machine.Effects, h holder, now instant.Time) work {
 	w := work{eff: eff}
-	w.gone = s.unhookLocked(nil, eff.Ended)
-	if eff.Hold != nil {
+	w.ended[0] = s.unhookLocked(eff.Ended)
+	if eff.Hold.ID != 0 {
 		s.holder = h
 	}
 	if !s.over && s.wakesHoldLocked(now) {
-		more := s.machine.Wake(now)
-		w.gone = s.unhookLocked(w.gone, more.Ended)
-		if w.eff.Ended == nil {
-			w.eff.Ended = more.Ended
-		} else {
-			w.eff.Ended = append(w.eff.Ended, more.Ended...)
-		}
+		w.ended[1] = s.unhookLocked(s.machine.Wake(now).Ended)
 	}
 	if s.wakesPortLocked(now) {
 		w.port = s.port
@@ -211,14 +205,20 @@ func (s *session) noteLocked(eff machine.Effects, h holder, now instant.Time) wo
 	return w
 }
 
-// unhookLocked adds who answers the holds that have ended. There is one at most,
-// but for those whose carrier has gone.
-func (s *session) unhookLocked(gone []holder, ended []machine.Ended) []holder {
-	for range ended {
-		gone = append(gone, s.holder)
+// ending is a hold that has ended, and who answers it: nobody where its carrier
+// has gone.
+type ending struct {
+	how machine.Ended
+	by  holder
+}
+
+// unhookLocked adds who answers a hold that has ended, if one has.
+func (s *session) unhookLocked(how machine.Ended) (e ending) {
+	if how.Cause != 0 {
+		e = ending{how, s.holder}
 		s.holder = nil
 	}
-	return gone
+	return e
 }
 
 // wakesHoldLocked tells whether queued messages end the held connect: never
@@ -294,9 +294,9 @@ func (s *session) carryOut(w work) {
 		s.route(w)
 		w.turn.leave()
 	}
-	for i, e := range w.eff.Ended {
-		if h := w.gone[i]; h != nil {
-			h.release(s, e)
+	for _, e := range w.ended {
+		if e.by != nil {
+			e.by.release(s, e.how)
 		}
 	}
 	if w.port != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 	"github.com/halleypush/halley/channels"
@@ -205,12 +206,12 @@ func TestRestoreMeetsEnd(t *testing.T) {
 		require.NoError(t, err)
 		other := quick(t, nil)
 		ended := false
-		other.now = func() time.Time { // asked for once more after the session is registered
+		other.moment = func() instant.Time { // asked for once more after the session is registered
 			if !ended && other.registry.get(s.id()) != nil {
 				ended = true
 				require.NoError(t, other.Remove(s.id()))
 			}
-			return time.Now()
+			return other.clock.Now()
 		}
 		require.NoError(t, other.Restore(snap))
 		require.True(t, ended)

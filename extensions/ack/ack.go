@@ -24,6 +24,7 @@ type Extension struct{}
 var (
 	_ bayeux.Extension = (*Extension)(nil)
 	_ bayeux.Selective = (*Extension)(nil)
+	_ bayeux.Prompt    = (*Extension)(nil)
 )
 
 // New returns the extension.
@@ -33,6 +34,9 @@ func New() *Extension { return &Extension{} }
 func (*Extension) Concerns(channel string) bool {
 	return channel == "/meta/handshake" || channel == "/meta/connect"
 }
+
+// Prompt implements bayeux.Prompt.
+func (*Extension) Prompt() {}
 
 // Incoming implements bayeux.Extension.
 func (*Extension) Incoming(_ context.Context, from bayeux.Session, m *bayeux.Message) error {

@@ -45,6 +45,7 @@ type Extension struct {
 var (
 	_ bayeux.Extension = (*Extension)(nil)
 	_ bayeux.Selective = (*Extension)(nil)
+	_ bayeux.Prompt    = (*Extension)(nil)
 )
 
 // New returns the extension.
@@ -71,6 +72,9 @@ type question struct {
 
 // noteKey is the key of the note.
 type noteKey struct{}
+
+// Prompt implements bayeux.Prompt.
+func (*Extension) Prompt() {}
 
 // Concerns implements bayeux.Selective.
 func (*Extension) Concerns(channel string) bool {

@@ -28,7 +28,7 @@ type clock struct {
 func newClock() *clock { return &clock{time: instant.New(time.Now())} }
 
 // now is the time.
-func (k *clock) now() instant.Time { return k.time.At(time.Now()) }
+func (k *clock) now() instant.Time { return k.time.Now() }
 
 // after is that long from now; zero if that is not positive.
 func (k *clock) after(d time.Duration) instant.Time {

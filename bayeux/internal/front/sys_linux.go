@@ -168,22 +168,25 @@ func (e *epoll) remove(fd int) { _ = unix.EpollCtl(e.fd, unix.EPOLL_CTL_DEL, fd,
 // wait calls tell for what has happened, until the epoll is closed.
 func (e *epoll) wait(tell func(fd int, mark int32, ev event)) {
 	events := make([]unix.EpollEvent, 128)
-	var n int
-	poll := func(fd uintptr) bool {
-		var err error
-		if n, err = retry(func() (int, error) { return unix.EpollWait(int(fd), events, 0) }); err != nil {
-			n = 0
+	// One call of Read for ever: what happens after the last look wakes it, which
+	// a new call would not know of without another look.
+	_ = e.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err := retry(func() (int, error) { return unix.EpollWait(int(fd), events, 0) })
+			if err != nil {
+				return false
+			}
+			for _, one := range events[:n] {
+				tell(int(one.Fd), one.Pad, event{
+					in:   one.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
+					out:  one.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0,
+					hup:  one.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
+					dead: one.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0,
+				})
+			}
+			if n < len(events) {
+				return false
+			}
 		}
-		return n > 0
-	}
-	for e.raw.Read(poll) == nil {
-		for _, one := range events[:n] {
-			tell(int(one.Fd), one.Pad, event{
-				in:   one.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
-				out:  one.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0,
-				hup:  one.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
-				dead: one.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0,
-			})
-		}
-	}
+	})
 }

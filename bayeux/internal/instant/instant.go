@@ -35,6 +35,9 @@ type Clock struct{ begin time.Time }
 // New returns a clock that begins at begin.
 func New(begin time.Time) Clock { return Clock{begin} }
 
+// Now returns the moment by the system's clock, for less than At(time.Now()) does.
+func (c Clock) Now() Time { return start.Add(time.Since(c.begin)) }
+
 // At returns the moment of a time, which is not more than a day before the
 // clock's beginning.
 func (c Clock) At(t time.Time) Time { return start.Add(t.Sub(c.begin)) }

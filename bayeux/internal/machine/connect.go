@@ -75,23 +75,23 @@ func (s *Session) refuseConnect(now instant.Time, in Input) Effects {
 // newer one ([R-CN-20]), also when the newer one came by another kind of
 // carrier ([R-WS-21]). Between WebSocket connects only one that is held
 // replaces; else the older goes on ([R-WS-20]).
-func (s *Session) replace(push, hold bool) []Ended {
+func (s *Session) replace(push, hold bool) Ended {
 	if !s.holding || s.push && push && !hold {
-		return nil
+		return Ended{}
 	}
 	return s.drop(Replaced)
 }
 
 // drop ends the hold without an answer.
-func (s *Session) drop(cause Cause) []Ended {
+func (s *Session) drop(cause Cause) Ended {
 	s.holding, s.held = false, held{}
-	return []Ended{{ID: uint64(s.holds), Cause: cause}}
+	return Ended{ID: uint64(s.holds), Cause: cause}
 }
 
-func (s *Session) hold(until instant.Time, in Input) *Hold {
+func (s *Session) hold(until instant.Time, in Input) Hold {
 	s.holds++
 	s.holding, s.push, s.held = true, in.Via.Push, held{until: until, reply: pack(in.Message.Reply())}
-	return &Hold{ID: uint64(s.holds), Until: until}
+	return Hold{ID: uint64(s.holds), Until: until}
 }
 
 // answer makes the reply of a connect that is not held. Too many connects of
@@ -128,8 +128,8 @@ func (s *Session) poll(in Input) *bayeux.Advice {
 
 // finish ends the hold with a reply. The clock waits for the reply to be
 // written ([R-CN-18]).
-func (s *Session) finish(now instant.Time, cause Cause) []Ended {
-	reply := s.held.reply.unpack().Succeed(true)
+func (s *Session) finish(now instant.Time, cause Cause) Ended {
+	reply := s.held.reply.unpack()
 	s.holding, s.held = false, held{}
 	switch {
 	case s.verdict != nil:
@@ -140,7 +140,7 @@ func (s *Session) finish(now instant.Time, cause Cause) []Ended {
 		s.advise(reply)
 		s.write(now)
 	}
-	return []Ended{{ID: uint64(s.holds), Cause: cause, Reply: reply}}
+	return Ended{ID: uint64(s.holds), Cause: cause, Reply: reply}
 }
 
 // Wake ends the hold because a message was queued ([R-CN-9]). The caller asks
@@ -216,7 +216,7 @@ func (s *Session) Detached(now instant.Time) Effects {
 func (s *Session) Takeover(now instant.Time) Effects {
 	var e Effects
 	e.Ended = s.replace(false, false)
-	if len(e.Ended) > 0 {
+	if e.Ended.Cause != 0 {
 		s.start(now)
 	}
 	return s.done(e)

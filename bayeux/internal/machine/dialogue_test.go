@@ -260,14 +260,14 @@ func (a *actor) results(e Effects) []string {
 	for _, n := range e.Unsubscribe {
 		add("unsubscribe %s", n)
 	}
-	for _, h := range e.Ended {
-		if h.Reply == nil {
-			add("hold %d %s", h.ID, h.Cause)
-		} else {
-			add("hold %d %s %s", h.ID, h.Cause, bayeux.AppendMessage(nil, h.Reply))
-		}
+	switch h := e.Ended; {
+	case h == (Ended{}):
+	case h.Reply == nil:
+		add("hold %d %s", h.ID, h.Cause)
+	default:
+		add("hold %d %s %s", h.ID, h.Cause, bayeux.AppendMessage(nil, h.Reply))
 	}
-	if e.Hold != nil {
+	if e.Hold.ID != 0 {
 		add("hold %d until %s", e.Hold.ID, a.at(e.Hold.Until))
 	}
 	if e.Removed != "" {

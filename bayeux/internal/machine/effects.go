@@ -19,12 +19,12 @@ type Effects struct {
 	// Unsubscribe are the channels that it was subscribed to until now. The end
 	// of a session does not list them: see Session.Subscriptions.
 	Unsubscribe []channels.Name
-	// Ended are the holds that end. Each Hold is in exactly one Ended, sooner or
-	// later.
-	Ended []Ended
+	// Ended is the hold that ends; its Cause is zero when none does. Each Hold is
+	// in exactly one Ended, sooner or later.
+	Ended Ended
 	// Hold is the new hold: the connect of Step is answered later, by an
-	// Ended of that ID. It is nil when there is none.
-	Hold *Hold
+	// Ended of that ID. Its ID is zero when there is none.
+	Hold Hold
 	// Removed says why the session ended just now; empty when it did not.
 	Removed Reason
 	// Wake is when Expire wants to be called next, the same as

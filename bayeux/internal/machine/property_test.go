@@ -34,7 +34,7 @@ func (w *witness) see(before State, e Effects) {
 	// A step goes through at most one change, and only through one of the table.
 	require.True(w.t, before == after || slices.Contains(transitions[before], after), "%v → %v", before, after)
 
-	for _, end := range e.Ended {
+	if end := e.Ended; end != (Ended{}) {
 		require.True(w.t, w.open[end.ID], "each hold ends once")
 		delete(w.open, end.ID)
 		silent := end.Cause == Replaced || end.Cause == Dropped
@@ -43,7 +43,7 @@ func (w *witness) see(before State, e Effects) {
 			require.True(w.t, end.Reply.OK())
 		}
 	}
-	if e.Hold != nil {
+	if e.Hold.ID != 0 {
 		require.False(w.t, w.open[e.Hold.ID])
 		w.open[e.Hold.ID] = true
 		require.Equal(w.t, Connected, after)
@@ -90,7 +90,7 @@ func (w *witness) stand() {
 func (w *witness) send(in Input) {
 	before := w.s.State()
 	e := w.s.Step(w.now, in)
-	require.NotEqual(w.t, e.Reply == nil, e.Hold == nil)
+	require.NotEqual(w.t, e.Reply == nil, e.Hold == Hold{})
 	if e.Reply != nil {
 		require.NotNil(w.t, e.Reply.Successful)
 		require.Same(w.t, in.Message.Reply(), e.Reply)
@@ -111,7 +111,7 @@ func (w *witness) tick(d time.Duration) {
 	before := w.s.State()
 	e := w.s.Expire(w.now)
 	reached := !due.IsZero() && !w.now.Before(due)
-	require.Equal(w.t, reached, len(e.Ended) > 0 || e.Removed != "", "something happens at the deadline and not before")
+	require.Equal(w.t, reached, e.Ended.Cause != 0 || e.Removed != "", "something happens at the deadline and not before")
 	w.see(before, e)
 }
 

@@ -21,13 +21,13 @@ func pack(reply *bayeux.Message) stub {
 	return s
 }
 
+// unpack returns the reply, successful.
 func (s *stub) unpack() *bayeux.Message {
 	if s.full != nil {
-		return s.full
+		return s.full.Succeed(true)
 	}
-	m := &bayeux.Message{Channel: metaConnect, HasChannel: true, HasID: s.size > 0}
-	if s.size > 0 {
-		m.ID = string(s.id[:s.size-1])
+	if s.size == 0 {
+		return bayeux.LateReply(metaConnect, "", false)
 	}
-	return m
+	return bayeux.LateReply(metaConnect, string(s.id[:s.size-1]), true)
 }

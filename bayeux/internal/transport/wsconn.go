@@ -184,7 +184,7 @@ func (c *wsConn) refreshIdle() {
 	}
 	c.idleBy = 0
 	if idle > 0 {
-		c.idleBy = c.carrier.clock.At(time.Now().Add(idle))
+		c.idleBy = c.carrier.clock.Now().Add(idle)
 	}
 }
 
@@ -389,19 +389,17 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 	if meta && c.owes > 0 {
 		c.flushReplies()
 	}
-	var refused *StatusError
-	switch err = c.port.Receive(&c.ctx, batch); {
-	case err == nil:
+	if err = c.port.Receive(&c.ctx, batch); err == nil {
 		if c.owes += len(batch); meta || c.owes >= wsOwesMax {
 			c.flushReplies()
 		}
 		return 0, ""
-	case errors.As(err, &refused) &&
-		(refused.Status == http.StatusTooManyRequests || refused.Status == http.StatusRequestEntityTooLarge):
-		return wsPolicy, refused.Reason
-	default:
-		return wsServerError, err.Error()
 	}
+	refused, ok := errors.AsType[*StatusError](err)
+	if ok && (refused.Status == http.StatusTooManyRequests || refused.Status == http.StatusRequestEntityTooLarge) {
+		return wsPolicy, refused.Reason
+	}
+	return wsServerError, err.Error()
 }
 
 // queueControl adds a control frame to what the flusher sends next.

@@ -14,9 +14,10 @@ const memoryShare = 0.9
 // prepareProcess adapts the process to the machine: as many descriptors as it
 // may have, a memory goal for the garbage collector, and a quarter of the
 // memory for all queues together unless the settings say otherwise. An
-// explicit GOMEMLIMIT is respected.
+// explicit GOMEMLIMIT, or GOGC, is respected.
 func prepareProcess(s *Settings, log zerolog.Logger, lookup func(string) (string, bool)) {
 	log.Debug().Uint64("descriptors", raiseDescriptors()).Msg("process limits")
+	keepRoom(lookup)
 	if _, set := lookup("GOMEMLIMIT"); set {
 		return
 	}
