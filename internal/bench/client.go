@@ -27,6 +27,9 @@ const subscribeBatch = 50
 // errDone ends a connection in good order.
 var errDone = errors.New("done")
 
+// errLater has a connection wait for the pace, and begin a session then.
+var errLater = errors.New("later")
+
 // client is a session, apart from its connections.
 type client struct {
 	eng    *engine
@@ -286,6 +289,9 @@ func (c *client) left(w *wire, now int64, out []byte) ([]byte, error) {
 	c.tally.mu.Unlock()
 	if w.kind == WebSocket || c.eng.stopping.Load() {
 		return out, errDone
+	}
+	if !c.eng.pace.take(now) {
+		return out, errLater
 	}
 	return c.begin(w, now, out), nil
 }

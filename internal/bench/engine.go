@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -29,6 +30,9 @@ const (
 type loop interface {
 	// adopt takes over a connection, or says that it cannot.
 	adopt(conn net.Conn, w *wire) bool
+	// visit opens a connection and, when that has ended in good order, the next
+	// one, until the run stops.
+	visit(c *client, to netip.AddrPort)
 	// stop closes all connections and ends the loop.
 	stop()
 }
@@ -53,6 +57,7 @@ type engine struct {
 	waiting  atomic.Int64
 	ready    chan struct{}
 	stopping atomic.Bool
+	pace     *pace // of the mode Churn
 	routines sync.WaitGroup
 
 	mu       sync.Mutex
@@ -71,6 +76,9 @@ func newEngine(cfg Config) (*engine, error) {
 		cfg: cfg, target: t, members: cfg.members(), pad: padding(cfg.Size), clothes: clothesOf(cfg.Wire), epoch: time.Now(),
 		gate: make(chan struct{}, greeting), ready: make(chan struct{}), aborted: make(chan struct{}),
 		conns: make(map[net.Conn]struct{}),
+	}
+	if cfg.Mode == Churn {
+		e.pace = newPace(cfg.ConnectRate)
 	}
 	run := rand.Text()[:8]
 	for n := range cfg.Rooms * cfg.Channels {
@@ -223,11 +231,29 @@ func (e *engine) drive(conn net.Conn, w *wire) error {
 			return fmt.Errorf("the server ended a connection: %w", err)
 		}
 		var broken error
-		if out, broken = w.feed(buf[:n], e.now(), out[:0]); broken != nil {
+		out, broken = w.feed(buf[:n], e.now(), out[:0])
+		if errors.Is(broken, errLater) {
+			if !e.await() {
+				return errDone
+			}
+			out, broken = w.c.begin(w, e.now(), out[:0]), nil
+		}
+		if broken != nil {
 			_, _ = conn.Write(out) // a farewell, where there is one
 			return broken
 		}
 	}
+}
+
+// await waits for the pace; it reports false when the run ends.
+func (e *engine) await() bool {
+	for !e.pace.take(e.now()) {
+		if e.stopping.Load() {
+			return false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return true
 }
 
 // newClient makes a client and its first wire.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -61,8 +63,9 @@ func receive(fd int, p []byte) (int, error) {
 type socket struct {
 	fd      int
 	w       *wire
-	pending []byte // could not be written yet
-	ended   bool   // the server has ended its side: it is read to the end
+	to      netip.AddrPort // of a visit; else not valid
+	pending []byte         // could not be written yet
+	ended   bool           // the server has ended its side: it is read to the end
 	closed  bool
 }
 
@@ -70,6 +73,10 @@ type socket struct {
 type shard struct {
 	eng         *engine
 	epoll, wake int
+
+	// Of the goroutine of the loop: those that wait for the pace, and those that
+	// have ended in good order.
+	later []*socket
 
 	mu      sync.Mutex
 	sockets map[int32]*socket
@@ -128,24 +135,61 @@ func (s *shard) adopt(conn net.Conn, w *wire) bool {
 		return false
 	}
 	_ = tcp.Close()
-	k := &socket{fd: fd, w: w}
+	s.add(&socket{fd: fd, w: w})
+	return true
+}
+
+// visit implements loop.
+func (s *shard) visit(c *client, to netip.AddrPort) {
+	c.since = s.eng.now()
+	fd, err := connect(to)
+	if err != nil {
+		s.eng.lost(err)
+		return
+	}
+	s.add(&socket{fd: fd, w: &wire{c: c, kind: c.kind}, to: to})
+}
+
+// connect begins a connection; what is written before it is there has to wait.
+func connect(to netip.AddrPort) (fd int, err error) {
+	var family int
+	var addr unix.Sockaddr
+	if ip := to.Addr().Unmap(); ip.Is4() {
+		family, addr = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: ip.As4()}
+	} else {
+		family, addr = unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: ip.As16()}
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // as net does
+	if err = unix.Connect(fd, addr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		_ = unix.Close(fd)
+		return -1, os.NewSyscallError("connect", err)
+	}
+	return fd, nil
+}
+
+// add has the loop run a connection.
+func (s *shard) add(k *socket) {
+	fd := k.fd
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		_ = unix.Close(fd)
-		return true
+		return
 	}
 	// Under the lock, so that the loop does not meet it half made.
-	out := w.start(s.eng.now(), nil)
+	out := k.w.start(s.eng.now(), nil)
 	s.sockets[int32(fd)] = k
-	err = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: incoming, Fd: int32(fd)})
+	err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: incoming, Fd: int32(fd)})
 	if err == nil {
 		err = s.write(k, out)
 	}
 	if err != nil {
 		s.drop(k, err)
 	}
-	return true
 }
 
 // stop implements loop.
@@ -177,7 +221,7 @@ func (s *shard) run() {
 	ready := make([]*socket, 0, len(events))
 	buf, out := make([]byte, shardBuffer), make([]byte, 0, shardBuffer)
 	for {
-		n, err := unix.EpollWait(s.epoll, events, -1)
+		n, err := unix.EpollWait(s.epoll, events, s.patience())
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			s.eng.lost(err)
 			return
@@ -188,10 +232,49 @@ func (s *shard) run() {
 		}
 		for _, k := range ready {
 			if out, err = s.serve(k, buf, out[:0]); err != nil {
-				s.mu.Lock()
-				s.drop(k, err)
-				s.mu.Unlock()
+				s.end(k, err)
 			}
+		}
+		s.resume()
+	}
+}
+
+// patience is how long the loop may wait for events, in milliseconds.
+func (s *shard) patience() int {
+	if len(s.later) > 0 {
+		return 1
+	}
+	return -1
+}
+
+// end ends the service of a connection, for now or for good.
+func (s *shard) end(k *socket, err error) {
+	if errors.Is(err, errLater) {
+		s.later = append(s.later, k)
+		return
+	}
+	s.mu.Lock()
+	s.drop(k, err)
+	s.mu.Unlock()
+	if k.to.IsValid() && errors.Is(err, errDone) {
+		s.later = append(s.later, k)
+	}
+}
+
+// resume begins sessions, as far as the pace lets it.
+func (s *shard) resume() {
+	for len(s.later) > 0 && !s.eng.stopping.Load() && s.eng.pace.take(s.eng.now()) {
+		k := s.later[0]
+		s.later = s.later[1:]
+		if k.closed && !k.to.IsValid() {
+			continue // it was lost meanwhile
+		}
+		if k.to.IsValid() {
+			s.visit(k.w.c, k.to)
+			continue
+		}
+		if err := s.write(k, k.w.c.begin(k.w, s.eng.now(), nil)); err != nil {
+			s.end(k, err)
 		}
 	}
 }

@@ -150,6 +150,25 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+// The pace of sessions that come and go is kept, in all ways to run connections.
+func TestChurnPace(t *testing.T) {
+	url := listen(t, server.Config{})
+	for _, transport := range []string{bench.WebSocket, bench.LongPolling} {
+		for _, portable := range []bool{false, true} {
+			cfg := short(url)
+			cfg.Mode, cfg.Transport, cfg.Portable = bench.Churn, transport, portable
+			cfg.Clients, cfg.ConnectRate = 3, 100
+			begun := time.Now()
+			r, err := bench.Run(t.Context(), cfg)
+			most := 100*time.Since(begun).Seconds() + 10
+			require.NoError(t, err)
+			require.Zero(t, r.Dropped, r.Problems)
+			require.NotZero(t, r.Rate)
+			require.LessOrEqual(t, r.Rate*r.Seconds, most)
+		}
+	}
+}
+
 func TestTLS(t *testing.T) {
 	s := httptest.NewTLSServer(handler(t, server.Config{}))
 	defer s.Close()

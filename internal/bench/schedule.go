@@ -1,6 +1,39 @@
 package bench
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
+
+// pace bounds how many things begin a second. A nil one bounds nothing. It may be
+// used by many goroutines.
+type pace struct {
+	interval float64 // nanoseconds
+	begun    atomic.Int64
+}
+
+func newPace(rate float64) *pace {
+	if rate <= 0 {
+		return nil
+	}
+	return &pace{interval: float64(time.Second) / rate}
+}
+
+// take tells whether one more may begin, at a time of the run's clock.
+func (p *pace) take(now int64) bool {
+	if p == nil {
+		return true
+	}
+	for {
+		n := p.begun.Load()
+		if float64(n)*p.interval > float64(now) {
+			return false
+		}
+		if p.begun.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
 
 // schedule says when each group of messages is due: group k at start plus k
 // intervals, whatever happened to the groups before it. All times are

@@ -42,6 +42,30 @@ func TestScheduleNeverSlips(t *testing.T) {
 	require.True(t, done)
 }
 
+// Where groups are due too often to wake for each, half a millisecond of them
+// leave together.
+func TestScheduleGathers(t *testing.T) {
+	s := newSchedule(0, 10_000, 1, time.Second)
+	_, _, ok := s.take(0)
+	require.True(t, ok)
+	d, _ := s.wait(0)
+	require.Equal(t, denseWait, d)
+	d, _ = s.wait(int64(time.Millisecond))
+	require.Zero(t, d, "what is due does not wait")
+}
+
+func TestPace(t *testing.T) {
+	var none *pace
+	require.Nil(t, newPace(0))
+	require.True(t, none.take(0))
+	p := newPace(1000)
+	for n := range 3 {
+		now := int64(n) * int64(time.Millisecond)
+		require.True(t, p.take(now))
+		require.False(t, p.take(now))
+	}
+}
+
 func TestMarks(t *testing.T) {
 	for _, size := range []int{minSize, 50, 100, 4000} {
 		m := mark{0xabcdef, 0x12345678, 0x123456789abcdef}
