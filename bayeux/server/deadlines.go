@@ -12,10 +12,10 @@ import (
 // session is moved lazily: a later time is not entered, the session answers with
 // it when it is looked at.
 type deadlines struct {
-	now   func() instant.Time
-	fire  func(*session)
-	poke  chan struct{}
-	stop  chan struct{}
+	now  func() instant.Time
+	fire func(*session)
+	poke chan struct{}
+	stop chan struct{}
 
 	mu     sync.Mutex
 	agenda agenda.Agenda[*session]

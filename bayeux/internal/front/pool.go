@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/rawio"
 )
 
 const (
@@ -75,9 +77,12 @@ func (p *pool) start() {
 
 func (p *pool) work() {
 	wake := make(chan struct{}, 1)
+	var spell rawio.Spell
 	for {
+		spell.Begin()
 		for c := p.next(); c != nil; c = p.next() {
 			p.do(c)
+			spell.Step()
 		}
 		if !p.rest(wake) {
 			return

@@ -172,7 +172,7 @@ func (e *epoll) wait(tell func(fd int, mark int32, ev event)) {
 	// a new call would not know of without another look.
 	_ = e.raw.Read(func(fd uintptr) bool {
 		for {
-			n, err := retry(func() (int, error) { return unix.EpollWait(int(fd), events, 0) })
+			n, err := rawio.Events(fd, events)
 			if err != nil {
 				return false
 			}

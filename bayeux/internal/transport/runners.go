@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/rawio"
 )
 
 // task is something to be done soon: what is queued for a connection leaves.
@@ -134,8 +136,10 @@ const runnersTurn = 32
 
 // work does tasks until there are none.
 func (me *runner) work() {
+	var spell rawio.Spell
 	for t := me.next(); t != nil; t = me.next() {
 		t.run(me)
+		spell.Step()
 		if me.tasks++; me.tasks%runnersTurn == 0 {
 			runtime.Gosched()
 		}
