@@ -176,7 +176,7 @@ func TestFanOutAllocates(t *testing.T) {
 // ackBudget is how many allocations an acknowledged delivery may make, from the
 // publish until the client's next connect is held: four of them are the test's
 // and the decoder's for the connect, most others are small.
-const ackBudget = 15
+const ackBudget = 8
 
 // The way of an acknowledged delivery, and of the connect that follows it.
 func TestFanOutAcknowledgedAllocates(t *testing.T) {

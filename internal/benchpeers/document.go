@@ -23,7 +23,7 @@ func document(from origin, subjects []subject, cases []benchCase, have outcomes,
 	}
 	fmt.Fprintf(&b, "All runs took %.0f minutes.\n\n", have.seconds()/60)
 	b.WriteString(notes)
-	bounds(&b, subjects, cases, have, append(curveVerdicts(cases, have), apart.verdicts()...))
+	bounds(&b, cases, have, append(curveVerdicts(cases, have), apart.verdicts()...))
 	b.WriteString("\n## Who was measured\n\n| subject | version | options | processors |\n|---|---|---|---|\n")
 	for i := range subjects {
 		s := &subjects[i]

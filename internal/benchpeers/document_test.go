@@ -149,7 +149,7 @@ func TestReadScaled(t *testing.T) {
 
 // A bound moves with what it goes by, and is kept or not.
 func TestVerdicts(t *testing.T) {
-	who, loads := subjects(), cases()
+	loads := cases()
 	c := func(v float64) bench.Result {
 		r := cpu(v)
 		r.Latency.P99 = v
@@ -172,7 +172,7 @@ func TestVerdicts(t *testing.T) {
 		"not met":          {"ws-fanout-20k", map[string]bench.Result{ours: c(12), floorWS: c(4.9)}, "**not met**", 6.5},
 		"no floor":         {"ws-fanout-20k", map[string]bench.Result{ours: c(12)}, "not measured", 13},
 		"not ours":         {"ws-fanout-20k", map[string]bench.Result{floorWS: c(4.9)}, "not measured", 6.5},
-		"by the peer":      {"shape-100k", map[string]bench.Result{ours: c(8), "cometd8": c(24), "gws": c(30)}, "not met", 7.5},
+		"by the peer":      {"shape-100k", map[string]bench.Result{ours: c(8), "cometd8": c(24), "gws": c(3)}, "not met", 7.5},
 		"the maximum":      {"ws-rooms-max", map[string]bench.Result{ours: fast(600e3, false), "centrifuge": fast(560e3, false)}, "**met**", 500e3},
 		"generator-bound":  {"ws-rooms-max", map[string]bench.Result{ours: fast(400e3, true), "centrifuge": fast(560e3, false)}, "open: ", 500e3},
 		"absolute":         {"idle-ws", map[string]bench.Result{ours: {OK: true, Server: &bench.Usage{KBPerSession: 3.1}}}, "**not met**", 3},
@@ -184,7 +184,7 @@ func TestVerdicts(t *testing.T) {
 			}
 			all := musts()
 			i := slices.IndexFunc(all, func(m must) bool { return m.cases[0] == tt.row })
-			v := all[i].of(who, loads, have)
+			v := all[i].of(loads, have)
 			require.Contains(t, v.word(), tt.want)
 			require.InDelta(t, tt.must, v.must, 1e-6)
 		})
@@ -196,6 +196,11 @@ func TestMusts(t *testing.T) {
 	for _, m := range musts() {
 		for _, name := range m.cases {
 			require.NotNil(t, caseOf(cases(), name), name)
+		}
+		require.Equal(t, m.peer > 0, m.by != "", m.title)
+		if m.by != "" {
+			_, err := pick("peer", m.by, subjects(), func(s subject) string { return s.Name })
+			require.NoError(t, err)
 		}
 		if m.floor > 0 {
 			require.NotEmpty(t, caseOf(cases(), m.cases[0]).Floor, m.title)
@@ -209,10 +214,10 @@ func TestRatioVerdict(t *testing.T) {
 	results(have, ours, "ws-fanout-20k", cpu(10))
 	all := musts()
 	m := all[slices.IndexFunc(all, func(m must) bool { return m.cases[0] == "ws-fanout-20k-ack" })]
-	v := m.of(subjects(), cases(), have)
+	v := m.of(cases(), have)
 	require.Equal(t, "not measured", v.word())
 	results(have, ours, "ws-fanout-20k-ack", cpu(19))
-	v = m.of(subjects(), cases(), have)
+	v = m.of(cases(), have)
 	require.Equal(t, "**met**", v.word())
 	require.InDelta(t, 1.9, v.measured, 1e-9)
 }

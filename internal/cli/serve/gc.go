@@ -23,7 +23,7 @@ func gcPercent(alive uint64) int {
 	if alive == 0 {
 		return mostPercent
 	}
-	percent := int(min(roomyHeap*100/alive, 1<<20)) - 100 //nolint:gosec // a million at most
+	percent := int(min(roomyHeap*100/alive, 1<<20)) - 100
 	return min(max(percent-percent%percentStep, usualPercent), mostPercent)
 }
 
