@@ -2,8 +2,12 @@ package rawio
 
 import "time"
 
-// spellLength is what the Go scheduler lets a goroutine work in one piece.
-const spellLength = 10 * time.Millisecond
+const (
+	// spellLength is what the Go scheduler lets a goroutine work in one piece.
+	spellLength = 10 * time.Millisecond
+	// spellSteps is how often the clock is looked at.
+	spellSteps = 32
+)
 
 // Spell is a goroutine's work in one piece, with many calls of this package. The
 // scheduler's watch over goroutines that do not give way, and over the network
@@ -18,19 +22,20 @@ type Spell struct {
 // Begin says that the work begins, or begins anew after a rest.
 func (s *Spell) Begin() { *s = Spell{} }
 
-// spellSteps is how often the clock is looked at.
-const spellSteps = 32
-
-// Step is called after each piece; it wakes the watch where the work has lasted.
-func (s *Spell) Step() {
+// Step is called after each piece. It wakes the watch where the work has lasted,
+// and tells whether it has.
+func (s *Spell) Step() bool {
 	if s.steps++; s.steps%spellSteps != 0 {
-		return
+		return false
 	}
 	now := time.Now()
 	if s.begun.IsZero() {
 		s.begun = now
-	} else if now.Sub(s.begun) >= spellLength {
-		s.begun = now
-		announce()
 	}
+	if now.Sub(s.begun) < spellLength {
+		return false
+	}
+	s.begun = now
+	announce()
+	return true
 }
