@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/rawio"
 )
 
 // errPanicked stands for what a panic said, which may be a client's data.
@@ -29,10 +31,12 @@ type callContext struct {
 	over   bool // the call has returned
 }
 
-// call runs f with such a context.
+// call runs f with such a context. It may compute for long: the scheduler's watch
+// is to know.
 func (srv *Server) call(ctx context.Context, s *session, f func(ctx context.Context) error) error {
 	c := &callContext{Context: ctx, sess: s, limit: srv.config.ExtensionTimeout, start: srv.now()}
 	defer c.close()
+	rawio.Announce()
 	return srv.safely(c, f) //nolint:contextcheck // c wraps ctx
 }
 

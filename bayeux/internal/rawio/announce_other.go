@@ -2,4 +2,5 @@
 
 package rawio
 
-func announce() {} // all calls are ordinary ones
+// Announce does nothing: all calls are ordinary ones.
+func Announce() {}

@@ -23,5 +23,6 @@ func Events(epoll uintptr, events []unix.EpollEvent) (int, error) {
 	}
 }
 
-// announce makes an ordinary system call, the cheapest there is.
-func announce() { _, _, _ = syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0) }
+// Announce makes an ordinary system call, the cheapest there is, before work that may
+// last: see Spell.
+func Announce() { _, _, _ = syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0) }

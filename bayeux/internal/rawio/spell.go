@@ -36,6 +36,6 @@ func (s *Spell) Step() bool {
 		return false
 	}
 	s.begun = now
-	announce()
+	Announce()
 	return true
 }
