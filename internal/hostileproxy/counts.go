@@ -25,6 +25,7 @@ const (
 	RuleUpgradeRefused  Rule = "upgrade refused"
 	RuleBlackHole       Rule = "black hole" // once for each tunnel, with the bytes that had passed to the client.
 	RuleConns           Rule = "max connections"
+	RuleConnsWait       Rule = "max connections, waited" // when it is served, with the time it waited.
 	RuleCookies         Rule = "cookies stripped"
 	RuleSetCookies      Rule = "set-cookies stripped"
 	RuleHTTP10          Rule = "HTTP/1.0"

@@ -8,7 +8,7 @@ import (
 // End says how the proxy ends what breaks a rule.
 type End int
 
-// The ways to end. What waits in the proxy for the client is sent first, except with ByReset and BySilence.
+// The ways to end. What is on its way to the client in the proxy is sent first, except with ByReset.
 const (
 	// ByFIN closes both connections in order. A response that has begun is truncated.
 	ByFIN End = iota
@@ -52,7 +52,7 @@ const (
 // has come. Limits of time, Latency, Loss and all that concerns upgraded connections ("tunnels") are obeyed by what runs
 // already, as soon as they change.
 //
-// A response passes the rules in this order: MaxResponse, Store, Gzip, HoldFirst, HoldLast, Latency and Loss.
+// A response passes the rules in this order: MaxResponse, Gzip, Store, HoldFirst, HoldLast, Latency and Loss.
 type Rules struct {
 	// MaxDuration is the longest time from the end of a request's head to the end of its response; zero is without limit.
 	// It does not count for tunnels. DurationEnd ends it; the answer is 504.
@@ -142,4 +142,19 @@ type Rules struct {
 	// Source is the address from which servers are dialled; the zero value is the client's own where both are IPv4
 	// loopback addresses, so that the server sees each of 127.0.1.x as another network, and else the system's choice.
 	Source netip.Addr
+}
+
+// plain is r with values below zero replaced by zero.
+func (r Rules) plain() Rules {
+	for _, d := range []*time.Duration{&r.MaxDuration, &r.MaxTunnel, &r.IdleCut, &r.HoldTime, &r.Latency, &r.LossDelay} {
+		*d = max(*d, 0)
+	}
+	for _, n := range []*int64{&r.MaxResponse, &r.MaxMessage, &r.MaxTunnelBytes, &r.HoleBytes} {
+		*n = max(*n, 0)
+	}
+	for _, n := range []*int{&r.HoldFirst, &r.HoleFrames, &r.MaxConns} {
+		*n = max(*n, 0)
+	}
+	r.Loss = min(max(r.Loss, 0), 1)
+	return r
 }
