@@ -277,38 +277,31 @@ func (c *client) limits(rules Rules) []verdict {
 	return all
 }
 
-// cut does what the verdict says, unless what it is about is over or was cut before.
+// cut does what the verdict says, unless what it is about is over or was cut before. It counts first, so that whoever sees
+// the cut finds it counted.
 func (c *client) cut(v verdict) {
-	if bytes, ok := c.condemn(&v); ok {
-		c.p.count(c.addr, did(v.rule, time.Since(v.since), bytes))
-	}
-}
-
-func (c *client) condemn(v *verdict) (bytes int64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.run
 	past := v.run != nil && v.run != r || v.rule == RuleIdleUnused && r != nil
 	if c.over || past || r != nil && r.cut != "" {
-		return 0, false
+		return
 	}
-	bytes = v.bytes
-	if r == nil {
-		c.endLocked(v.how)
-		return bytes, true
-	}
-	r.cut = v.rule
-	if bytes == 0 {
+	bytes := v.bytes
+	if r != nil && bytes == 0 {
 		bytes = r.received.Load()
 	}
-	if v.how == ByAnswer && !r.tunnel && !r.answering {
-		r.status = v.status
-		r.cancel()
-		c.server.close(false)
-	} else {
-		c.endLocked(v.how)
+	c.p.count(c.addr, did(v.rule, time.Since(v.since), bytes))
+	if r != nil {
+		r.cut = v.rule
+		if v.how == ByAnswer && !r.tunnel && !r.answering {
+			r.status = v.status
+			r.cancel()
+			c.server.close(false)
+			return
+		}
 	}
-	return bytes, true
+	c.endLocked(v.how)
 }
 
 // end ends the connection, unless it is over.

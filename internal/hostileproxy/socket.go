@@ -54,7 +54,11 @@ func newSocket(raw *net.TCPConn) *socket {
 func head[T any](s *socket, read func(*bufio.Reader) (T, error)) (T, error) {
 	s.limit.left = maxHead
 	defer func() { s.limit.left = -1 }()
-	return read(s.br)
+	got, err := read(s.br)
+	if err != nil && s.limit.left == 0 {
+		err = errHead
+	}
+	return got, err
 }
 
 // pump reads until the end of the peer's half. What the pipe does not take is thrown away.
