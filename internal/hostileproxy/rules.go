@@ -127,7 +127,7 @@ type Rules struct {
 	LossDelay time.Duration
 
 	// HalfCloseServer ends the proxy's half of the connection to the server as soon as a request is sent, or, for an upgrade,
-	// at the 101. Most servers take that for the end of the client.
+	// at the 101. Most servers take that for the end of the client. Either way, no connection is used for a second request.
 	HalfCloseServer bool
 	// HalfCloseClient ends the proxy's half of the connection to the client as soon as a request has been sent to the
 	// server, or at the 101: the client sees an end, while the server is answered for and sees none.

@@ -26,7 +26,8 @@ type run struct {
 	start  time.Time
 	ctx    context.Context // ends with the run, or when it is cut.
 	cancel context.CancelFunc
-	body   chan struct{} // closed when the request's body is sent, or will not be.
+	body   chan struct{} // closed when the request's body is sent, or will not be; then clean is set.
+	clean  bool          // the request was read to its end.
 	whole  bool
 	answer int // the status that left; zero is none.
 
@@ -140,14 +141,15 @@ func (r *run) forward() (*backend, error) {
 		return nil, err
 	}
 	if r.req.ContentLength == 0 {
-		r.allSent(server)
+		r.allSent(server, true)
 		return server, nil
 	}
 	r.c.wg.Go(func() {
-		if err := r.copyBody(server); err != nil {
+		err := r.copyBody(server)
+		if err != nil {
 			server.close(false)
 		}
-		r.allSent(server)
+		r.allSent(server, err == nil)
 	})
 	return server, nil
 }
@@ -201,8 +203,9 @@ func (r *run) copyBody(server *backend) error {
 }
 
 // allSent notes that the request has left, and ends halves of connections where a rule or the client does so then.
-func (r *run) allSent(server *backend) {
+func (r *run) allSent(server *backend, clean bool) {
 	defer close(r.body)
+	r.clean = clean
 	c := r.c
 	c.mu.Lock()
 	r.forwarded = true
@@ -293,6 +296,7 @@ func (r *run) fail(err error) bool {
 
 // reply has the proxy answer a request that goes no further.
 func (r *run) reply(status int) bool {
+	r.clean = r.req.ContentLength == 0
 	close(r.body)
 	return r.claim(true) && r.write(status)
 }
@@ -301,7 +305,7 @@ func (r *run) reply(status int) bool {
 func (r *run) write(status int) bool {
 	select {
 	case <-r.body:
-		r.keep = r.keep && r.req.ContentLength == 0
+		r.keep = r.keep && r.clean
 	default:
 		r.keep = false
 	}
@@ -321,7 +325,7 @@ func (r *run) settled() bool {
 	}
 	select {
 	case <-r.body:
-		return true
+		return r.clean
 	case <-r.c.in.gone:
 		return false
 	}
