@@ -73,7 +73,7 @@ func (c *client) reach(r *run) (*backend, error) {
 	target := c.target(r.rules)
 	c.mu.Lock()
 	old := c.server
-	usable := old != nil && old.target == target && !old.half && !old.socket.over() && !r.rules.HTTP10 && !r.up
+	usable := old != nil && old.target == target && !old.half && !old.closed() && !old.over() && !r.rules.HTTP10 && !r.up
 	c.mu.Unlock()
 	if usable {
 		return old, nil

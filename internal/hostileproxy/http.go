@@ -144,7 +144,8 @@ func (p *HTTP) CountsFor(client netip.Addr) Counts {
 	return Counts{}
 }
 
-// Exchanges returns the latest requests and tunnels that are over, at most 4,096, in the order of their ends.
+// Exchanges returns the latest requests and tunnels that are over, at most 4,096, in the order of their ends. A client may have
+// its response a moment before that is one of them: wait until Counts has nothing Running.
 func (p *HTTP) Exchanges() []Exchange {
 	p.mu.Lock()
 	defer p.mu.Unlock()

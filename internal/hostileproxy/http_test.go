@@ -49,7 +49,7 @@ func TestTransparentRequests(t *testing.T) {
 	require.Equal(t, 4, p.Counts().Requests)
 	require.Equal(t, 1, p.Counts().Conns, "connections are used again")
 	require.Empty(t, p.Counts().Done)
-	x := p.Exchanges()
+	x := exchanges(t, p)
 	require.Len(t, x, 4)
 	require.Equal(t, http.MethodPost, x[1].Method)
 	require.Equal(t, "/echo?q=%20", x[1].Path)
@@ -117,7 +117,7 @@ func TestTransparentTunnel(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, down+"late", string(got))
 	waitCounts(t, p, func(c Counts) bool { return c.Tunnels == 1 && c.Running == 0 })
-	x := p.Exchanges()[0]
+	x := exchanges(t, p)[0]
 	require.True(t, x.Whole)
 	require.EqualValues(t, len(up), x.Sent)
 	require.EqualValues(t, len(down)+len("late"), x.Received)
@@ -150,7 +150,7 @@ func TestServersThatFail(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Equal(t, "01234", body)
 	waitCounts(t, p, func(c Counts) bool { return c.Failed == 1 })
-	require.False(t, p.Exchanges()[0].Whole)
+	require.False(t, exchanges(t, p)[0].Whole)
 
 	held := u.status("/hold")
 	await(t, o.came, "no request")
@@ -226,9 +226,9 @@ func TestMaxDuration(t *testing.T) {
 			require.Equal(t, 2, c.Times(RuleDuration))
 			require.Equal(t, 2, c.Cuts())
 			require.GreaterOrEqual(t, c.Done[RuleDuration].MinTime, brief)
-			require.Equal(t, RuleDuration, p.Exchanges()[1].Cut)
-			require.GreaterOrEqual(t, p.Exchanges()[1].Took, brief)
-			require.False(t, p.Exchanges()[1].Whole)
+			require.Equal(t, RuleDuration, exchanges(t, p)[1].Cut)
+			require.GreaterOrEqual(t, exchanges(t, p)[1].Took, brief)
+			require.False(t, exchanges(t, p)[1].Whole)
 			require.Zero(t, c.Failed)
 			u.echo(http.MethodPost, "short requests pass")
 			if test.name == "504" {

@@ -291,6 +291,13 @@ func await(t *testing.T, c <-chan struct{}, what string) {
 	}
 }
 
+// exchanges is what is over, once nothing runs.
+func exchanges(t *testing.T, p *HTTP) []Exchange {
+	t.Helper()
+	waitCounts(t, p, func(c Counts) bool { return c.Running == 0 })
+	return p.Exchanges()
+}
+
 // drip sends pieces by /drip.
 func (o *origin) drip(pieces ...string) {
 	for _, piece := range pieces {

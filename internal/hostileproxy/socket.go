@@ -88,6 +88,16 @@ func (s *socket) over() bool {
 	}
 }
 
+// closed says whether close was called.
+func (s *socket) closed() bool {
+	select {
+	case <-s.in.gone:
+		return true
+	default:
+		return false
+	}
+}
+
 // close ends both halves once, by RST if reset.
 func (s *socket) close(reset bool) {
 	s.once.Do(func() {
