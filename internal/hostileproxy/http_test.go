@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -22,107 +21,6 @@ const (
 	brief = 60 * time.Millisecond // a limit that is due soon.
 	alice = "127.0.0.1"
 )
-
-func TestTransparentRequests(t *testing.T) {
-	p, o := startHTTP(t, Rules{})
-	u := newUser(t, p.Addr(), alice)
-	direct := newUser(t, o.addr(), alice)
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
-		header := []string{"Cookie", "x=1; y=2", "X-Own", "a", "X-Own", "b", "Via", "1.1 other", "X-Forwarded-For", "10.0.0.1"}
-		want, wantResp := direct.echo(method, "body of "+method, header...)
-		got, resp := u.echo(method, "body of "+method, header...)
-		require.Equal(t, "1.1 other, 1.1 hostileproxy", got.Header.Get("Via"))
-		require.Equal(t, "10.0.0.1, 127.0.0.1", got.Header.Get("X-Forwarded-For"))
-		require.Equal(t, u.base, got.Host, "the client's Host is kept")
-		require.Equal(t, "1.1 hostileproxy", resp.Header.Get("Via"))
-		got.Host = want.Host
-		for _, name := range []string{"Via", "X-Forwarded-For"} {
-			got.Header.Del(name)
-			want.Header.Del(name)
-		}
-		require.Equal(t, want, got)
-		resp.Header.Del("Via")
-		resp.Header.Set("Date", wantResp.Header.Get("Date"))
-		resp.Header.Set("Content-Length", wantResp.Header.Get("Content-Length")) // as long as the ports in the bodies.
-		require.Equal(t, wantResp.Header, resp.Header)
-	}
-	require.Equal(t, 4, p.Counts().Requests)
-	require.Equal(t, 1, p.Counts().Conns, "connections are used again")
-	require.Empty(t, p.Counts().Done)
-	x := exchanges(t, p)
-	require.Len(t, x, 4)
-	require.Equal(t, http.MethodPost, x[1].Method)
-	require.Equal(t, "/echo?q=%20", x[1].Path)
-	require.EqualValues(t, len("body of POST"), x[1].Sent)
-	require.Positive(t, x[1].Received)
-	require.True(t, x[1].Whole)
-	require.Equal(t, http.StatusOK, x[1].Status)
-}
-
-func TestTransparentBodies(t *testing.T) {
-	p, _ := startHTTP(t, Rules{})
-	u := newUser(t, p.Addr(), alice)
-	for _, path := range []string{"/size/0", "/size/1", "/size/3000000", "/size/3000000?chunked"} {
-		_, body, err := u.get(path)
-		require.NoError(t, err, path)
-		require.Equal(t, strings.Repeat("x", len(body)), body)
-		require.Equal(t, fmt.Sprintf("/size/%d", len(body)), strings.TrimSuffix(path, "?chunked"))
-	}
-	req := u.request(http.MethodPost, "/echo", "")
-	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("y", 200_000))), -1
-	_, body, err := u.do(req)
-	require.NoError(t, err)
-	require.Contains(t, body, strings.Repeat("y", 200_000))
-
-	resp, body, err := u.do(u.request(http.MethodHead, "/size/10", ""))
-	require.NoError(t, err)
-	require.Empty(t, body)
-	require.EqualValues(t, 10, resp.ContentLength)
-	require.Equal(t, 1, p.Counts().Conns)
-
-	req = u.request(http.MethodPost, "/echo", "expected", "Expect", "100-continue")
-	_, body, err = u.do(req)
-	require.NoError(t, err)
-	require.Contains(t, body, `"Body":"expected"`)
-}
-
-func TestTransparentStreams(t *testing.T) {
-	p, o := startHTTP(t, Rules{})
-	resp := newUser(t, p.Addr(), alice).open("/drip") // The head comes ahead of the body.
-	for _, piece := range []string{"one", "two", "three"} {
-		o.drip(piece)
-		reads(t, resp.Body, piece)
-	}
-	close(o.pieces)
-	rest, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.Empty(t, rest)
-}
-
-func TestTransparentTunnel(t *testing.T) {
-	p, o := startHTTP(t, Rules{})
-	client, br, server := newUser(t, p.Addr(), alice).socket(o)
-	down := "\x00\xff no frames at all" + text("frame") + "\x82\x7f\x00\x00" // ends within a header.
-	write(t, server, down)
-	up := strings.Repeat("up", 100_000)
-	sent := async(func() error { _, err := io.WriteString(client, up); return err })
-	reads(t, server, up)
-	require.NoError(t, <-sent)
-	require.NoError(t, client.CloseWrite())
-	_, err := server.Read(make([]byte, 1))
-	require.ErrorIs(t, err, io.EOF, "half an end is passed on as such")
-	write(t, server, "late")
-	require.NoError(t, server.Close())
-	got, err := io.ReadAll(br)
-	require.NoError(t, err)
-	require.Equal(t, down+"late", string(got))
-	waitCounts(t, p, func(c Counts) bool { return c.Tunnels == 1 && c.Running == 0 })
-	x := exchanges(t, p)[0]
-	require.True(t, x.Whole)
-	require.EqualValues(t, len(up), x.Sent)
-	require.EqualValues(t, len(down)+len("late"), x.Received)
-	require.Equal(t, http.StatusSwitchingProtocols, x.Status)
-}
 
 func TestThoseWhoGoAreGoneForTheServer(t *testing.T) {
 	p, o := startHTTP(t, Rules{})
@@ -310,6 +208,16 @@ func TestSilence(t *testing.T) {
 	require.Equal(t, 1, p.Counts().Open)
 	require.NoError(t, server.Close())
 	waitCounts(t, p, func(c Counts) bool { return c.Open == 0 })
+}
+
+func TestSilenceInARequest(t *testing.T) {
+	p, o := startHTTP(t, Rules{MaxDuration: brief, DurationEnd: BySilence})
+	c := newUser(t, p.Addr(), alice).raw()
+	write(t, c, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+	waitCounts(t, p, func(c Counts) bool { return c.Times(RuleDuration) == 1 && c.Running == 0 })
+	o.free <- struct{}{}
+	quiet(t, c, c)
+	require.Empty(t, o.gone, "the server has not heard of it")
 }
 
 func TestMaxResponse(t *testing.T) {
