@@ -13,15 +13,22 @@ import (
 )
 
 func TestBodiesThatAreTooLargeToKeep(t *testing.T) {
-	p, _ := startHTTP(t, Rules{Store: true})
+	p, _ := startHTTP(t, Rules{})
+	require.Equal(t, maxBody, p.keep)
+	p.keep = 1 << 20
+	p.Set(Rules{Store: true})
 	u := newUser(t, p.Addr(), alice)
-	resp, _, err := u.get("/size/67108865")
+	resp, body, err := u.get("/size/1048576?chunked")
+	require.NoError(t, err)
+	require.Len(t, body, 1<<20)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	resp, _, err = u.get("/size/1048577")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusBadGateway, resp.StatusCode)
-	require.Equal(t, 1, p.Counts().Times(RuleStore))
+	require.Equal(t, 2, p.Counts().Times(RuleStore))
 	p.Set(Rules{HTTP10: true})
 	req := u.request(http.MethodPost, "/echo", "")
-	req.Body, req.ContentLength = io.NopCloser(io.LimitReader(endless{}, maxBody+1)), -1
+	req.Body, req.ContentLength = io.NopCloser(io.LimitReader(endless{}, 1<<20+1)), -1
 	resp, _, err = u.do(req)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)

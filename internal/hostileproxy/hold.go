@@ -48,7 +48,7 @@ func (h *hold) add(piece []byte, fresh bool) error {
 		h.releaseLocked()
 	}
 	h.keep(piece)
-	if h.first > 0 && len(h.kept) >= h.first || len(h.kept) > maxBody {
+	if h.first > 0 && len(h.kept) >= h.first || len(h.kept) > h.run.c.p.keep {
 		h.releaseLocked()
 	}
 	return h.err

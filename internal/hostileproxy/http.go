@@ -30,6 +30,7 @@ type HTTP struct {
 	ln       net.Listener
 	wg       sync.WaitGroup
 	settings atomic.Pointer[settings]
+	keep     int           // bytes of a body; maxBody, less in tests.
 	turn     atomic.Uint64 // of the rotation.
 
 	mu     sync.Mutex
@@ -65,7 +66,7 @@ func NewHTTP(targets ...string) (*HTTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hostileproxy: %w", err)
 	}
-	p := &HTTP{ln: ln, conns: map[*client]struct{}{}, hosts: map[netip.Addr]int{}, last: map[netip.Addr]string{}, rng: rand.New(rand.NewPCG(1, 1)), book: newLedger()}
+	p := &HTTP{ln: ln, keep: maxBody, conns: map[*client]struct{}{}, hosts: map[netip.Addr]int{}, last: map[netip.Addr]string{}, rng: rand.New(rand.NewPCG(1, 1)), book: newLedger()}
 	p.settings.Store(&settings{targets: slices.Clone(targets), own: map[netip.Addr]Rules{}, changed: make(chan struct{})})
 	p.wg.Go(p.accept)
 	return p, nil

@@ -234,7 +234,7 @@ type store struct {
 }
 
 func (s *store) add(piece []byte, _ bool) error {
-	if len(s.kept)+len(piece) > maxBody {
+	if len(s.kept)+len(piece) > s.run.c.p.keep {
 		s.run.exceed(RuleStore, ByAnswer, int64(len(s.kept)+len(piece)))
 		return errCut
 	}

@@ -164,11 +164,11 @@ func (r *run) storeBody() error {
 			return err
 		}
 	}
-	text, err := io.ReadAll(io.LimitReader(r.req.Body, maxBody+1))
+	text, err := io.ReadAll(io.LimitReader(r.req.Body, int64(r.c.p.keep)+1))
 	if err != nil {
 		return err
 	}
-	if len(text) > maxBody {
+	if len(text) > r.c.p.keep {
 		return errBody
 	}
 	r.req.Body, r.req.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
