@@ -1,5 +1,7 @@
-// Package hostileproxy is a TCP proxy that harms the connections it carries, for tests: it cuts them after a number of
-// bytes, cuts them all at once, stalls them and refuses new ones. It knows nothing of what it carries.
+// Package hostileproxy is for tests of what networks do to those who use them. Proxy is a TCP proxy that harms the
+// connections it carries: it cuts them after a number of bytes, cuts them all at once, stalls them and refuses new ones. It
+// knows nothing of what it carries. HTTP is a reverse proxy with the habits of gateways, scanners, firewalls and address
+// translators (Rules), for all clients or for those of one address, and counts what it did.
 package hostileproxy
 
 import (
