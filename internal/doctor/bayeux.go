@@ -26,8 +26,6 @@ const (
 	// dataBytes is the data of a message, batchMessages how many go in one
 	// request: together below the strictest bound of a server.
 	dataBytes, batchMessages = 8000, 7
-	// drains bounds how often a session is emptied.
-	drains = 20
 )
 
 // bayeux examines by what stock clients say.
@@ -186,44 +184,47 @@ func (m *meter) pollHeld(ctx context.Context, d time.Duration) Try {
 	return t
 }
 
-// backlogs has messages pile up for a session that does not poll, so that its
-// next poll's answer is as large as is wanted. The text says why it could not
-// be done.
+// backlogs has messages pile up for sessions that do not poll, so that the
+// answer to their first poll is as large as is wanted. The text says why it
+// could not be done.
 func (m *meter) backlogs(ctx context.Context) (all []Body, refused string) {
-	reader, in := m.poll()
 	writer, out := m.poll()
-	defer reader.close()
 	defer writer.close()
-	defer in.leave(ctx)
 	defer out.leave(ctx)
-	for _, s := range []*session{in, out} {
-		if _, err := s.handshake(ctx, m.Ext); err != nil {
-			return nil, text(err)
-		}
-	}
-	channel := fmt.Sprintf("/halley/doctor/%016x", rand.Uint64())
-	subscribed, err := in.ask(ctx, quickly, in.next(message{Channel: metaSubscribe, Subscription: channel}))
-	if err != nil || !subscribed.ok() {
-		return nil, fmt.Sprintf("the server does not let us subscribe to %s: %s%s", channel, subscribed.Error, text(err))
+	if _, err := out.handshake(ctx, m.Ext); err != nil {
+		return nil, text(err)
 	}
 	ask := func(n int64) Body {
 		if refused != "" {
 			return Body{Outcome: Skipped, Asked: n}
 		}
-		if err := fill(ctx, out, channel, n); err != nil {
-			refused = fmt.Sprintf("the server does not let us publish to %s: %s", channel, text(err))
-			return Body{Outcome: Skipped, Asked: n}
-		}
-		reader.close() // for a connection that carries this answer alone
-		b := take(ctx, reader, in, n)
-		for range drains {
-			if in.connect(ctx, 0, quickly) == nil && len(reader.got) <= 1 {
-				break
-			}
-		}
+		b, err := m.backlog(ctx, out, n)
+		refused = text(err)
 		return b
 	}
 	return bodies(leastBacklog, mostBacklog, ask), refused
+}
+
+// backlog asks for one answer of a size. Each has a session of its own, for
+// what did not come may come again.
+func (m *meter) backlog(ctx context.Context, out *session, n int64) (Body, error) {
+	reader, in := m.poll()
+	defer reader.close()
+	defer in.leave(ctx)
+	b := Body{Outcome: Skipped, Asked: n}
+	if _, err := in.handshake(ctx, m.Ext); err != nil {
+		return b, err
+	}
+	channel := fmt.Sprintf("/halley/doctor/%016x", rand.Uint64())
+	subscribed, err := in.ask(ctx, quickly, in.next(message{Channel: metaSubscribe, Subscription: channel}))
+	if err != nil || !subscribed.ok() {
+		return b, fmt.Errorf("the server does not let us subscribe to %s: %s%s", channel, subscribed.Error, text(err))
+	}
+	if err := fill(ctx, out, channel, n); err != nil {
+		return b, fmt.Errorf("the server does not let us publish to %s: %w", channel, err)
+	}
+	reader.close() // for a connection that carries this answer alone
+	return take(ctx, reader, in, n), nil
 }
 
 // fill publishes about n bytes.
