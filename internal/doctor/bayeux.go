@@ -73,7 +73,7 @@ func (m *meter) greet(ctx context.Context, o *Observations) (types []string, err
 	}
 	cookie := len(p.cookies) > 0
 	err = s.connect(ctx, 0, quickly)
-	o.RoundTrip = seconds(p.took)
+	o.RoundTrip = Seconds(p.took.Seconds())
 	switch no := false; {
 	case err == nil && cookie:
 		yes := true

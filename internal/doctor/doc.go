@@ -87,7 +87,9 @@ func ladder(low, high time.Duration, step float64) []time.Duration {
 func (p Plan) Scaled(by float64) Plan {
 	scale := func(d time.Duration) time.Duration { return time.Duration(float64(d) * by) }
 	p.Holds, p.Silences = scaleAll(p.Holds, by), scaleAll(p.Silences, by)
-	p.Long, p.Beat, p.Limit = scale(p.Long), scale(p.Beat), scale(p.Limit)
+	p.Limit -= p.Long // what is needed beside
+	p.Long, p.Beat = scale(p.Long), scale(p.Beat)
+	p.Limit += p.Long
 	return p
 }
 

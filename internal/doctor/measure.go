@@ -91,7 +91,7 @@ func (m *meter) look(ctx context.Context, o *Observations) (there bool, err erro
 		}
 		set = m.cookies(o, s, e, set)
 		o.KeptAlive = o.KeptAlive || s.reused
-		if rtt := seconds(took); rtt < fastest {
+		if rtt := Seconds(took.Seconds()); rtt < fastest {
 			fastest, o.RoundTrip = rtt, rtt
 			middle := begun.Add(took / 2)
 			o.Clock = &Clock{Offset: Seconds(time.UnixMilli(e.Time).Sub(middle).Seconds()), Error: Seconds(took.Seconds()/2 + 0.001), From: "probe"}
