@@ -2,10 +2,10 @@ package doctor
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -160,6 +160,7 @@ func (o *Observations) early() {
 			longest = max(longest, t.Took)
 		case OK:
 			held = max(held, t.Asked)
+		default:
 		}
 	}
 	if longest > 0 {
@@ -174,7 +175,7 @@ func (m *meter) pollHeld(ctx context.Context, d time.Duration) Try {
 	p, s := m.poll()
 	defer p.close()
 	defer s.leave(ctx)
-	if _, err := s.handshake(ctx, m.Ext); err != nil {
+	if err := s.handshake(ctx, m.Ext); err != nil {
 		return Try{Outcome: Skipped, Asked: seconds(d), Error: text(err)}
 	}
 	t := s.held(ctx, d, m.Plan.Patience)
@@ -191,7 +192,7 @@ func (m *meter) backlogs(ctx context.Context) (all []Body, refused string) {
 	writer, out := m.poll()
 	defer writer.close()
 	defer out.leave(ctx)
-	if _, err := out.handshake(ctx, m.Ext); err != nil {
+	if err := out.handshake(ctx, m.Ext); err != nil {
 		return nil, text(err)
 	}
 	ask := func(n int64) Body {
@@ -212,10 +213,10 @@ func (m *meter) backlog(ctx context.Context, out *session, n int64) (Body, error
 	defer reader.close()
 	defer in.leave(ctx)
 	b := Body{Outcome: Skipped, Asked: n}
-	if _, err := in.handshake(ctx, m.Ext); err != nil {
+	if err := in.handshake(ctx, m.Ext); err != nil {
 		return b, err
 	}
-	channel := fmt.Sprintf("/halley/doctor/%016x", rand.Uint64())
+	channel := "/halley/doctor/" + rand.Text()
 	subscribed, err := in.ask(ctx, quickly, in.next(message{Channel: metaSubscribe, Subscription: channel}))
 	if err != nil || !subscribed.ok() {
 		return b, fmt.Errorf("the server does not let us subscribe to %s: %s%s", channel, subscribed.Error, text(err))
@@ -230,7 +231,7 @@ func (m *meter) backlog(ctx context.Context, out *session, n int64) (Body, error
 // fill publishes about n bytes.
 func fill(ctx context.Context, out *session, channel string, n int64) error {
 	data := make([]byte, dataBytes)
-	probe.NewFill(dataBytes+4, uint64(n)).Next(data)
+	probe.NewFill(dataBytes+4, n).Next(data)
 	text := strings.Trim(string(data), `[]"`)
 	for left := n / (dataBytes + 150); ; left -= batchMessages {
 		batch := make([]message, min(max(left, 1), batchMessages))
@@ -326,7 +327,7 @@ func (m *meter) greetSocket(ctx context.Context, s *Socket) {
 	defer func() { _ = conn.CloseNow() }()
 	own := &session{carrier: frames{conn}, kind: webSocket}
 	begun := time.Now()
-	_, err := own.handshake(ctx, m.Ext)
+	err := own.handshake(ctx, m.Ext)
 	s.Echoed = Try{Outcome: outcome(ctx, err), Took: seconds(time.Since(begun)), Error: text(err)}
 	if errors.Is(err, errRefused) {
 		s.Echoed.Outcome = OK // something came
@@ -345,7 +346,7 @@ func (m *meter) socketHeld(ctx context.Context, d time.Duration) Try {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	s := &session{carrier: frames{conn}, kind: webSocket}
-	if _, err := s.handshake(ctx, m.Ext); err != nil {
+	if err := s.handshake(ctx, m.Ext); err != nil {
 		return Try{Outcome: Skipped, Asked: t.Asked, Error: text(err)}
 	}
 	if t = s.held(ctx, d, m.Plan.Patience); t.Outcome == OK || t.Outcome == Early {
@@ -364,7 +365,7 @@ func (m *meter) socketLively(ctx context.Context) Try {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	s := &session{carrier: frames{conn}, kind: webSocket}
-	if _, err := s.handshake(ctx, m.Ext); err != nil {
+	if err := s.handshake(ctx, m.Ext); err != nil {
 		return Try{Outcome: Skipped, Error: text(err)}
 	}
 	begun := time.Now()

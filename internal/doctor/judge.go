@@ -73,12 +73,7 @@ const (
 // Judge names what lies between, the worst first; nothing on a clean path. It is
 // a function of what was seen.
 func Judge(o Observations) []Finding {
-	all := []Finding{}
-	all = append(all, judgeHolds(o)...)
-	all = append(all, judgeBodies(o.Bodies)...)
-	all = append(all, judgeDrips(o.Drips)...)
-	all = append(all, judgeSocket(o)...)
-	all = append(all, judgeFacts(o)...)
+	all := append([]Finding{}, slices.Concat(judgeHolds(o), judgeBodies(o.Bodies), judgeDrips(o.Drips), judgeSocket(o), judgeFacts(o))...)
 	for i := range all {
 		all[i].Remedies = remedies(all[i])
 	}
@@ -183,11 +178,12 @@ func judgeBodies(bodies []Body) []Finding {
 		f.Value = float64(high)
 	}
 	how := "are cut off"
-	switch {
-	case worst.Outcome == Refused:
+	switch worst.Outcome {
+	case Refused:
 		how = fmt.Sprintf("are replaced by status %d", worst.Status)
-	case worst.Outcome == Late:
+	case Late:
 		how = "stop coming half-way"
+	default:
 	}
 	f.What = fmt.Sprintf("Answers larger than %s %s.", sizes(f.Value), how)
 	return []Finding{f}

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -85,7 +86,7 @@ func (n *network) serve(t *testing.T, h http.Handler) {
 	go func() { done <- web.Serve(n) }()
 	t.Cleanup(func() {
 		require.NoError(t, web.Close())
-		<-done
+		require.ErrorIs(t, <-done, http.ErrServerClosed)
 	})
 }
 
@@ -229,9 +230,7 @@ func capped(limit int) func(http.ResponseWriter, *http.Request) (http.ResponseWr
 }
 
 func pass(w http.ResponseWriter, all *httptest.ResponseRecorder) {
-	for name, values := range all.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), all.Header())
 	w.WriteHeader(all.Code)
 	_, _ = w.Write(all.Body.Bytes())
 }

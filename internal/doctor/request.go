@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -49,9 +50,7 @@ func (l *line) get(ctx context.Context, within time.Duration, path string, query
 	if err != nil {
 		return nil, time.Now(), err
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	req.Header.Set(probe.HeaderToken, l.m.Token)
 	return l.do(req, within)
 }
@@ -81,7 +80,7 @@ func (l *line) do(req *http.Request, within time.Duration) (*sent, time.Time, er
 			req.Header[name] = values
 		}
 	}
-	res, err := l.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
+	res, err := l.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace))) //nolint:bodyclose // sent.close does
 	mu.Lock()
 	defer mu.Unlock()
 	if err != nil {

@@ -60,7 +60,7 @@ func TestNamesEachLimit(t *testing.T) {
 		{name: "cap 64 KiB by 502", through: middle(nil, capped(64<<10)), want: map[string]float64{ResponseCap: 64 << 10, StoreAndForward: 0}},
 		{name: "store and forward", through: middle(nil, capped(1<<30)), want: map[string]float64{StoreAndForward: 0}},
 		{name: "first 200 bytes held", through: middle(nil, holdFirst(200)), want: map[string]float64{FirstBytesHeld: 200}},
-		{name: "first 16 KiB held", through: middle(nil, holdFirst(16 << 10)), want: map[string]float64{FirstBytesHeld: 16 << 10}},
+		{name: "first 16 KiB held", through: middle(nil, holdFirst(16<<10)), want: map[string]float64{FirstBytesHeld: 16 << 10}},
 		{name: "pieces held", through: middle(nil, holdPieces), want: map[string]float64{PiecesHeld: 0.4}},
 		{name: "upgrade stripped", through: middle(off("Upgrade", "Connection"), nil), want: map[string]float64{UpgradeStripped: 0}},
 		{name: "upgrade black hole", wire: swallow(0), want: map[string]float64{UpgradeBlackHole: 0}},

@@ -72,18 +72,18 @@ func (s *session) next(m message) message {
 }
 
 // handshake begins the session and connects it, without a hold.
-func (s *session) handshake(ctx context.Context, ext json.RawMessage) (shaken message, err error) {
-	shaken, err = s.ask(ctx, quickly, s.next(message{
+func (s *session) handshake(ctx context.Context, ext json.RawMessage) error {
+	shaken, err := s.ask(ctx, quickly, s.next(message{
 		Channel: metaHandshake, Version: "1.0", Minimum: "1.0", Types: []string{webSocket, longPolling}, Ext: ext,
 	}))
 	if err != nil {
-		return shaken, err
+		return err
 	}
 	if !shaken.ok() || shaken.ClientID == "" {
-		return shaken, fmt.Errorf("%w: %s", errRefused, shaken.Error)
+		return fmt.Errorf("%w: %s", errRefused, shaken.Error)
 	}
 	s.id = shaken.ClientID
-	return shaken, s.connect(ctx, 0, quickly)
+	return s.connect(ctx, 0, quickly)
 }
 
 // connect asks to be held for a time.

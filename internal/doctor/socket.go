@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -32,9 +33,7 @@ func (l *line) dial(ctx context.Context, path string, header http.Header) (*webs
 	if all == nil {
 		all = http.Header{}
 	}
-	for name, values := range header {
-		all[name] = values
-	}
+	maps.Copy(all, header)
 	begun := time.Now()
 	conn, res, err := websocket.Dial(dialing, u.String(), &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: l.transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},

@@ -58,15 +58,23 @@ const (
 const (
 	// MaxAtOnce is how many probes may be in progress; more are answered with status 503.
 	MaxAtOnce = 96
-	// PerSecond and Burst bound the probes that are begun; more are answered with status 429.
-	PerSecond, Burst = 20, 200
-	// BytesPerSecond and BytesBurst bound the bytes of bodies and drops; more are answered with status 429.
-	BytesPerSecond, BytesBurst = 4 << 20, 96 << 20
-	// WrongPerSecond and WrongBurst bound how often a wrong token is told so; beyond that the answer is 429. The right
-	// one is taken all the same.
-	WrongPerSecond, WrongBurst = 1, 10
-	// MinToken and MaxToken bound the length of the token, in bytes.
-	MinToken, MaxToken = 16, 4096
+	// PerSecond bounds the probes that are begun; more are answered with status 429.
+	PerSecond = 20
+	// Burst is how many may be begun at once.
+	Burst = 200
+	// BytesPerSecond bounds the bytes of bodies and drops; more are answered with status 429.
+	BytesPerSecond = 4 << 20
+	// BytesBurst is how many may be asked for at once.
+	BytesBurst = 96 << 20
+	// WrongPerSecond bounds how often a wrong token is told so; beyond that the answer is 429. The right one is taken
+	// all the same.
+	WrongPerSecond = 1
+	// WrongBurst is how often at once.
+	WrongBurst = 10
+	// MinToken is the least length of the token, in bytes.
+	MinToken = 16
+	// MaxToken is the greatest.
+	MaxToken = 4096
 )
 
 // writeTime bounds how long a peer may take for what is written to it.

@@ -1,8 +1,8 @@
 package probe
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
+	"strconv"
 )
 
 // letters are 64 characters that stand in a JSON string as they are.
@@ -17,9 +17,9 @@ type Fill struct {
 }
 
 // NewFill begins a body of size bytes, at least 4.
-func NewFill(size int64, seed uint64) *Fill {
+func NewFill(size int64, seed int64) *Fill {
 	var key [32]byte
-	binary.LittleEndian.PutUint64(key[:], seed)
+	copy(key[:], strconv.FormatInt(seed, 10))
 	return &Fill{rng: rand.NewChaCha8(key), size: max(size, minBody)}
 }
 

@@ -209,7 +209,7 @@ func TestBounds(t *testing.T) {
 		defer cancel()
 		done := make(chan int, MaxAtOnce)
 		for range MaxAtOnce {
-			go func() { done <- serve(h, request(t, PathHold+"?for=1m").WithContext(ctx)).Code }()
+			go func() { done <- serve(h, request(t, PathHold+"?for=1m").WithContext(ctx)).Code }() //nolint:contextcheck // it has it
 		}
 		synctest.Wait()
 		require.Equal(t, http.StatusServiceUnavailable, serve(h, request(t, PathEcho)).Code)

@@ -43,6 +43,7 @@ func (*Handler) echo(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+	//nolint:gosec // it says nothing, and must come where the last proxy speaks plain HTTP, too
 	http.SetCookie(w, &http.Cookie{Name: CookieSet, Value: strconv.FormatInt(e.Time, 36), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	answer(w, e)
 }
@@ -96,8 +97,8 @@ func (h *Handler) drip(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		now := time.Now()
-		_ = control.SetWriteDeadline(now.Add(writeTime)) // what has no deadlines has bounds of its own
-		if _, err := w.Write(line(Drop{N: int(n), Millis: now.Sub(begun).Milliseconds()}, int(size))); err != nil {
+		_ = control.SetWriteDeadline(now.Add(writeTime))                                                            // what has no deadlines has bounds of its own
+		if _, err := w.Write(line(Drop{N: int(n), Millis: now.Sub(begun).Milliseconds()}, int(size))); err != nil { //nolint:gosec // plain text, two numbers
 			return
 		}
 		_ = control.Flush() // the same
@@ -117,7 +118,7 @@ func line(d Drop, size int) []byte {
 func (h *Handler) body(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	size, err := number(q, ParamBytes, minBody, MaxBytes)
-	seed, errSeed := strconv.ParseUint(q.Get(ParamSeed), 10, 64)
+	seed, errSeed := strconv.ParseInt(q.Get(ParamSeed), 10, 64)
 	if errSeed != nil {
 		err = errors.Join(err, fmt.Errorf("%s: want a number", ParamSeed))
 	}

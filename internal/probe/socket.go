@@ -45,12 +45,12 @@ func (h *Handler) frames(ctx context.Context, conn *websocket.Conn) {
 	defer cancel()
 	silent := make(chan struct{}, 1)
 	for {
-		kind, body, err := conn.Read(ctx)
-		if err != nil || !h.begun.Allow() && !wait(ctx, time.Second) || h.bytes.WaitN(ctx, len(body)+1) != nil {
+		kind, body, err := h.next(ctx, conn)
+		if err != nil {
 			return
 		}
-		var s Silence
-		if kind != websocket.MessageText || json.Unmarshal(body, &s) != nil || s.Millis <= 0 {
+		asked := silenceOf(kind, body)
+		if asked == 0 {
 			if write(ctx, conn, kind, body) != nil {
 				return
 			}
@@ -61,12 +61,12 @@ func (h *Handler) frames(ctx context.Context, conn *websocket.Conn) {
 		default:
 			return // one silence at a time
 		}
-		if s.Millis > MaxTime.Milliseconds() {
+		if asked > MaxTime {
 			return
 		}
 		silence.Go(func() {
 			begun := time.Now()
-			if !wait(ctx, time.Duration(s.Millis)*time.Millisecond) {
+			if !wait(ctx, asked) {
 				return
 			}
 			<-silent
@@ -76,6 +76,27 @@ func (h *Handler) frames(ctx context.Context, conn *websocket.Conn) {
 			}
 		})
 	}
+}
+
+// next reads a frame, no faster than probes may be begun.
+func (h *Handler) next(ctx context.Context, conn *websocket.Conn) (websocket.MessageType, []byte, error) {
+	kind, body, err := conn.Read(ctx)
+	if err == nil {
+		err = h.begun.Wait(ctx)
+	}
+	if err == nil {
+		err = h.bytes.WaitN(ctx, len(body)+1)
+	}
+	return kind, body, err
+}
+
+// silenceOf is how long a frame asks for silence; 0: it does not.
+func silenceOf(kind websocket.MessageType, body []byte) time.Duration {
+	var s Silence
+	if kind != websocket.MessageText || json.Unmarshal(body, &s) != nil || s.Millis <= 0 {
+		return 0
+	}
+	return time.Duration(min(s.Millis, 2*MaxTime.Milliseconds())) * time.Millisecond
 }
 
 func write(ctx context.Context, conn *websocket.Conn, kind websocket.MessageType, body []byte) error {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,8 +51,9 @@ func TestDoctorEndpoint(t *testing.T) {
 			require.Contains(t, text, "HTTP/1.1 127.0.0.1", "all else is the engine's")
 
 			held := make(chan int, 1)
+			hold := must(t, base+probe.Below+probe.PathHold+"?for=5m")
 			go func() {
-				res, err := c.Do(must(t, base+probe.Below+probe.PathHold+"?for=5m"))
+				res, err := c.Do(hold)
 				if err != nil {
 					held <- 0
 					return
@@ -126,7 +126,7 @@ func TestDoctorTokenSources(t *testing.T) {
 				return
 			}
 			require.Equal(t, doctorToken, s.DoctorToken)
-			require.False(t, strings.Contains(s.command, doctorToken), "what is printed to be typed again")
+			require.NotContains(t, s.command, doctorToken, "what is printed to be typed again")
 		})
 	}
 }
