@@ -175,7 +175,7 @@ func (m *meter) pollHeld(ctx context.Context, d time.Duration) Try {
 	p, s := m.poll()
 	defer p.close()
 	defer s.leave(ctx)
-	if err := s.handshake(ctx, m.Ext); err != nil {
+	if err := s.handshake(ctx, m.Ext, quickly); err != nil {
 		return Try{Outcome: Skipped, Asked: seconds(d), Error: text(err)}
 	}
 	t := s.held(ctx, d, m.Plan.Patience)
@@ -192,7 +192,7 @@ func (m *meter) backlogs(ctx context.Context) (all []Body, refused string) {
 	writer, out := m.poll()
 	defer writer.close()
 	defer out.leave(ctx)
-	if err := out.handshake(ctx, m.Ext); err != nil {
+	if err := out.handshake(ctx, m.Ext, quickly); err != nil {
 		return nil, text(err)
 	}
 	ask := func(n int64) Body {
@@ -213,7 +213,7 @@ func (m *meter) backlog(ctx context.Context, out *session, n int64) (Body, error
 	defer reader.close()
 	defer in.leave(ctx)
 	b := Body{Outcome: Skipped, Asked: n}
-	if err := in.handshake(ctx, m.Ext); err != nil {
+	if err := in.handshake(ctx, m.Ext, quickly); err != nil {
 		return b, err
 	}
 	channel := "/halley/doctor/" + rand.Text()
@@ -327,7 +327,7 @@ func (m *meter) greetSocket(ctx context.Context, s *Socket) {
 	defer func() { _ = conn.CloseNow() }()
 	own := &session{carrier: frames{conn}, kind: webSocket}
 	begun := time.Now()
-	err := own.handshake(ctx, m.Ext)
+	err := own.handshake(ctx, m.Ext, m.Plan.Patience)
 	s.Echoed = Try{Outcome: outcome(ctx, err), Took: seconds(time.Since(begun)), Error: text(err)}
 	if errors.Is(err, errRefused) {
 		s.Echoed.Outcome = OK // something came
@@ -346,7 +346,7 @@ func (m *meter) socketHeld(ctx context.Context, d time.Duration) Try {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	s := &session{carrier: frames{conn}, kind: webSocket}
-	if err := s.handshake(ctx, m.Ext); err != nil {
+	if err := s.handshake(ctx, m.Ext, quickly); err != nil {
 		return Try{Outcome: Skipped, Asked: t.Asked, Error: text(err)}
 	}
 	if t = s.held(ctx, d, m.Plan.Patience); t.Outcome == OK || t.Outcome == Early {
@@ -365,7 +365,7 @@ func (m *meter) socketLively(ctx context.Context) Try {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	s := &session{carrier: frames{conn}, kind: webSocket}
-	if err := s.handshake(ctx, m.Ext); err != nil {
+	if err := s.handshake(ctx, m.Ext, quickly); err != nil {
 		return Try{Outcome: Skipped, Error: text(err)}
 	}
 	begun := time.Now()

@@ -129,9 +129,10 @@ type holding struct {
 	all    bool
 	// trailing: each came only with one that was sent later.
 	trailing bool
-	// bytes are how many were held at the beginning, seconds for how long.
-	bytes   int64
-	seconds float64
+	// bytes were held at the beginning, and a piece of so many more let them go;
+	// seconds is how long they were held.
+	bytes, more int64
+	seconds     float64
 }
 
 // held compares when pieces were sent with when they came. The last comes when
@@ -151,7 +152,7 @@ func (d Drip) held() holding {
 	if h.pieces == 0 {
 		return h
 	}
-	h.bytes, h.seconds = int64(h.pieces)*d.Bytes, float64(lag(0))
+	h.bytes, h.more, h.seconds = int64(h.pieces)*d.Bytes, d.Bytes, float64(lag(0))
 	// The last but one may have been sent just before the end.
 	h.all = d.Came[last]-d.Came[0] < slack
 	h.trailing = !h.all && h.pieces >= last-1 && d.Came[last]-d.Came[0] > d.Asked/2

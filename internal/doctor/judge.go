@@ -205,11 +205,12 @@ func judgeDrips(drips []Drip) []Finding {
 		held = large
 	}
 	if held.pieces == 0 { // by the first larger piece
-		held = &holding{bytes: small.bytes, seconds: small.seconds}
+		held = &holding{bytes: small.bytes, more: large.more - small.bytes, seconds: small.seconds}
 	}
+	value := float64(held.bytes) + float64(held.more)/2
 	return []Finding{{
-		ID: FirstBytesHeld, Severity: Warning, Value: float64(held.bytes), Unit: "B", High: float64(held.bytes),
-		What: fmt.Sprintf("The first bytes of an answer are held back: %s, for %s. What follows flows.", sizes(float64(held.bytes)), times(held.seconds)),
+		ID: FirstBytesHeld, Severity: Warning, Value: value, Unit: "B", Low: float64(held.bytes), High: float64(held.bytes + held.more),
+		What: fmt.Sprintf("The first bytes of an answer are held back: some %s, here for %s. What follows flows.", sizes(value), times(held.seconds)),
 	}}
 }
 

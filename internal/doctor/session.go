@@ -71,9 +71,10 @@ func (s *session) next(m message) message {
 	return m
 }
 
-// handshake begins the session and connects it, without a hold.
-func (s *session) handshake(ctx context.Context, ext json.RawMessage) error {
-	shaken, err := s.ask(ctx, quickly, s.next(message{
+// handshake begins the session and connects it, without a hold; each may take
+// so long.
+func (s *session) handshake(ctx context.Context, ext json.RawMessage, within time.Duration) error {
+	shaken, err := s.ask(ctx, within, s.next(message{
 		Channel: metaHandshake, Version: "1.0", Minimum: "1.0", Types: []string{webSocket, longPolling}, Ext: ext,
 	}))
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *session) handshake(ctx context.Context, ext json.RawMessage) error {
 		return fmt.Errorf("%w: %s", errRefused, shaken.Error)
 	}
 	s.id = shaken.ClientID
-	return s.connect(ctx, 0, quickly)
+	return s.connect(ctx, 0, within)
 }
 
 // connect asks to be held for a time.

@@ -98,6 +98,7 @@ func TestCleanWay(t *testing.T) {
 		"strict, no token":  {[]string{"--posture", "strict", "--doctor-token", token}, nil, doctor.ModeBayeux},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			url := "http://" + halley(t, tt.serve...) + "/cometd"
 			out, err := run(t, Env{Scale: short}, append(tt.doctor, url, "--json", "-")...)
 			require.NoError(t, err, out)
