@@ -368,13 +368,16 @@ func (m *meter) socketLively(ctx context.Context) Try {
 	if err := s.handshake(ctx, m.Ext, quickly); err != nil {
 		return Try{Outcome: Skipped, Error: text(err)}
 	}
-	begun := time.Now()
+	begun, last := time.Now(), Seconds(0)
 	for count := 0; ; count++ {
 		t = s.held(ctx, m.Plan.Beat, m.Plan.Patience)
 		if t.Outcome == Early {
 			t.Outcome = OK
 		}
-		t.Asked, t.Took, t.Count = seconds(m.Plan.Long), seconds(time.Since(begun)), count
+		if t.Outcome == OK {
+			last = seconds(time.Since(begun))
+		}
+		t.Asked, t.Took, t.Count, t.Last = seconds(m.Plan.Long), seconds(time.Since(begun)), count, last
 		if t.Outcome != OK || time.Since(begun) >= m.Plan.Long {
 			break
 		}

@@ -46,7 +46,7 @@ func Quick() Plan {
 	p := common()
 	p.Holds = ladder(2*time.Second, longest, holdStep)
 	p.Silences = ladder(3*time.Second, longest, silenceStep)
-	p.Long, p.Limit = longest, time.Minute
+	p.Long, p.Limit = longest, 59*time.Second
 	return p
 }
 

@@ -124,11 +124,16 @@ func judgeHolds(o Observations) []Finding {
 
 // flows tells whether the answer in pieces outlived the cut.
 func flows(d Drip, cut float64) bool {
-	lived := d.Took
-	if d.Outcome == Late { // nobody says when it ended: with its last piece
-		lived = append([]Seconds{0}, d.Came...)[len(d.Came)]
+	return d.Outcome == OK || d.lived() > cut*agree
+}
+
+// lived is how long something that flowed did. Where it ended without a word it
+// ended with what came last.
+func (t Try) lived() float64 {
+	if t.Outcome == Late {
+		return float64(t.Last)
 	}
-	return d.Outcome == OK || float64(lived) > cut*agree
+	return float64(t.Took)
 }
 
 func (e estimate) how() string {

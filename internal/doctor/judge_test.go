@@ -64,7 +64,7 @@ func TestJudgeKeepsApart(t *testing.T) {
 		{"nothing at all", Observations{}, []string{}},
 		{"silence", Observations{Holds: tries(10, Cut, ladder...), Flow: flow(Drip{Try: Try{Outcome: OK, Asked: 50, Took: 50}})}, []string{IdleCut}},
 		{"all", Observations{Holds: tries(10, Cut, ladder...), Flow: flow(Drip{Try: Try{Outcome: Cut, Took: 10, Count: 10}})}, []string{MaxDuration}},
-		{"flows lost without a word", Observations{Holds: tries(10, Late, ladder...), Flow: flow(Drip{Try: Try{Outcome: Late, Took: 54}, Came: []Seconds{1, 9}})}, []string{MaxDuration}},
+		{"flows lost without a word", Observations{Holds: tries(10, Late, ladder...), Flow: flow(Drip{Try: Try{Outcome: Late, Took: 54, Last: 9}})}, []string{MaxDuration}},
 		{"flow unknown", Observations{Holds: tries(10, Cut, ladder...), Flow: flow(Drip{Try: Try{Outcome: Skipped}})}, []string{IdleCut}},
 		{"only what flows", Observations{Holds: tries(100, Cut, ladder...), Flow: flow(Drip{Try: Try{Outcome: Cut, Took: 30, Count: 30}})}, []string{MaxDuration}},
 		{"few connections", Observations{Holds: append(tries(100, Cut, ladder...), Try{Outcome: Refused, Status: 503, Asked: 12}, Try{Outcome: OK, Asked: 24, Took: 36})}, []string{Connections}},

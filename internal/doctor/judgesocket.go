@@ -33,18 +33,19 @@ func judgeFrames(s Socket) []Finding {
 	var all []Finding
 	idle, found := cutOf(s.Silences)
 	lively := s.Lively
-	switch {
-	case lively != nil && lively.Outcome == Late:
-		return []Finding{{
-			ID: UpgradeBlackHole, Severity: Problem,
-			What: fmt.Sprintf("WebSockets open, and after %d frames nothing comes through them any more.", lively.Count),
-		}}
-	case lively != nil && (lively.Outcome == Cut) && lively.Count > 0:
-		at := float64(lively.Took)
-		if found && math.Abs(math.Log(idle.at/at)) < math.Log(agree) || !found {
+	if lively != nil && lively.Count > 0 && (lively.Outcome == Cut || lively.Outcome == Late) {
+		at := lively.lived()
+		same := found && math.Abs(math.Log(idle.at/at)) < math.Log(agree)
+		switch {
+		case same || !found && lively.Outcome == Cut:
 			return []Finding{{
 				ID: WebSocketLifetime, Severity: Warning, Value: at, Unit: "s", Low: at, High: at,
 				What: fmt.Sprintf("WebSockets are cut after %s, whether frames flow or not.", times(at)),
+			}}
+		case lively.Outcome == Late:
+			return []Finding{{
+				ID: UpgradeBlackHole, Severity: Problem,
+				What: fmt.Sprintf("WebSockets open, and after %d frames nothing comes through them any more.", lively.Count),
 			}}
 		}
 	}

@@ -168,6 +168,16 @@ func forgetIdle(d time.Duration) func(net.Conn) net.Conn {
 	}
 }
 
+// forgetAfter drops, without a word, what comes and goes by those that are so
+// old.
+func forgetAfter(d time.Duration) func(net.Conn) net.Conn {
+	return func(c net.Conn) net.Conn {
+		begun := time.Now()
+		young := func() bool { return time.Since(begun) < d }
+		return &wired{c, func([]byte) bool { return young() }, young}
+	}
+}
+
 // truncate ends those by which so many bytes have come.
 func truncate(limit int) func(net.Conn) net.Conn {
 	return func(c net.Conn) net.Conn {

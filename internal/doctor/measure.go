@@ -192,6 +192,9 @@ func (m *meter) drip(ctx context.Context, p DripPlan) Drip {
 		s.close()
 	}
 	d.Took, d.Count = seconds(time.Since(begun)), len(d.Came)
+	if d.Count > 0 {
+		d.Last = d.Came[d.Count-1]
+	}
 	if d.Outcome == "" {
 		d.Outcome, d.Error = outcome(ctx, err), text(err)
 	}
@@ -201,7 +204,7 @@ func (m *meter) drip(ctx context.Context, p DripPlan) Drip {
 // read reads the pieces. Held-back ones may come as late as the last, so that
 // it is the whole answer that must come in time.
 func (d *Drip) read(s *sent, begun time.Time, within time.Duration, count int) error {
-	body := patient(s.Body, within, s.cancel)
+	body := until(s.Body, within-time.Since(begun), s.cancel)
 	defer body.stop()
 	in := bufio.NewReaderSize(body, probe.MaxFrame)
 	for range count {

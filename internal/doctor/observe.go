@@ -52,9 +52,11 @@ type Try struct {
 	Took  Seconds `json:"took"`
 	// Status is that of HTTP; 0 where none came.
 	Status int `json:"status,omitempty"`
-	// Count is how many pieces or frames came in that time.
-	Count int    `json:"count,omitempty"`
-	Error string `json:"error,omitempty"`
+	// Count is how many pieces or frames came in that time, Last when the last
+	// of them did.
+	Count int     `json:"count,omitempty"`
+	Last  Seconds `json:"last,omitempty"`
+	Error string  `json:"error,omitempty"`
 }
 
 // Drip is an answer in pieces.

@@ -116,7 +116,7 @@ func outcome(ctx context.Context, err error) Outcome {
 type stalling struct {
 	body   io.Reader
 	timer  *time.Timer
-	time   time.Duration
+	time   time.Duration // that starts anew with what comes; 0: it does not
 	mu     sync.Mutex
 	silent bool
 }
@@ -133,6 +133,13 @@ func patient(body io.Reader, d time.Duration, closer func()) *stalling {
 	return s
 }
 
+// until has close called at the end of the time, whatever comes.
+func until(body io.Reader, d time.Duration, closer func()) *stalling {
+	s := patient(body, d, closer)
+	s.time = 0
+	return s
+}
+
 // Read implements io.Reader; the error of a silence is errLate.
 func (s *stalling) Read(p []byte) (int, error) {
 	n, err := s.body.Read(p)
@@ -141,7 +148,7 @@ func (s *stalling) Read(p []byte) (int, error) {
 	if err != nil && s.silent && !errors.Is(err, io.EOF) {
 		return n, errLate
 	}
-	if err == nil {
+	if err == nil && s.time > 0 {
 		s.timer.Reset(s.time)
 	}
 	return n, err

@@ -56,6 +56,7 @@ func TestNamesEachLimit(t *testing.T) {
 		{name: "idle cut 47 s", wire: cutIdle(47 * time.Second), want: map[string]float64{IdleCut: 47, WebSocketIdleCut: 47}},
 		{name: "forgotten after 10 s", wire: forgetIdle(10 * time.Second), want: map[string]float64{IdleCut: 10, WebSocketIdleCut: 10}},
 		{name: "forgotten after 30 s", wire: forgetIdle(30 * time.Second), want: map[string]float64{IdleCut: 30, WebSocketIdleCut: 30}},
+		{name: "lost after 20 s", wire: forgetAfter(20 * time.Second), want: map[string]float64{MaxDuration: 20, WebSocketLifetime: 20}},
 		{name: "cap 64 KiB truncated", wire: truncate(64 << 10), want: map[string]float64{ResponseCap: 64 << 10}},
 		{name: "cap 64 KiB by 502", through: middle(nil, capped(64<<10)), want: map[string]float64{ResponseCap: 64 << 10, StoreAndForward: 0}},
 		{name: "store and forward", through: middle(nil, capped(1<<30)), want: map[string]float64{StoreAndForward: 0}},

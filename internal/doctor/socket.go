@@ -166,19 +166,19 @@ func (m *meter) lively(ctx context.Context) Try {
 	begun := time.Now()
 	beat := time.NewTicker(m.Plan.Beat)
 	defer beat.Stop()
-	count := 0
+	count, last := 0, Seconds(0)
 	for t.Outcome == OK && time.Since(begun) < m.Plan.Long {
 		if t = m.talk(ctx, conn, []byte("beat"), []byte("beat"), m.Plan.Patience); t.Outcome != OK {
 			break
 		}
-		count++
+		count, last = count+1, seconds(time.Since(begun))
 		select {
 		case <-beat.C:
 		case <-ctx.Done():
 			t.Outcome = Skipped
 		}
 	}
-	t.Asked, t.Took, t.Count = seconds(m.Plan.Long), seconds(time.Since(begun)), count
+	t.Asked, t.Took, t.Count, t.Last = seconds(m.Plan.Long), seconds(time.Since(begun)), count, last
 	return t
 }
 

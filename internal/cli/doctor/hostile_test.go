@@ -45,45 +45,54 @@ func limits() []way {
 			"max duration 5 s", func(s span) hostileproxy.Rules {
 				return hostileproxy.Rules{MaxDuration: s(5 * time.Second), DurationEnd: hostileproxy.ByAnswer}
 			},
-			map[string]float64{doctor.MaxDuration: 5}, map[string]float64{doctor.IdleCut: 5},
+			map[string]float64{doctor.MaxDuration: 5},
+			map[string]float64{doctor.IdleCut: 5},
 		},
 		{
 			"max duration 20 s", func(s span) hostileproxy.Rules { return hostileproxy.Rules{MaxDuration: s(20 * time.Second)} },
-			map[string]float64{doctor.MaxDuration: 20}, map[string]float64{doctor.IdleCut: 20},
+			map[string]float64{doctor.MaxDuration: 20},
+			map[string]float64{doctor.IdleCut: 20},
 		},
 		{
 			"max duration 20 s, without a word", func(s span) hostileproxy.Rules {
 				return hostileproxy.Rules{MaxDuration: s(20 * time.Second), DurationEnd: hostileproxy.BySilence}
 			},
-			map[string]float64{doctor.MaxDuration: 20}, nil,
+			map[string]float64{doctor.MaxDuration: 20},
+			nil,
 		},
 		{
 			"idle cut 10 s", func(s span) hostileproxy.Rules {
 				return hostileproxy.Rules{IdleCut: s(10 * time.Second), IdleEnd: hostileproxy.ByAnswer}
 			},
-			map[string]float64{doctor.IdleCut: 10, doctor.WebSocketIdleCut: 10}, map[string]float64{doctor.IdleCut: 10, doctor.WebSocketIdleCut: 10},
+			map[string]float64{doctor.IdleCut: 10, doctor.WebSocketIdleCut: 10},
+			map[string]float64{doctor.IdleCut: 10, doctor.WebSocketIdleCut: 10},
 		},
 		{
 			"idle cut 10 s, without a word", func(s span) hostileproxy.Rules {
 				return hostileproxy.Rules{IdleCut: s(10 * time.Second), IdleEnd: hostileproxy.BySilence}
 			},
-			map[string]float64{doctor.IdleCut: 10, doctor.WebSocketIdleCut: 10}, nil,
+			map[string]float64{doctor.IdleCut: 10, doctor.WebSocketIdleCut: 10},
+			nil,
 		},
 		{
 			"tunnels live 15 s", func(s span) hostileproxy.Rules { return hostileproxy.Rules{MaxTunnel: s(15 * time.Second)} },
-			map[string]float64{doctor.WebSocketLifetime: 15}, nil,
+			map[string]float64{doctor.WebSocketLifetime: 15},
+			nil,
 		},
 		{
 			"cap 64 KiB truncated", rules(hostileproxy.Rules{MaxResponse: kib64}),
-			map[string]float64{doctor.ResponseCap: kib64}, map[string]float64{doctor.ResponseCap: kib64},
+			map[string]float64{doctor.ResponseCap: kib64},
+			map[string]float64{doctor.ResponseCap: kib64},
 		},
 		{
 			"cap 64 KiB by reset", rules(hostileproxy.Rules{MaxResponse: kib64, ResponseEnd: hostileproxy.ByReset}),
-			map[string]float64{doctor.ResponseCap: kib64}, nil,
+			map[string]float64{doctor.ResponseCap: kib64},
+			nil,
 		},
 		{
 			"cap 64 KiB by 502", rules(hostileproxy.Rules{MaxResponse: kib64, ResponseEnd: hostileproxy.ByAnswer}),
-			map[string]float64{doctor.ResponseCap: kib64, doctor.StoreAndForward: 0}, map[string]float64{doctor.ResponseCap: kib64},
+			map[string]float64{doctor.ResponseCap: kib64, doctor.StoreAndForward: 0},
+			map[string]float64{doctor.ResponseCap: kib64},
 		},
 		{"store and forward", rules(hostileproxy.Rules{Store: true}), map[string]float64{doctor.StoreAndForward: 0}, map[string]float64{}},
 		// A WebSocket's first frames are held as well.
