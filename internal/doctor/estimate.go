@@ -127,8 +127,9 @@ type holding struct {
 	// none came before the last.
 	pieces int
 	all    bool
-	// trailing: each came only with one that was sent later.
+	// trailing: each came only with one that was sent later, lagging behind it.
 	trailing bool
+	lagging  int64
 	// bytes were held at the beginning, and a piece of so many more let them go;
 	// seconds is how long they were held.
 	bytes, more int64
@@ -156,5 +157,6 @@ func (d Drip) held() holding {
 	// The last but one may have been sent just before the end.
 	h.all = d.Came[last]-d.Came[0] < slack
 	h.trailing = !h.all && h.pieces >= last-1 && d.Came[last]-d.Came[0] > d.Asked/2
+	h.lagging = int64(math.Round(h.seconds / float64(d.Every)))
 	return h
 }

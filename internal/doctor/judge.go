@@ -201,9 +201,16 @@ func judgeDrips(drips []Drip) []Finding {
 	case small == nil || small.pieces == 0:
 		return nil
 	case small.trailing:
-		return []Finding{{ID: PiecesHeld, Severity: Warning, Value: small.seconds, Unit: "s", What: "Each piece of an answer is held back until the next one comes."}}
+		return []Finding{{ID: PiecesHeld, Severity: Warning, What: "Each piece of an answer is held back until the next one comes."}}
 	case small.all && (large == nil || large.all):
 		return []Finding{{ID: StoreAndForward, Severity: Warning, What: "An answer is held back until it is whole: pieces that the server sends one by one come together at its end."}}
+	}
+	if small.all && large.trailing {
+		block := float64(max(large.lagging, 1) * large.more)
+		return []Finding{{
+			ID: PiecesHeld, Severity: Warning, Value: block, Unit: "B", High: block,
+			What: fmt.Sprintf("What comes of an answer is held back until some %s are together, again and again, or until its end.", sizes(block)),
+		}}
 	}
 	held := small
 	if small.all { // it ended before as much had come

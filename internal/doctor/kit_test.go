@@ -311,6 +311,35 @@ func holdPieces(w http.ResponseWriter, _ *http.Request) (http.ResponseWriter, fu
 	return b, func() { _, _ = w.Write(b.held) }
 }
 
+// blocks passes on what comes in blocks, as nginx does with what a server of
+// HTTP/1.0 sends.
+type blocks struct {
+	http.ResponseWriter
+	size int
+	held []byte
+}
+
+func (b *blocks) Write(p []byte) (int, error) {
+	b.held = append(b.held, p...)
+	for len(b.held) > b.size {
+		if _, err := b.ResponseWriter.Write(b.held[:b.size]); err != nil {
+			return 0, err
+		}
+		b.held = b.held[b.size:]
+		_ = http.NewResponseController(b.ResponseWriter).Flush()
+	}
+	return len(p), nil
+}
+
+func (*blocks) FlushError() error { return nil }
+
+func holdBlocks(size int) func(http.ResponseWriter, *http.Request) (http.ResponseWriter, func()) {
+	return func(w http.ResponseWriter, _ *http.Request) (http.ResponseWriter, func()) {
+		b := &blocks{ResponseWriter: w, size: size}
+		return b, func() { _, _ = w.Write(b.held) }
+	}
+}
+
 // packed compresses.
 type packed struct {
 	http.ResponseWriter
