@@ -102,9 +102,7 @@ func judgeHolds(o Observations) []Finding {
 		default:
 			f.What = fmt.Sprintf("A request is cut after %s, whether bytes flow or not%s.", times(e.at), e.how())
 		}
-		if e.at < stockHold*1.25 {
-			f.Severity = Problem
-		}
+		o.weigh(&f)
 		all = append(all, f)
 	} else if o.Flow != nil && o.Flow.Outcome == Cut && o.Flow.Took > 0 && o.Flow.Count > 1 {
 		at := float64(o.Flow.Took)
@@ -120,6 +118,20 @@ func judgeHolds(o Observations) []Finding {
 		})
 	}
 	return all
+}
+
+// weigh says how much a cut harms. Where the server has said how long it holds,
+// what is cut long after that hurts nobody, and may be its own doing.
+func (o Observations) weigh(f *Finding) {
+	const margin = 1.25
+	hold := float64(o.Advised)
+	switch {
+	case hold > 0 && f.Value > hold*margin:
+		f.Severity = Note
+		f.What += fmt.Sprintf(" The server answers within %s.", times(hold))
+	case f.Value < max(hold, stockHold)*margin:
+		f.Severity = Problem
+	}
 }
 
 // flows tells whether the answer in pieces outlived the cut.

@@ -92,6 +92,17 @@ func TestJudgeKeepsApart(t *testing.T) {
 	}
 }
 
+func TestWeigh(t *testing.T) {
+	for _, tt := range []struct {
+		cut, advised float64
+		want         Severity
+	}{{10, 0, Problem}, {24, 0, Problem}, {26, 0, Warning}, {24, 20, Problem}, {30, 20, Note}, {30, 28, Problem}, {40, 110, Problem}, {5, 1, Note}} {
+		f := Finding{Severity: Warning, Value: tt.cut}
+		Observations{Advised: Seconds(tt.advised)}.weigh(&f)
+		require.Equal(t, tt.want, f.Severity, tt)
+	}
+}
+
 func TestLadders(t *testing.T) {
 	for name, p := range map[string]Plan{"quick": Quick(), "thorough": Thorough()} {
 		for _, all := range [][]Seconds{spans(p.Holds), spans(p.Silences)} {

@@ -13,7 +13,7 @@ func judgeSocket(o Observations) []Finding {
 	opened := s.Opened.Outcome
 	switch {
 	case opened == OK && s.Echoed.Outcome == OK, s.Again != nil && s.Again.Outcome == OK:
-		return judgeFrames(*s)
+		return judgeFrames(o, *s)
 	case opened == Skipped || s.Again != nil && s.Again.Outcome == Skipped:
 		return nil
 	case s.Stripped:
@@ -29,7 +29,7 @@ func judgeSocket(o Observations) []Finding {
 }
 
 // judgeFrames looks at WebSockets that open and take a first frame.
-func judgeFrames(s Socket) []Finding {
+func judgeFrames(o Observations, s Socket) []Finding {
 	var all []Finding
 	idle, found := cutOf(s.Silences)
 	lively := s.Lively
@@ -54,9 +54,7 @@ func judgeFrames(s Socket) []Finding {
 			ID: WebSocketIdleCut, Severity: Warning, Value: idle.at, Unit: "s", Low: idle.low, High: idle.high,
 			What: fmt.Sprintf("WebSockets are cut after %s without a frame%s.", times(idle.at), idle.how()),
 		}
-		if idle.at < stockHold*1.25 {
-			f.Severity = Problem
-		}
+		o.weigh(&f)
 		all = append(all, f)
 	}
 	if n := len(s.Frames); n > 1 && s.Frames[n-1].Outcome != OK && s.Frames[n-1].Outcome != Skipped {
