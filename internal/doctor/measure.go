@@ -59,6 +59,9 @@ func (m *meter) probe(ctx context.Context) (*Observations, error) {
 	group.Go(func() { o.Socket = m.socket(ctx) })
 	group.Wait()
 	o.Drips = slices.Concat(drips...)
+	if n, why := o.skipped(); n > 0 {
+		o.untested("%d requests that could not be made: %s", n, why)
+	}
 	o.untested("cuts after more than %s", times(m.Plan.Long.Seconds()))
 	o.untested("answers larger than %s", sizes(float64(m.Plan.Body)))
 	return o, nil
@@ -125,7 +128,7 @@ func echoOf(s *sent) (*probe.Echo, error) {
 	}
 	var e probe.Echo
 	switch {
-	case s.StatusCode == http.StatusForbidden && bytes.HasPrefix(body, []byte("doctor:")):
+	case s.StatusCode == http.StatusForbidden && bytes.HasPrefix(body, []byte(endpoint)):
 		return nil, ErrToken
 	case s.StatusCode == http.StatusTooManyRequests, s.StatusCode == http.StatusServiceUnavailable:
 		return nil, fmt.Errorf("%w: %s: %s", ErrUnreachable, s.Status, strings.TrimSpace(string(body[:min(len(body), 200)])))
@@ -147,7 +150,7 @@ func (m *meter) hold(ctx context.Context, d time.Duration) Try {
 		s.close()
 		var held probe.Held
 		if t.Status = s.StatusCode; err == nil && (t.Status != http.StatusOK || json.Unmarshal(body, &held) != nil) {
-			t.Outcome = Refused
+			t.Outcome, t.Error = refusal(t.Status, body)
 		}
 	}
 	t.Took = seconds(time.Since(begun))
@@ -156,6 +159,18 @@ func (m *meter) hold(ctx context.Context, d time.Duration) Try {
 	}
 	return t
 }
+
+// refusal is the outcome of another answer than was due: Skipped where it is
+// the endpoint's own, which has its bounds.
+func refusal(status int, said []byte) (Outcome, string) {
+	if (status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable) && bytes.HasPrefix(said, []byte(endpoint)) {
+		return Skipped, strings.TrimSpace(string(said[:min(len(said), 200)]))
+	}
+	return Refused, ""
+}
+
+// endpoint begins what the endpoint says when it refuses.
+const endpoint = "doctor:"
 
 // whole reads a small answer.
 func (m *meter) whole(s *sent) ([]byte, error) {
@@ -187,7 +202,8 @@ func (m *meter) drip(ctx context.Context, p DripPlan) Drip {
 		if d.Status == http.StatusOK {
 			err = d.read(s, begun, lasts+m.Plan.Patience, p.Count)
 		} else {
-			d.Outcome = Refused
+			said, _ := m.whole(s) // what it says is enough
+			d.Outcome, d.Error = refusal(d.Status, said)
 		}
 		s.close()
 	}
@@ -274,7 +290,8 @@ func (m *meter) body(ctx context.Context, n int64) Body {
 	}
 	defer s.close()
 	if b.Status = s.StatusCode; b.Status != http.StatusOK {
-		b.Outcome = Refused
+		said, _ := m.whole(s) // what it says is enough
+		b.Outcome, b.Error = refusal(b.Status, said)
 		return b
 	}
 	in := patient(s.Body, m.Plan.Patience, s.cancel)

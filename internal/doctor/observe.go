@@ -140,6 +140,36 @@ type Observations struct {
 	Untested []string `json:"untested"`
 }
 
+// skipped counts what was not made, and gives the first reason.
+func (o *Observations) skipped() (n int, why string) {
+	look := func(outcome Outcome, err string) {
+		if outcome == Skipped {
+			if n++; why == "" {
+				why = err
+			}
+		}
+	}
+	for _, t := range o.Holds {
+		look(t.Outcome, t.Error)
+	}
+	for _, d := range o.Drips {
+		look(d.Outcome, d.Error)
+	}
+	for _, b := range o.Bodies {
+		look(b.Outcome, b.Error)
+	}
+	if o.Flow != nil {
+		look(o.Flow.Outcome, o.Flow.Error)
+	}
+	if o.Socket != nil {
+		look(o.Socket.Opened.Outcome, o.Socket.Opened.Error)
+		for _, t := range o.Socket.Silences {
+			look(t.Outcome, t.Error)
+		}
+	}
+	return n, why
+}
+
 func (o *Observations) untested(format string, args ...any) {
 	o.Untested = append(o.Untested, fmt.Sprintf(format, args...))
 }

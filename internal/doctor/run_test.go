@@ -3,11 +3,14 @@ package doctor
 import (
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/internal/probe"
 )
 
 // within20 checks a limit against what it was found to be.
@@ -98,6 +101,37 @@ func TestNamesEachLimit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCleanTwenty finds nothing where nothing is.
+func TestCleanTwenty(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			n := &network{}
+			n.probed(t)
+			require.Empty(t, n.examine(t, Quick()).Findings)
+		})
+	}
+}
+
+// TestBusyEndpoint is no finding: its own bounds are not the path's.
+func TestBusyEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{through: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, probe.PathEcho) {
+					h.ServeHTTP(w, r)
+					return
+				}
+				w.WriteHeader(http.StatusTooManyRequests)
+				_, _ = w.Write([]byte("doctor: too many probes begun"))
+			})
+		}}
+		n.probed(t)
+		r := n.examine(t, Quick())
+		require.Empty(t, r.Findings)
+		require.Contains(t, strings.Join(r.Untested, "\n"), "that could not be made: doctor: too many probes begun")
+	})
 }
 
 // noCookies takes Set-Cookie away.

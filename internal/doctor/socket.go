@@ -56,7 +56,9 @@ func (l *line) dial(ctx context.Context, path string, header http.Header) (*webs
 	case errors.Is(context.Cause(dialing), errLate):
 		t.Outcome, t.Error = Late, errLate.Error()
 	case t.Status != 0:
-		t.Outcome = Refused
+		if t.Outcome, _ = refusal(t.Status, said); t.Outcome == Skipped {
+			t.Error = strings.TrimSpace(string(said))
+		}
 	default:
 		t.Outcome = Cut
 	}
@@ -111,7 +113,7 @@ func (m *meter) first(ctx context.Context, s *Socket) {
 	s.Echoed.Outcome = Skipped
 	if conn == nil {
 		// The endpoint says so when what arrived was no upgrade.
-		s.Stripped = s.Opened.Status == http.StatusUpgradeRequired && strings.HasPrefix(said, "doctor:")
+		s.Stripped = s.Opened.Status == http.StatusUpgradeRequired && strings.HasPrefix(said, endpoint)
 		return
 	}
 	defer func() { _ = conn.CloseNow() }()

@@ -57,15 +57,15 @@ const (
 // Bounds of all requests together.
 const (
 	// MaxAtOnce is how many probes may be in progress; more are answered with status 503.
-	MaxAtOnce = 96
+	MaxAtOnce = 128
 	// PerSecond bounds the probes that are begun; more are answered with status 429.
-	PerSecond = 20
+	PerSecond = 40
 	// Burst is how many may be begun at once.
-	Burst = 200
+	Burst = 400
 	// BytesPerSecond bounds the bytes of bodies and drops; more are answered with status 429.
 	BytesPerSecond = 4 << 20
 	// BytesBurst is how many may be asked for at once.
-	BytesBurst = 96 << 20
+	BytesBurst = 128 << 20
 	// WrongPerSecond bounds how often a wrong token is told so; beyond that the answer is 429. The right one is taken
 	// all the same.
 	WrongPerSecond = 1
