@@ -32,21 +32,14 @@ func (f *Fill) Next(p []byte) int {
 	p = p[:n]
 	// ChaCha8 never fails.
 	_, _ = f.rng.Read(p)
-	for i := range p {
-		p[i] = f.byte(f.at+int64(i), p[i])
+	for i, b := range p {
+		p[i] = letters[b%byte(len(letters))]
+	}
+	for at, b := range map[int64]byte{0: '[', 1: '"', f.size - 2: '"', f.size - 1: ']'} {
+		if i := at - f.at; i >= 0 && i < int64(n) {
+			p[i] = b
+		}
 	}
 	f.at += int64(n)
 	return n
-}
-
-func (f *Fill) byte(at int64, random byte) byte {
-	switch at {
-	case 0:
-		return '['
-	case 1, f.size - 2:
-		return '"'
-	case f.size - 1:
-		return ']'
-	}
-	return letters[random%byte(len(letters))]
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -135,12 +136,10 @@ func (h *Handler) text(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	left := size
+	left, blanks := size, bytes.Repeat([]byte(" "), pieceBytes)
 	h.send(w, r, size, func(p []byte) int {
 		n := int(min(int64(len(p)), left))
-		for i := range p[:n] {
-			p[i] = ' '
-		}
+		copy(p[:n], blanks)
 		if left == size {
 			p[0] = '['
 		}
@@ -151,6 +150,9 @@ func (h *Handler) text(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// pieceBytes are written at a time.
+const pieceBytes = 32 << 10
+
 // send writes a body of a known length.
 func (h *Handler) send(w http.ResponseWriter, r *http.Request, size int64, next func([]byte) int) {
 	if !h.spend(w, size) {
@@ -159,7 +161,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, size int64, next 
 	w.Header().Set("Content-Type", "application/json;charset=UTF-8") // as answers to polls have
 	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTime))
-	p := make([]byte, 32<<10)
+	p := make([]byte, pieceBytes)
 	for r.Context().Err() == nil {
 		n := next(p)
 		if n == 0 {
