@@ -67,40 +67,54 @@ func (m *meter) probe(ctx context.Context) (*Observations, error) {
 	return o, nil
 }
 
-// look asks who we are to the server, several times over one connection.
+// look asks who we are to the server, several times over one connection. One
+// answer is enough.
 func (m *meter) look(ctx context.Context, o *Observations) (there bool, err error) {
 	l := m.open()
 	defer l.close()
-	fastest := Seconds(math.Inf(1))
 	var set *http.Cookie
-	for i := range echoes {
+	var failed error
+	for range echoes {
 		cookies := cookieSent + "=1"
 		if set != nil {
 			cookies += "; " + set.Name + "=" + set.Value
 		}
 		s, begun, err := l.get(ctx, quickly, probe.PathEcho, nil, http.Header{"Cookie": {cookies}})
 		if err != nil {
-			return false, fmt.Errorf("%w: %w", ErrUnreachable, err)
+			failed = fmt.Errorf("%w: %w", ErrUnreachable, err)
+			continue
 		}
 		e, err := echoOf(s)
 		took := time.Since(begun)
 		s.close()
-		if err != nil || e == nil {
-			return false, err
-		}
-		if i == 0 {
-			o.Echo, o.Proto, o.ServerProto = e, s.Proto, e.Proto
-			o.Server, o.Via = s.Header.Get("Server"), s.Header.Values("Via")
-		}
-		set = m.cookies(o, s, e, set)
-		o.KeptAlive = o.KeptAlive || s.reused
-		if rtt := Seconds(took.Seconds()); rtt < fastest {
-			fastest, o.RoundTrip = rtt, rtt
-			middle := begun.Add(took / 2)
-			o.Clock = &Clock{Offset: Seconds(time.UnixMilli(e.Time).Sub(middle).Seconds()), Error: Seconds(took.Seconds()/2 + 0.001), From: "probe"}
+		switch {
+		case err != nil:
+			failed = err
+		case e == nil && !there:
+			return false, nil
+		case e != nil:
+			there = true
+			set = m.cookies(o, s, e, set)
+			o.seen(s, e, begun, took)
 		}
 	}
-	return true, nil
+	if there {
+		return true, nil
+	}
+	return false, failed
+}
+
+// seen keeps what an echo tells; of times the fastest.
+func (o *Observations) seen(s *sent, e *probe.Echo, begun time.Time, took time.Duration) {
+	o.KeptAlive = o.KeptAlive || s.reused
+	if rtt := Seconds(took.Seconds()); o.Echo == nil || rtt < o.RoundTrip {
+		o.RoundTrip = rtt
+		o.Clock = &Clock{Offset: Seconds(time.UnixMilli(e.Time).Sub(begun.Add(took / 2)).Seconds()), Error: rtt/2 + 0.001, From: "probe"}
+	}
+	if o.Echo == nil {
+		o.Echo, o.Proto, o.ServerProto = e, s.Proto, e.Proto
+		o.Server, o.Via = s.Header.Get("Server"), s.Header.Values("Via")
+	}
 }
 
 // cookies notes what became of them, and returns the one to send from now on.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,8 +78,11 @@ func (l *line) do(req *http.Request, within time.Duration) (*sent, time.Time, er
 		},
 	}
 	for name, values := range l.m.Header {
-		if _, ours := req.Header[name]; !ours {
+		switch ours, both := req.Header[name]; {
+		case !both:
 			req.Header[name] = values
+		case name == "Cookie": // those of a login beside ours
+			req.Header[name] = []string{strings.Join(append(slices.Clone(ours), values...), "; ")}
 		}
 	}
 	res, err := l.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace))) //nolint:bodyclose // sent.close does

@@ -134,6 +134,35 @@ func TestBusyEndpoint(t *testing.T) {
 	})
 }
 
+// TestOwnCookies go beside ours, and a first request that fails is no end.
+func TestOwnCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		n := &network{through: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if c, err := r.Cookie("login"); err != nil || c.Value != "x" {
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				if strings.HasSuffix(r.URL.Path, probe.PathEcho) {
+					if asked++; asked == 1 {
+						panic(http.ErrAbortHandler)
+					}
+				}
+				h.ServeHTTP(w, r)
+			})
+		}}
+		n.probed(t)
+		r, err := Run(t.Context(), Config{
+			URL: "http://push.example/cometd/", Token: token, Plan: Quick(), Transport: n.transport, Header: http.Header{"Cookie": {"login=x"}},
+		})
+		require.NoError(t, err)
+		require.Equal(t, ModeProbe, r.Mode)
+		require.Empty(t, r.Findings)
+		require.Equal(t, []string{cookieSent, "login"}, r.Observations.Echo.Cookies)
+	})
+}
+
 // noCookies takes Set-Cookie away.
 type noCookies struct{ http.ResponseWriter }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -172,9 +173,7 @@ func (p *poll) ask(ctx context.Context, within time.Duration, messages ...messag
 	}
 	defer s.close()
 	p.last = s.Response
-	if set := s.Cookies(); len(set) > 0 {
-		p.cookies = set
-	}
+	p.keep(s.Cookies())
 	in := patient(s.Body, p.m.Plan.Patience, s.cancel)
 	defer in.stop()
 	answer, err := io.ReadAll(io.LimitReader(in, maxBacklog))
@@ -188,6 +187,14 @@ func (p *poll) ask(ctx context.Context, within time.Duration, messages ...messag
 		return message{}, fmt.Errorf("%w: no Bayeux: %.60q", io.ErrUnexpectedEOF, answer)
 	}
 	return reply(p.got, messages[0])
+}
+
+// keep takes cookies, the newest of a name.
+func (p *poll) keep(set []*http.Cookie) {
+	for _, c := range set {
+		p.cookies = slices.DeleteFunc(p.cookies, func(old *http.Cookie) bool { return old.Name == c.Name })
+		p.cookies = append(p.cookies, c)
+	}
 }
 
 // reply is that to a message.

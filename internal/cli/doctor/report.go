@@ -19,7 +19,7 @@ func (c *Command) write(r *doctor.Report, stdout io.Writer) error {
 	if c.JSON == "-" {
 		return writeJSON(stdout, r)
 	}
-	if err := writeText(stdout, r); err != nil || c.JSON == "" {
+	if err := writeText(stdout, r, c.Thorough); err != nil || c.JSON == "" {
 		return err
 	}
 	f, err := os.Create(c.JSON)
@@ -40,7 +40,7 @@ func writeJSON(w io.Writer, r *doctor.Report) error {
 }
 
 // writeText writes the report for people.
-func writeText(w io.Writer, r *doctor.Report) error {
+func writeText(w io.Writer, r *doctor.Report, thorough bool) error {
 	var b strings.Builder
 	how := "with the server's help"
 	if r.Mode == doctor.ModeBayeux {
@@ -71,6 +71,9 @@ func writeText(w io.Writer, r *doctor.Report) error {
 		b.WriteString("\nNot tested:\n")
 		for _, u := range r.Untested {
 			fmt.Fprintf(&b, "  - %s\n", visible(u))
+		}
+		if !thorough {
+			b.WriteString("--thorough takes five minutes and goes further.\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())
