@@ -342,6 +342,7 @@ func (m *meter) socketHeld(ctx context.Context, d time.Duration) Try {
 	conn, t, _ := l.dial(ctx, "", nil)
 	t.Asked = seconds(d)
 	if conn == nil {
+		t.Outcome = Skipped // what did not open says nothing of silence
 		return t
 	}
 	defer func() { _ = conn.CloseNow() }()

@@ -196,9 +196,13 @@ func (m *meter) whole(s *sent) ([]byte, error) {
 // drips asks for an answer in pieces, and again where they did not come as they
 // were sent.
 func (m *meter) drips(ctx context.Context, p DripPlan) []Drip {
-	all := []Drip{m.drip(ctx, p)}
-	if held := all[0].held(); held.pieces > 0 || all[0].Outcome != OK {
-		all = append(all, m.drip(ctx, p))
+	const most = 3
+	var all []Drip
+	for range most {
+		d := m.drip(ctx, p)
+		if all = append(all, d); d.Outcome == OK && d.held().pieces == 0 {
+			break
+		}
 	}
 	return all
 }

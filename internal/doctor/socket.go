@@ -151,6 +151,8 @@ func (m *meter) silence(ctx context.Context, d time.Duration) Try {
 		defer func() { _ = conn.CloseNow() }()
 		ask, _ := json.Marshal(probe.Silence{Millis: d.Milliseconds()}) // a number
 		t = m.talk(ctx, conn, ask, nil, d+m.Plan.Patience)
+	} else {
+		t.Outcome = Skipped // what did not open says nothing of silence
 	}
 	t.Asked = seconds(d)
 	return t

@@ -68,6 +68,10 @@ func limits() []way {
 			map[string]float64{doctor.IdleCut: 10, doctor.WebSocketIdleCut: 10},
 		},
 		{
+			"idle cut 20 s", func(s span) hostileproxy.Rules { return hostileproxy.Rules{IdleCut: s(20 * time.Second)} },
+			map[string]float64{doctor.IdleCut: 20, doctor.WebSocketIdleCut: 20}, nil,
+		},
+		{
 			"idle cut 10 s, without a word", func(s span) hostileproxy.Rules {
 				return hostileproxy.Rules{IdleCut: s(10 * time.Second), IdleEnd: hostileproxy.BySilence}
 			},
@@ -116,7 +120,7 @@ func limits() []way {
 // a look at the times that it names: make networks does all, in full.
 func TestNamesLimits(t *testing.T) {
 	kinds := []string{
-		"clean", "max duration 5 s", "idle cut 10 s", "cap 64 KiB truncated", "cap 64 KiB by 502", "store and forward",
+		"clean", "max duration 20 s", "idle cut 20 s", "cap 64 KiB truncated", "cap 64 KiB by 502", "store and forward",
 		"first 16 KiB held", "upgrade stripped", "upgrade black hole", "cookies stripped", "HTTP/1.0", "gzip",
 	}
 	ways := slices.DeleteFunc(limits(), func(w way) bool { return !slices.Contains(kinds, w.name) })
