@@ -69,7 +69,8 @@ func limits() []way {
 		},
 		{
 			"idle cut 20 s", func(s span) hostileproxy.Rules { return hostileproxy.Rules{IdleCut: s(20 * time.Second)} },
-			map[string]float64{doctor.IdleCut: 20, doctor.WebSocketIdleCut: 20}, nil,
+			map[string]float64{doctor.IdleCut: 20, doctor.WebSocketIdleCut: 20},
+			nil,
 		},
 		{
 			"idle cut 10 s, without a word", func(s span) hostileproxy.Rules {
