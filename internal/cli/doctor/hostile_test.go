@@ -116,13 +116,13 @@ func limits() []way {
 	}
 }
 
-// TestNamesLimits sends the doctor through the hostile proxy on one way of each
-// kind, in a fifth of the time that paths take, and so on a busy machine without
-// a look at the times that it names: make networks does all, in full.
+// TestNamesLimits sends the doctor through the hostile proxy on ways that harm
+// whatever the time is, in a fifth of the time that it takes. A machine that stalls
+// is a path with limits of its own, so that more may be found: make networks does
+// all ways, in full, and the tests of internal/doctor do them in virtual time.
 func TestNamesLimits(t *testing.T) {
 	kinds := []string{
-		"clean", "max duration 20 s", "idle cut 20 s", "cap 64 KiB truncated", "cap 64 KiB by 502", "store and forward",
-		"first 16 KiB held", "upgrade stripped", "upgrade black hole", "cookies stripped", "HTTP/1.0", "gzip",
+		"cap 64 KiB truncated", "cap 64 KiB by 502", "upgrade stripped", "upgrade refused", "cookies stripped", "set-cookies stripped", "HTTP/1.0", "gzip",
 	}
 	ways := slices.DeleteFunc(limits(), func(w way) bool { return !slices.Contains(kinds, w.name) })
 	require.Len(t, ways, len(kinds))
@@ -135,7 +135,8 @@ func TestNamesLimits(t *testing.T) {
 }
 
 // namesEach examines all ways at the same time, and then looks for what must be
-// found: times within the share of them, if it is not 0, sizes within a fifth.
+// found, and for nothing else: times within the share of them, sizes within a fifth.
+// With a share of 0 times are not looked at, and more may be found.
 func namesEach(t *testing.T, ways []way, scale, share float64) {
 	t.Helper()
 	var group sync.WaitGroup
@@ -194,5 +195,7 @@ func compare(t *testing.T, want map[string]float64, e examined, scale, share flo
 		}
 		delete(found, id)
 	}
-	require.Empty(t, found, "%+v", e.r.Observations)
+	if share > 0 {
+		require.Empty(t, found, "%+v", e.r.Observations)
+	}
 }
