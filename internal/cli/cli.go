@@ -14,6 +14,7 @@ import (
 
 	"github.com/halleypush/halley/internal/cli/bench"
 	"github.com/halleypush/halley/internal/cli/conform"
+	"github.com/halleypush/halley/internal/cli/doctor"
 	"github.com/halleypush/halley/internal/cli/explain"
 	"github.com/halleypush/halley/internal/cli/health"
 	"github.com/halleypush/halley/internal/cli/importwebxml"
@@ -46,6 +47,7 @@ type commands struct {
 	Pub               pubsub.Pub           `cmd:"" help:"Publish a message, or JSON lines from standard input."`
 	Conform           conform.Command      `cmd:"" help:"Test any Bayeux server against the protocol."`
 	Bench             bench.Command        `cmd:"" help:"Put load on any Bayeux server and measure."`
+	Doctor            doctor.Command       `cmd:"" help:"Tell what lies between here and a server, and which setting to change."`
 	Import            importwebxml.Command `cmd:"" help:"Turn a CometD web.xml into a halley.yaml."`
 	ExplainPermission explain.Command      `cmd:"" help:"Tell whether permissions allow something, and which rule says so."`
 	Health            health.Command       `cmd:"" help:"Ask a running server whether it takes clients."`
@@ -75,6 +77,10 @@ func exitCodes() []manual.ExitCode {
 		{Command: "conform", Code: conform.ExitFailed, Meaning: "the server (or client) fails"},
 		{Command: "conform", Code: conform.ExitUnreachable, Meaning: "there is no server (or no client came)"},
 		{Command: "conform", Code: conform.ExitUsage, Meaning: "called wrongly"},
+		{Command: "doctor", Code: exitOK, Meaning: "nothing was found that harms"},
+		{Command: "doctor", Code: exitFailure, Meaning: "something was found"},
+		{Command: "doctor", Code: doctor.ExitUsage, Meaning: "called wrongly"},
+		{Command: "doctor", Code: doctor.ExitUnexamined, Meaning: "the server could not be examined"},
 		{Command: "explain-permission", Code: exitOK, Meaning: "it is allowed"},
 		{Command: "explain-permission", Code: exitFailure, Meaning: "it is refused"},
 		{Command: "explain-permission", Code: exitUsage, Meaning: "called or configured wrongly"},
@@ -92,7 +98,7 @@ func description() string {
 			texts = append(texts, fmt.Sprintf("%d %s", c.Code, c.Meaning))
 		}
 	}
-	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; bench, conform, explain-permission and import have their own."
+	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; bench, conform, doctor, explain-permission and import have their own."
 }
 
 func newParser(all *commands, options ...kong.Option) (*kong.Kong, error) {
@@ -108,6 +114,7 @@ func (p Program) Run(ctx context.Context) int {
 		kong.Exit(func(code int) { left = code }),
 		kong.Bind(manual.Facts{About: about, ExitCodes: exitCodes()}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),
 		kong.Bind(serve.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
+		kong.Bind(doctor.Env{Lookup: p.Lookup, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(explain.Env{Lookup: p.Lookup, Stdout: p.Stdout}),
 		kong.Bind(pubsub.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Signals: p.Signals}),
 		kong.Bind(importwebxml.Env{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr}),
@@ -140,10 +147,13 @@ func (p Program) report(err error) int {
 		}
 		return exit.Code
 	}
-	if errors.Is(err, explain.ErrRefused) {
+	if errors.Is(err, explain.ErrRefused) || errors.Is(err, doctor.ErrFound) {
 		return exitFailure // it was said on standard output
 	}
 	_, _ = fmt.Fprintln(p.Stderr, "halley:", err)
+	if exit, ok := errors.AsType[*doctor.ExitError](err); ok {
+		return exit.Code
+	}
 	if own, ok := errors.AsType[*importwebxml.Error](err); ok {
 		return own.ExitCode()
 	}

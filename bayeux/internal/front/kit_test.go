@@ -94,13 +94,18 @@ func (r *rig) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		panic("on purpose")
 	case "abort":
 		panic(http.ErrAbortHandler)
-	case "hijack":
+	case "hijack", "switch":
+		head := "HTTP/1.1 101 Switching Protocols\r\n\r\n"
+		if what == "switch" { // as some libraries do it
+			w.WriteHeader(http.StatusSwitchingProtocols)
+			head = ""
+		}
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			r.t.Error(err)
 			return
 		}
-		_, _ = c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"))
+		_, _ = c.Write([]byte(head))
 		go func() {
 			defer c.Close()
 			_, _ = io.Copy(c, c)

@@ -308,11 +308,18 @@ func (w *Response) release() {
 	w.out, w.body = nil, nil
 }
 
-// Hijack implements http.Hijacker. The connection is a *Conn.
+// Hijack implements http.Hijacker. The connection is a *Conn. As with net/http
+// the answer may have begun with 101, whose head leaves first then.
 func (w *Response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c := w.c
-	if w.hijacked || w.status != 0 || w.req == nil {
+	if w.hijacked || w.status != 0 && w.status != http.StatusSwitchingProtocols || w.req == nil {
 		return nil, nil, http.ErrHijacked
+	}
+	if w.status != 0 {
+		if w.flush(); w.err != nil {
+			return nil, nil, w.err
+		}
+		w.release()
 	}
 	c.mu.Lock()
 	if c.state != busy || c.held != nil {

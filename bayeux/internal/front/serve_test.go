@@ -210,13 +210,23 @@ func TestDueAtOnce(t *testing.T) {
 }
 
 func TestHijack(t *testing.T) {
+	for _, how := range []string{"hijack", "switch"} {
+		t.Run(how, func(t *testing.T) { testHijack(t, how) })
+	}
+}
+
+func testHijack(t *testing.T, how string) {
+	t.Helper()
 	r := newRig(t)
 	c := r.dial()
-	c.send(post("/b/hijack", ""))
+	c.send(post("/b/"+how, ""))
 	line, err := c.r.ReadString('\n')
 	require.NoError(t, err)
 	require.Contains(t, line, "101")
-	_, _ = c.r.ReadString('\n')
+	for line != "\r\n" {
+		line, err = c.r.ReadString('\n')
+		require.NoError(t, err)
+	}
 	big := strings.Repeat("0123456789", 300_000)
 	go func() { _, _ = io.WriteString(c, big) }()
 	got := make([]byte, len(big))

@@ -29,6 +29,8 @@ type Command struct {
 	CORSOrigins     []string `sep:"none" name:"cors-origins" placeholder:"ORIGINS" help:"Origins whose pages may use long-polling from elsewhere, such as https://app.example, separated by commas; * for all, without credentials. Default none."`
 	CORSCredentials []string `sep:"none" name:"cors-credentials" placeholder:"BOOL" help:"Let those pages send cookies. Default true."`
 	Demo            demoFlag `placeholder:"BOOL" help:"Serve the demo page at /. Only /demo/** channels are permitted then, whatever the posture, and maxSessionsPerBrowser is 3 unless it is set. Default false."`
+	DoctorToken     []string `sep:"none" placeholder:"TOKEN" help:"Let whoever sends this token examine, with halley doctor, what lies between: requests below PATH/doctor/ that take long, are large or become WebSockets, within bounds. 16 bytes at least. Other users of this machine can read it here: better in the environment, or in --doctor-token-file. Default off."`
+	DoctorTokenFile []string `sep:"none" placeholder:"FILE" help:"File with that token, on one line."`
 	Park            []string `sep:"none" placeholder:"BOOL" help:"Let held polls, idle WebSockets and connections between two polls wait without a goroutine where the platform can (Linux, plain TCP); false leaves all connections to Go's HTTP server. Default true."`
 	ShutdownTimeout []string `sep:"none" placeholder:"TIME" help:"How long a stop may take. Default 10s."`
 	LogLevel        []string `sep:"none" placeholder:"LEVEL" help:"debug, info, warn or error. Default info."`

@@ -13,6 +13,7 @@ import (
 	"github.com/halleypush/halley/bayeux/server"
 	"github.com/halleypush/halley/extensions/auth"
 	"github.com/halleypush/halley/internal/certs"
+	"github.com/halleypush/halley/internal/probe"
 	"github.com/halleypush/halley/internal/testkit"
 )
 
@@ -22,8 +23,19 @@ func TestOperationsTables(t *testing.T) {
 	path := filepath.Join("..", "..", "..", "docs", "OPERATIONS.md")
 	testkit.Tables(t, path, *update, "run make docs", map[string]string{
 		"flags": flagsTable(t), "options": optionsTable(), "limits": namedTable("limit", limitTable("")), "extensions": namedTable("setting", extensionTable()), "channels": namedTable("property", channelTable()), "auth": namedTable("setting", authTable()), "metrics": metricsTable(),
-		"labels": labelsTable(t), "reasons": reasonsTable(t), "bounds": boundsTable(),
+		"labels": labelsTable(t), "reasons": reasonsTable(t), "bounds": boundsTable(), "probe bounds": probeBoundsTable(),
 	})
+}
+
+func probeBoundsTable() string {
+	return "| what | bound |\n|---|---|\n" +
+		row("a hold, a silence, the life of a WebSocket", probe.MaxTime.String()) +
+		row("a body", fmt.Sprintf("%d MiB", probe.MaxBytes>>20)) +
+		row("a frame", fmt.Sprintf("%d KiB", probe.MaxFrame>>10)) +
+		row("probes at a time", fmt.Sprint(probe.MaxAtOnce)) +
+		row("probes begun", fmt.Sprintf("%d at once, then %d a second", probe.Burst, probe.PerSecond)) +
+		row("bytes asked for", fmt.Sprintf("%d MiB at once, then %d MiB a second", probe.BytesBurst>>20, probe.BytesPerSecond>>20)) +
+		row("wrong tokens that get an answer", fmt.Sprintf("%d at once, then %d a second", probe.WrongBurst, probe.WrongPerSecond))
 }
 
 // TestSecurityTable compares the table of postures with what the server does.

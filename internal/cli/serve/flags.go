@@ -49,6 +49,8 @@ func flagTable() []setting {
 		{"cors-origins", "", ",", func(c *Command) []string { return c.CORSOrigins }, applyOrigins},
 		{"cors-credentials", "true", "", func(c *Command) []string { return c.CORSCredentials }, applyBool(func(s *Settings) *bool { return &s.CORSCredentials })},
 		{"demo", "false", "", func(c *Command) []string { return c.Demo.values() }, applyBool(func(s *Settings) *bool { return &s.Demo })},
+		{"doctor-token", "", "", func(c *Command) []string { return c.DoctorToken }, applyDoctorToken},
+		{"doctor-token-file", "", "", func(c *Command) []string { return c.DoctorTokenFile }, applyText(func(s *Settings) *string { return &s.DoctorTokenFile })},
 		{"park", "true", "", func(c *Command) []string { return c.Park }, applyBool(func(s *Settings) *bool { return &s.Park })},
 		{"shutdown-timeout", "10s", "", func(c *Command) []string { return c.ShutdownTimeout }, applyShutdown},
 		{"log-level", "info", "", func(c *Command) []string { return c.LogLevel }, applyLogLevel},

@@ -32,13 +32,16 @@ type Settings struct {
 	CORSOrigins     []string
 	CORSCredentials bool
 	Demo            bool
-	Park            bool
-	ShutdownTimeout time.Duration
-	LogLevel        zerolog.Level
-	LogFormat       string
-	Options         server.Options
-	Limits          server.Limits
-	Channels        map[string]server.ChannelOptions
+	// DoctorToken is what the endpoint of halley doctor asks for; empty for no
+	// endpoint. DoctorTokenFile is where it was read, if it was.
+	DoctorToken, DoctorTokenFile string
+	Park                         bool
+	ShutdownTimeout              time.Duration
+	LogLevel                     zerolog.Level
+	LogFormat                    string
+	Options                      server.Options
+	Limits                       server.Limits
+	Channels                     map[string]server.ChannelOptions
 
 	permitted *permitted // nil: the posture's policy
 	// shown are the lines of --print-config.
@@ -67,10 +70,11 @@ func (c *Command) Load(lookup func(string) (string, bool)) (*Settings, error) {
 	s := &Settings{Options: server.Options{}, Extensions: defaultExtensions()}
 	for _, f := range flagTable() {
 		values, source := c.resolve(f, lookup, file)
+		text := f.display(strings.Join(values, ","))
 		if err := f.apply(s, values); err != nil {
-			return nil, usagef(source, "%s %q: %v", f.name, strings.Join(values, ","), err)
+			return nil, usagef(source, "%s %q: %v", f.name, text, err)
 		}
-		s.shown = append(s.shown, shown{f.name, strings.Join(values, ","), f.def, source})
+		s.shown = append(s.shown, shown{f.name, text, f.def, source})
 	}
 	if err := s.loadOptions(c, lookup, file); err != nil {
 		return nil, err
@@ -286,6 +290,9 @@ func (s *Settings) validate() error {
 		return err
 	}
 	if err := s.validateAuth(); err != nil {
+		return err
+	}
+	if err := s.validateDoctor(); err != nil {
 		return err
 	}
 	if err := s.settlePosture(); err != nil {

@@ -39,6 +39,8 @@ type daemon struct {
 	plain    []*http.Server // redirects and ACME challenges
 	certs    *certs.Keeper  // nil without TLS
 	ready    atomic.Bool
+	// stopProbes ends what the endpoint of halley doctor does.
+	stopProbes func()
 	// reload is what SIGHUP has read again.
 	reload reloaders
 	// failed gets the error of each listener that ends by itself.
@@ -69,7 +71,11 @@ func serve(ctx context.Context, s *Settings, env Env) error {
 		return errors.Join(err, engine.Shutdown(ctx))
 	}
 	defer closeDemo()
-	d := newDaemon(s, log, engine, page, keeper)
+	d, err := newDaemon(s, log, engine, page, keeper)
+	if err != nil {
+		open.close()
+		return errors.Join(err, engine.Shutdown(ctx))
+	}
 	d.start(context.WithoutCancel(ctx), open)
 	defer d.keepCertificates(ctx)()
 	env.tell(log, notifyReady)
@@ -119,14 +125,18 @@ func (d *daemon) wait(ctx context.Context, env Env) error {
 	}
 }
 
-func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler, keeper *certs.Keeper) *daemon {
+func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler, keeper *certs.Keeper) (*daemon, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	d := &daemon{settings: s, log: log, engine: engine, certs: keeper, reload: reloaders{log: log}}
+	bayeux, stopProbes, err := s.openProbe(s.crossOrigin(engine), log)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{settings: s, log: log, engine: engine, certs: keeper, reload: reloaders{log: log}, stopProbes: stopProbes}
 	d.front = &http.Server{
-		Handler:           s.overTLS(route(s.Path, s.crossOrigin(engine), page)),
+		Handler:           s.overTLS(route(s.Path, bayeux, page)),
 		Protocols:         protocols,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -144,7 +154,7 @@ func newDaemon(s *Settings, log zerolog.Logger, engine Engine, page http.Handler
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          httpLog(log),
 	}
-	return d
+	return d, nil
 }
 
 // route passes requests for path and what is below it to h, others to rest. It
@@ -209,6 +219,7 @@ func (d *daemon) closeFront() error {
 // once.
 func (d *daemon) stop(ctx context.Context, env Env) error {
 	d.ready.Store(false)
+	d.stopProbes()
 	ctx, cancel := context.WithTimeout(ctx, d.settings.ShutdownTimeout)
 	defer cancel()
 	done := make(chan error, 1)
