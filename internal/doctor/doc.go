@@ -81,22 +81,3 @@ func ladder(low, high time.Duration, step float64) []time.Duration {
 	}
 	return append(all, high, high)
 }
-
-// Scaled is the plan with all times multiplied: what a path does within seconds
-// is found as well, and paths of tests do things sooner.
-func (p Plan) Scaled(by float64) Plan {
-	scale := func(d time.Duration) time.Duration { return time.Duration(float64(d) * by) }
-	p.Holds, p.Silences = scaleAll(p.Holds, by), scaleAll(p.Silences, by)
-	p.Limit -= p.Long // what is needed beside
-	p.Long, p.Beat = scale(p.Long), scale(p.Beat)
-	p.Limit += p.Long
-	return p
-}
-
-func scaleAll(all []time.Duration, by float64) []time.Duration {
-	scaled := make([]time.Duration, len(all))
-	for i, d := range all {
-		scaled[i] = time.Duration(float64(d) * by)
-	}
-	return scaled
-}

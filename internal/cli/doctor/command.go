@@ -42,8 +42,6 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	// Signals end the run. Nil for none.
 	Signals <-chan os.Signal
-	// Scale multiplies all times of a plan; 0 means 1. For tests.
-	Scale float64
 }
 
 // ExitError is an error with the exit code of the program.
@@ -133,9 +131,6 @@ func (c *Command) config(env Env) (doctor.Config, error) {
 	}
 	if c.Thorough {
 		cfg.Plan = doctor.Thorough()
-	}
-	if env.Scale > 0 {
-		cfg.Plan = cfg.Plan.Scaled(env.Scale)
 	}
 	if cfg.Token, err = c.token(env.Lookup); err != nil {
 		return cfg, err

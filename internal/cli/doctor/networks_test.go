@@ -5,7 +5,7 @@ package doctor
 import "testing"
 
 // TestNetworksNameEachLimit is the whole table, at the times that paths take.
-func TestNetworksNameEachLimit(t *testing.T) { namesEach(t, limits(), 1, 0.2) }
+func TestNetworksNameEachLimit(t *testing.T) { namesEach(t, limits()) }
 
 // TestNetworksCleanTwenty finds nothing in 20 runs where nothing is.
 func TestNetworksCleanTwenty(t *testing.T) {
@@ -14,5 +14,5 @@ func TestNetworksCleanTwenty(t *testing.T) {
 		ways[i] = limits()[0]
 		ways[i].plain = nil
 	}
-	namesEach(t, ways, 1, 0.2)
+	namesEach(t, ways)
 }

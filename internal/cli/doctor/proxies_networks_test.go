@@ -110,11 +110,11 @@ func TestNetworksRealProxies(t *testing.T) {
 	var group sync.WaitGroup
 	for i, p := range proxies {
 		url := "http://" + p.run(t, halley(t, "--doctor-token", token)) + "/cometd"
-		group.Go(func() { found[i] = examine(t, 1, url, "--token", token) })
+		group.Go(func() { found[i] = examine(t, url, "--token", token) })
 	}
 	group.Wait()
 	for i, p := range proxies {
-		t.Run(p.name, func(t *testing.T) { compare(t, p.want, found[i], 1, 0.2) })
+		t.Run(p.name, func(t *testing.T) { compare(t, p.want, found[i]) })
 	}
 }
 
