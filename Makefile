@@ -169,8 +169,8 @@ attack: ## the attack suite: what is tried against push servers, in both posture
 	$(GO) test -count=1 -timeout 5m ./internal/attacks
 
 # Tests of what networks do, at the times that they take, have the tag networks.
-networks: deps ## halley doctor through the hostile proxy, nginx, HAProxy and Apache, in full: each limit within a fifth, and 20 runs where there is none; 3 minutes
-	$(GO) test -count=1 -timeout 10m -tags networks -run Networks ./internal/cli/doctor
+networks: deps ## halley doctor through the hostile proxy, nginx, HAProxy and Apache, in full: each limit within a fifth, and 20 runs where there is none; 5 minutes
+	$(GO) test -count=1 -timeout 10m -tags networks -run Networks ./internal/cli/doctor ./internal/hostileproxy
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \

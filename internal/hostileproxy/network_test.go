@@ -152,7 +152,8 @@ func TestMaxConnsInLine(t *testing.T) {
 	for _, status := range all {
 		require.Equal(t, http.StatusOK, <-status)
 	}
-	require.Equal(t, 3, p.Counts().Times(RuleConnsWait))
+	// One that comes to the queue when a place has become free has not waited.
+	require.LessOrEqual(t, p.Counts().Times(RuleConnsWait), 3)
 	require.Zero(t, p.Counts().Cuts())
 }
 

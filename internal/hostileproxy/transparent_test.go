@@ -14,9 +14,6 @@ import (
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/server"
-	"github.com/halleypush/halley/conformance"
-	"github.com/halleypush/halley/conformance/conformtest"
-	"github.com/halleypush/halley/extensions/ack"
 )
 
 // halley starts a server of ours that holds polls for so many milliseconds, and returns its address.
@@ -35,22 +32,6 @@ func halley(t *testing.T, hold string, extensions ...bayeux.Extension) string {
 		web.Close()
 	})
 	return web.Listener.Addr().String()
-}
-
-// TestTheSuiteSeesNoProxy runs the conformance suite through a proxy without rules, some sections of it if it shall be short.
-func TestTheSuiteSeesNoProxy(t *testing.T) {
-	p, err := NewHTTP(halley(t, "1000", ack.New()))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Close()) })
-	o := conformance.Options{Profile: "cometd"}
-	if testing.Short() {
-		o.Only = []string{"BX-PB-*", "BX-HT-*", "BX-RB-*"}
-	}
-	rep := conformtest.Test(t, "http://"+p.Addr()+"/cometd", o)
-	require.Zero(t, rep.Summary.Fail+rep.Summary.Error)
-	require.Greater(t, rep.Summary.Pass, 100)
-	require.Positive(t, p.Counts().Tunnels)
-	require.Zero(t, p.Counts().Cuts())
 }
 
 // TestDialoguesAreTheSame has two users say the same to one server each, directly and through a proxy.
