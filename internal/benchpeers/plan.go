@@ -161,7 +161,7 @@ func cases() []benchCase {
 		over(ws, "ws-churn", "WebSocket, connect, handshake and disconnect, 50 at a time, 10,000 a second at most", maxRate, floorWS, "--mode churn --clients 50 --connect-rate 10000"),
 		over(ws, "acks-1", "Publishes over one WebSocket, one on its way", maxRate, floorWS, "--mode acks"),
 		over(ws, "acks-64", "the same, 64 on their way", maxRate, floorMany, "--mode acks --window 64"),
-		over(ws, "ws-fanout-20k-ack", "WebSocket, 1,000 subscribers, 20,000 deliveries/s, acknowledged", cpuMicros, "", "--clients 1000 --deliveries 20000 --ack"),
+		over(ws, "ws-fanout-20k-ack", "WebSocket, 1,000 subscribers, 20,000 deliveries/s, acknowledged", cpuMicros, floorWS, "--clients 1000 --deliveries 20000 --ack"),
 		over(lp, "lp-fanout-16k-ack", "Long-polling, 1,000 clients, 16,000 deliveries/s, acknowledged", cpuMicros, "", "--clients 1000 --deliveries 16000 --ack"),
 	}
 	all = append(append(all, curveCases()...), pathCases()...)
@@ -263,7 +263,7 @@ func subjects() []subject {
 		{Name: oursPlain, Peer: "halley", Options: ourOptions(map[string]string{"park": "false"}), Runs: 2, Exact: true, Aside: true},
 		{Name: oursTLS, Peer: "halley", Options: ourOptions(map[string]string{"tls": "true"}), Runs: 2, Exact: true, Aside: true, Insecure: true},
 		{Name: oursWary, Peer: "halley", Options: strictOptions(), Runs: 2, Exact: true, Aside: true},
-		{Name: floorWS, Peer: "floor-ws", Runs: 3, Floor: true, Holds: true},
+		{Name: floorWS, Peer: "floor-ws", Runs: 3, Floor: true, Holds: true, Ack: true},
 		{Name: floorMany, Peer: "floor-ws", Options: map[string]string{"coalesce": "true"}, Runs: 3, Floor: true, Holds: true},
 		{Name: floorHTTP, Peer: "floor-http", Runs: 3, Floor: true, Holds: true},
 		{Name: "cometd8", Peer: "cometd8", Options: jvm, Runs: 1, JVM: true, Ack: true, Holds: true},

@@ -7,7 +7,7 @@ import "bytes"
 // Message is what is read of a message: parts of the input, strings with their
 // quotes; nil for what is not there.
 type Message struct {
-	Channel, ClientID, ID, Subscription, Data, Advice []byte
+	Channel, ClientID, ID, Subscription, Data, Advice, Ext []byte
 }
 
 // Kind tells what is to be done with a message.
@@ -43,6 +43,11 @@ func (m *Message) Kind() Kind {
 // AtOnce tells whether a connect asks not to be held.
 func (m *Message) AtOnce() bool {
 	return bytes.Contains(m.Advice, []byte(`"timeout":0`))
+}
+
+// Acknowledges tells whether a handshake asks for acknowledged messages.
+func (m *Message) Acknowledges() bool {
+	return bytes.Contains(m.Ext, []byte(`"ack":true`))
 }
 
 // Next returns the first object of b and what follows it; ok is false where
@@ -89,6 +94,8 @@ func (m *Message) set(key, v []byte) {
 		m.Data = v
 	case `"advice"`:
 		m.Advice = v
+	case `"ext"`:
+		m.Ext = v
 	}
 }
 

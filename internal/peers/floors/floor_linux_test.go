@@ -135,6 +135,31 @@ func TestWebSocketFloor(t *testing.T) {
 	}
 }
 
+// With acknowledged messages a delivery ends the connect that is held, or waits for one.
+func TestAcknowledged(t *testing.T) {
+	for _, coalesce := range []bool{false, true} {
+		f := serve(t, Config{Protocol: WebSocket, Coalesce: coalesce})
+		c, publisher := dial(t, f), dial(t, f)
+		got := c.ask(`[{"channel":"/meta/handshake","id":"1","ext":{"ack":true}}]`)
+		require.Equal(t, msg{"ack": true}, got[0]["ext"])
+		got = c.ask(`[{"channel":"/meta/connect","id":"2","advice":{"timeout":0},"ext":{"ack":0}}]`)
+		require.Equal(t, msg{"ack": 1.0}, got[0]["ext"])
+		ask(t, c, `[{"channel":"/meta/subscribe","subscription":"/c","id":"3"}]`)
+
+		ask(t, publisher, `[{"channel":"/c","data":1,"id":"1"}]`)
+		ask(t, publisher, `[{"channel":"/c","data":2,"id":"2"}]`)
+		one, two, three := msg{"channel": "/c", "data": 1.0}, msg{"channel": "/c", "data": 2.0}, msg{"channel": "/c", "data": 3.0}
+		reply := func(id string, batch float64) msg {
+			return msg{"channel": "/meta/connect", "id": id, "successful": true, "ext": msg{"ack": batch}}
+		}
+		require.Equal(t, []msg{one, two, reply("4", 2)}, c.ask(`[{"channel":"/meta/connect","id":"4","ext":{"ack":1}}]`))
+		c.write(`[{"channel":"/meta/connect","id":"5","ext":{"ack":2}}]`)
+		ask(t, c, `[{"channel":"/none","data":0,"id":"6"}]`) // by now it is held
+		ask(t, publisher, `[{"channel":"/c","data":3,"id":"3"}]`)
+		require.Equal(t, []msg{three, reply("5", 3)}, c.read())
+	}
+}
+
 // A connect is answered when its time has come, and once.
 func TestHold(t *testing.T) {
 	s := dial(t, serve(t, Config{Protocol: WebSocket, Hold: 20 * time.Millisecond}))

@@ -101,7 +101,7 @@ func (l *longPolling) message(m *envelope.Message) bool {
 		l.made++
 		s := &session{id: `"floor` + strconv.Itoa(l.made) + `"`}
 		l.sessions[s.id] = s
-		l.replies = appendReply(l.replies, m, LongPolling, []byte(s.id), l.cfg.Hold)
+		l.replies = appendReply(l.replies, m, LongPolling, []byte(s.id), l.cfg.Hold, nil)
 		return true
 	}
 	s := l.sessions[string(m.ClientID)]
@@ -128,7 +128,7 @@ func (l *longPolling) message(m *envelope.Message) bool {
 	default:
 		l.deliver(m)
 	}
-	l.replies = appendReply(l.replies, m, LongPolling, nil, l.cfg.Hold)
+	l.replies = appendReply(l.replies, m, LongPolling, nil, l.cfg.Hold, nil)
 	return true
 }
 
@@ -181,7 +181,7 @@ func (l *longPolling) answer(s *session) {
 	if len(c.held) > 0 {
 		m.ID = c.held
 	}
-	body := appendReply(s.queue, &m, LongPolling, nil, l.cfg.Hold)
+	body := appendReply(s.queue, &m, LongPolling, nil, l.cfg.Hold, nil)
 	s.queue = body[:0]
 	if cap(body) > freeSize {
 		s.queue = nil

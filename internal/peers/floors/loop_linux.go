@@ -45,6 +45,7 @@ type conn struct {
 	held    []byte   // the id of the connect that is held; nil: none
 	due     int64    // when it is to be answered, in ns since the start
 	topics  []*topic
+	acks    *acks // of WebSocket: of a client with acknowledged messages
 }
 
 // hold is an entry of the queue of held connects, which are all held equally

@@ -7,16 +7,31 @@ import (
 	"github.com/halleypush/halley/internal/peers/envelope"
 )
 
-// appendReply appends the answer to a message, and a comma to what is before.
-func appendReply(b []byte, m *envelope.Message, transport string, clientID []byte, hold time.Duration) []byte {
+// acks is what a client with acknowledged messages has besides.
+type acks struct {
+	batch   int64  // the number of the last reply to a connect
+	waiting []byte // deliveries that came while no connect was held
+}
+
+// appendReply appends the answer to a message, and a comma to what is before; a is nil
+// without acknowledged messages.
+func appendReply(b []byte, m *envelope.Message, transport string, clientID []byte, hold time.Duration, a *acks) []byte {
 	b = appendHead(b, m)
 	switch m.Kind() {
 	case envelope.Handshake:
 		b = append(append(b, `,"clientId":`...), clientID...)
 		b = append(b, `,"version":"1.0","supportedConnectionTypes":["`+transport+`"]`...)
 		b = appendAdvice(b, hold)
+		if a != nil {
+			b = append(b, `,"ext":{"ack":true}`...)
+		}
 	case envelope.Connect:
-		b = appendAdvice(b, hold)
+		if a == nil {
+			b = appendAdvice(b, hold)
+			break
+		}
+		a.batch++
+		b = append(strconv.AppendInt(append(b, `,"ext":{"ack":`...), a.batch, 10), '}')
 	case envelope.Subscribe, envelope.Unsubscribe:
 		b = append(append(b, `,"subscription":`...), m.Subscription...)
 	default:

@@ -30,6 +30,7 @@ type webSocket struct {
 	*Floor
 	topics  topics
 	replies []byte
+	answers []byte // scratch, while replies are collected
 	body    []byte
 	frame   []byte
 }
@@ -150,12 +151,17 @@ func (w *webSocket) wrap(objects []byte) []byte {
 
 func (w *webSocket) message(c *conn, m *envelope.Message) {
 	switch m.Kind() {
+	case envelope.Handshake:
+		if m.Acknowledges() {
+			c.acks = new(acks)
+		}
 	case envelope.Connect:
 		if c.held != nil { // the next connect ends the one before
 			w.answerHeld(c)
 		}
 		if !m.AtOnce() {
 			w.hold(c, m.ID)
+			w.deliverWaiting(c)
 			return
 		}
 	case envelope.Subscribe:
@@ -173,7 +179,7 @@ func (w *webSocket) message(c *conn, m *envelope.Message) {
 	default:
 	}
 	id := append(strconv.AppendInt([]byte(`"floor`), int64(c.fd), 10), '"')
-	w.replies = appendReply(w.replies, m, WebSocket, id, w.cfg.Hold)
+	w.replies = appendReply(w.replies, m, WebSocket, id, w.cfg.Hold, c.acks)
 }
 
 func (w *webSocket) leave(c *conn, t *topic) {
@@ -181,16 +187,41 @@ func (w *webSocket) leave(c *conn, t *topic) {
 	w.topics.prune(t)
 }
 
-// deliver sends one frame to each subscriber.
+// deliver sends one frame to each subscriber. To those with acknowledged messages it
+// is the reply to their connect as well, as the servers have it: nothing is kept for
+// who does not acknowledge.
 func (w *webSocket) deliver(m *envelope.Message) {
 	t := w.topics[string(m.Channel)]
 	if t == nil {
 		return
 	}
-	frame := w.wrap(appendDelivery(nil, m))
+	delivery := appendDelivery(nil, m)
+	frame := slices.Clone(w.wrap(delivery))
 	for _, c := range slices.Backward(t.conns) { // one that is closed leaves the list, one that was served takes its place
-		w.send(c, frame)
+		if c.acks == nil {
+			w.send(c, frame)
+			continue
+		}
+		if len(c.acks.waiting) > MaxQueue {
+			continue
+		}
+		c.acks.waiting = append(comma(c.acks.waiting), delivery...)
+		w.deliverWaiting(c)
 	}
+}
+
+// deliverWaiting ends the connect of a client with acknowledged messages that is held,
+// if there are some.
+func (w *webSocket) deliverWaiting(c *conn) {
+	if c.acks == nil || c.held == nil || len(c.acks.waiting) == 0 {
+		return
+	}
+	before := w.replies
+	w.replies = append(w.answers[:0], c.acks.waiting...)
+	c.acks.waiting = c.acks.waiting[:0]
+	w.answerHeld(c)
+	w.reply(c)
+	w.answers, w.replies = w.replies, before
 }
 
 func (w *webSocket) answerHeld(c *conn) {
@@ -199,7 +230,7 @@ func (w *webSocket) answerHeld(c *conn) {
 		m.ID = c.held
 	}
 	c.held = nil
-	w.replies = appendReply(w.replies, &m, WebSocket, nil, w.cfg.Hold)
+	w.replies = appendReply(w.replies, &m, WebSocket, nil, w.cfg.Hold, c.acks)
 }
 
 func (w *webSocket) release(c *conn) {
