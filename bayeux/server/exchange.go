@@ -9,6 +9,7 @@ import (
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/pathprofile"
 	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 )
@@ -23,6 +24,7 @@ type exchange struct {
 	replies    []*bayeux.Message
 	settled    bool // the batch has ended; owned by the request's goroutine
 	gone       bool // Abandon was called; owned by the same
+	trip       trip // of its connect
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -176,6 +178,7 @@ func (x *exchange) release(_ *session, e machine.Ended) {
 	wake, ends := x.wake, x.ends
 	x.mu.Unlock()
 	x.srv.stats.holds.Add(-1)
+	x.sess.arrived(&x.trip, e.Cause)
 	for _, f := range ends {
 		f()
 	}
@@ -256,14 +259,19 @@ func (s *session) unpart(h holder) {
 
 // lost drops the hold that h was to answer.
 func (s *session) lost(h holder) {
+	var l lesson
 	s.step(func(now instant.Time) machine.Effects {
 		if s.holder != h {
 			return machine.Effects{}
 		}
 		s.holder = nil
+		if x, ok := h.(*exchange); ok {
+			l = s.strandedLocked(&x.trip, pathprofile.Polling, now)
+		}
 		id, _, _, _ := s.machine.Held()
 		return s.machine.Lost(now, id)
 	})
+	l.tell(s)
 }
 
 // written starts the expiry clock ([R-EX-2]).
@@ -287,7 +295,7 @@ func (x *exchange) Take(ctx context.Context, limit int) transport.Output {
 		return transport.Output{Err: err, Done: func(int, bool) { x.sess.releaseUser() }}
 	}
 	l := x.srv.letter()
-	l.sess, l.user = x.sess, true
+	l.sess, l.user, l.trip = x.sess, true, x.trip
 	x.lease(l, limit, replies)
 	out := transport.Output{SetBrowser: x.setBrowser, Messages: l.lease.Messages, More: l.lease.More}
 	if out.More {
@@ -326,7 +334,7 @@ func (x *exchange) lease(l *letter, limit int, replies []*bayeux.Message) {
 	default:
 		s.partLocked(nil)
 	}
-	l.takeLocked(s, limit, connect)
+	l.takeLocked(s, s.carriedLocked(x.trip, limit), connect)
 }
 
 // finish ends a lease, nil for none: sent messages were written. clock: a connect

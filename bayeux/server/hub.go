@@ -166,16 +166,22 @@ func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 	leave := p.countBrowser(s, &in)
 	var stuck *port
 	var began instant.Time
+	var l lesson
 	eff := s.stepWith(p.holder, nil, func(now instant.Time) machine.Effects {
 		began = now
 		if p.port == nil {
 			stuck = s.moveLocked(nil) // the session has moved to HTTP ([R-WS-21])
 		}
+		l = p.cameLocked(s, now, m)
 		in.Pending = p.srv.draining.Load() ||
 			(!in.Via.Push || s.onlyLocked(s.port)) && s.pendingLocked(now)
-		return s.machine.Step(now, in)
+		p.planLocked(s, now, &in)
+		e := s.machine.Step(now, in)
+		p.departsLocked(now, e.Hold.ID != 0)
+		return e
 	})
 	stuck.cut()
+	l.tell(s)
 	p.countCapped(m)
 	if eff.Hold.ID == 0 {
 		leave()

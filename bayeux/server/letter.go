@@ -23,6 +23,7 @@ type letter struct {
 	leased bool
 	clocks []*session // whose expiry clocks start
 	user   bool       // an exchange of sess ends
+	trip   trip       // that of its connect
 	done   func(sent int, replied bool)
 }
 
@@ -77,6 +78,9 @@ func (l *letter) into(out *transport.Output) {
 // end is the Done of the output.
 func (l *letter) end(sent int, _ bool) {
 	s, clock := l.sess, false
+	if l.leased && l.trip.way != nil {
+		s.wrote(l.trip, &l.lease, sent)
+	}
 	for _, c := range l.clocks {
 		if c == s && (l.leased || l.user) {
 			clock = true // with the end of the lease
@@ -98,7 +102,7 @@ func (l *letter) free() {
 	clear(l.groups)
 	clear(l.clocks)
 	l.text, l.parts, l.groups, l.clocks = l.text[:0], l.parts[:0], l.groups[:0], l.clocks[:0]
-	l.sess, l.leased, l.user = nil, false, false
+	l.sess, l.leased, l.user, l.trip = nil, false, false, trip{}
 	l.lease.Reset()
 	if cap(l.text) > letterText || cap(l.parts) > letterParts {
 		l.text, l.parts, l.groups = nil, nil, nil

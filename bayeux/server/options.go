@@ -33,7 +33,7 @@ type OptionInfo struct {
 
 // OptionTable lists all options in the order of the documentation.
 func OptionTable() []OptionInfo {
-	return []OptionInfo{
+	return append([]OptionInfo{
 		{"timeout", "ms", "20000", "all", "how long a /meta/connect is held; 0 with an interval is plain polling"},
 		{"interval", "ms", "0", "all", "pause that clients make before the next /meta/connect"},
 		{"maxInterval", "ms", "10000", "all", "how long a session lives without a /meta/connect, on top of the interval"},
@@ -84,7 +84,7 @@ func OptionTable() []OptionInfo {
 		{"enableExtension.permessage-deflate", "bool", "true", "ws", "negotiate compression"},
 		{"ackMessageLimit", "bytes", "60000", "ws", "largest WebSocket message of retained messages with their connect reply"},
 		{"ackFrames", "text", "joined", "ws", "joined: retained messages and their connect reply in one WebSocket message; separate: as CometD"},
-	}
+	}, pathOptionTable()...)
 }
 
 // prefixes lists the prefixes of each transport's options, the nearest first
@@ -237,6 +237,9 @@ func wrongText(name, value string) string {
 	}
 	if name == "browserCookieName" && strings.ContainsAny(value, " ,;=\"\t\r\n") || name == "browserCookieName" && value == "" {
 		return "a cookie name"
+	}
+	if want := wrongPath(name, value); want != "" {
+		return want
 	}
 	if strings.ContainsAny(value, "\r\n;") {
 		return "text without line breaks and semicolons"

@@ -18,6 +18,7 @@ type port struct {
 	settings *settings
 	link     transport.Link
 	browser  string // the browser cookie, where the options want one
+	trip     trip   // of the connect that is held; began is guarded by the lock of sess
 
 	// longest is the longest hold that was in force, in nanoseconds.
 	longest atomic.Int64
@@ -102,6 +103,7 @@ var (
 func (srv *Server) Attach(from transport.Origin, link transport.Link) transport.Port {
 	srv.stats.sockets.Add(1)
 	p := &port{settings: srv.settings[from.Transport], browser: from.Browser, link: link}
+	p.trip.way = srv.wayOf(from.Request)
 	p.longest.Store(int64(p.settings.via.Times.Timeout))
 	return p
 }
@@ -292,6 +294,7 @@ func (p *port) finish(g group) {
 // ([R-WS-20]).
 func (p *port) release(s *session, e machine.Ended) {
 	p.settings.srv.stats.holds.Add(-1)
+	s.arrived(&p.trip, e.Cause)
 	if e.Reply == nil {
 		return
 	}

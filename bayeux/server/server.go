@@ -19,6 +19,7 @@ import (
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/pathprofile"
 	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/router"
 	"github.com/halleypush/halley/bayeux/internal/transport"
@@ -52,6 +53,8 @@ type Server struct {
 	extensions           []extension
 	sessionExtensions    []bayeux.SessionExtension
 	handler              http.Handler
+	paths                *pathprofile.Book // nil: nothing is learned of networks
+	trickle              trickle
 	sockets              *transport.WebSocketCarrier
 	poller               transport.Poller // nil: none
 
@@ -165,6 +168,7 @@ func (srv *Server) configure() {
 	srv.sweepPeriod = max(10*time.Millisecond, l.millis("sweepPeriod", 997*time.Millisecond))
 	srv.clock = instant.New(srv.now())
 	srv.moment = srv.clock.Now
+	srv.paths, srv.trickle = l.book(), l.trickle()
 	srv.sweepZero = srv.moment()
 	if c.Limits.HandshakesPerSecond > 0 {
 		srv.admission = rate.NewLimiter(rate.Limit(c.Limits.HandshakesPerSecond), c.Limits.HandshakesPerSecond)
@@ -240,6 +244,9 @@ func (srv *Server) sweep() {
 			}
 			srv.relieve()
 			srv.epitaphs.forget(srv.now())
+			if srv.paths != nil {
+				srv.paths.Sweep(srv.moment())
+			}
 		case <-srv.stop:
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/notify"
+	"github.com/halleypush/halley/bayeux/internal/pathprofile"
 	"github.com/halleypush/halley/bayeux/internal/queue"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 	"github.com/halleypush/halley/channels"
@@ -52,6 +53,7 @@ type session struct {
 	rank    int32           // in the account; guarded by its lock
 
 	seated      atomic.Bool // it counts among the sessions of its network
+	path        *pathprofile.Seat // nil: its path has shown no fault; guarded by mu
 	slow        slowChoice
 	connectOnly bool // messages leave with connect replies only
 	noEcho      bool // its own messages do not come back

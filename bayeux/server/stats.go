@@ -49,6 +49,20 @@ type Stats struct {
 	Ended map[string]uint64
 	// Slow is what the slow-consumer policies did.
 	Slow []SlowCount
+	// Paths is what is known of the networks that clients come through; zeros
+	// where nothing is learned.
+	Paths PathStats
+}
+
+// PathStats is what is known of networks. Known to UpgradesRefused are gauges.
+type PathStats struct {
+	Known           int // networks that are remembered
+	ShortHolds      int // of those, where polls are cut and holds are shorter for newcomers
+	SmallResponses  int // where responses are kept small
+	UpgradesRefused int // where WebSockets are refused
+	ShortPolls      int // where nothing is held
+	// Learned counts what was learned, by name.
+	Learned map[string]uint64
 }
 
 // counters are the live counters.
@@ -63,7 +77,7 @@ type counters struct {
 
 	mu sync.Mutex
 	// Guarded by mu; the keys are constants of the program.
-	refusals, limits, events, ended map[string]uint64
+	refusals, limits, events, ended, learned map[string]uint64
 }
 
 func (c *counters) bump(m *map[string]uint64, key string) {
@@ -126,6 +140,9 @@ func (srv *Server) Stats() Stats {
 		},
 	}
 	out.Slow = srv.slow.all()
+	if srv.paths != nil {
+		out.Paths = pathStats(srv.paths.Stats())
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out.Refused, out.Limits = maps.Clone(c.refusals), maps.Clone(c.limits)
@@ -134,5 +151,6 @@ func (srv *Server) Stats() Stats {
 	}
 	addLimits(out.Limits, out.Slow)
 	out.Events, out.Ended = maps.Clone(c.events), maps.Clone(c.ended)
+	out.Paths.Learned = maps.Clone(c.learned)
 	return out
 }

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"time"
+
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
 )
@@ -25,12 +27,8 @@ func (s *Session) connect(now instant.Time, in Input) Effects {
 		s.advised = nil // [R-AD-1]
 	}
 
-	timeout := choose(s.set().timeout, in.Via.Times.Timeout)
-	if asks.Timeout >= 0 {
-		timeout = asks.Timeout // of this message alone [R-CN-6]
-	}
-	// The first connect tells the client its times and is never held [R-CN-5].
-	hold := !first && timeout > 0 && in.Alone && !in.Pending && in.Browser == BrowserFree // [R-CN-4]
+	timeout := s.patience(in, asks, first)
+	hold := timeout > 0
 
 	var e Effects
 	e.Ended = s.replace(in.Via.Push, hold)
@@ -47,6 +45,32 @@ func (s *Session) connect(now instant.Time, in Input) Effects {
 	}
 	e.Reply = s.answer(in)
 	return e
+}
+
+// patience is how long a connect is held, 0 for not at all. The first one tells
+// the client its times and is never held [R-CN-5].
+func (s *Session) patience(in Input, asks bayeux.ClientAdvice, first bool) time.Duration {
+	if first || !in.Alone || in.Pending || in.Pause > 0 || in.Browser != BrowserFree {
+		return 0 // [R-CN-4]
+	}
+	timeout := choose(s.set().timeout, in.Via.Times.Timeout)
+	if asks.Timeout >= 0 {
+		timeout = asks.Timeout // of this message alone [R-CN-6]
+	}
+	if in.Most > 0 {
+		timeout = min(timeout, in.Most)
+	}
+	return timeout
+}
+
+// Patience tells how long Step would hold that connect now, 0 for not at all.
+// Nothing changes.
+func (s *Session) Patience(in Input) time.Duration {
+	asks, ok := wish(in.Message, in.Via)
+	if !ok || in.Refused != nil || !s.state.Alive() {
+		return 0
+	}
+	return s.patience(in, asks, s.state == Handshaken)
 }
 
 // late answers a connect that was on its way when its session ended. The
@@ -107,9 +131,22 @@ func (s *Session) answer(in Input) *bayeux.Message {
 	case BrowserPoll:
 		reply.Advice = s.poll(in).Raw() // [R-MC-2]
 	case BrowserFree:
+		s.pause(in.Pause)
 		s.advise(reply)
+		if in.Pause > 0 {
+			s.advised = nil // the answer after this one tells what holds then
+		}
 	}
 	return reply
+}
+
+// pause has the client come again after d instead of its interval. Unlike that of
+// poll it lets the session live as much longer: it is the server's wish.
+func (s *Session) pause(d time.Duration) {
+	if d > 0 {
+		s.asked = clamp(d)
+		s.advised = nil
+	}
 }
 
 // poll returns the advice that asks for polls, merged into full advice where

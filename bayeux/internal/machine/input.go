@@ -74,6 +74,13 @@ type Input struct {
 	Alone bool
 	// Pending tells that what is queued forbids holding ([R-CN-11]).
 	Pending bool
+	// Most bounds how long the connect is held, for what lies between here and the
+	// client carries no more; 0 does not. The client is not told: its next connect
+	// comes as after any other answer.
+	Most time.Duration
+	// Pause, where not 0, has the connect answered at once and the client come
+	// again after that time: nothing long gets through to it.
+	Pause time.Duration
 	// Refused is the reason to refuse the message as a whole: of a handshake,
 	// the policy's; of a subscription, that its channels do not parse.
 	Refused *bayeux.Error

@@ -143,6 +143,24 @@ func (q *Queue) Done(l *Lease, n int) {
 	q.tidy()
 }
 
+// GiveUp removes the first message that is in no lease, for nobody can have it: it
+// is larger than what lies between here and the client carries. It returns nil if
+// there is none.
+func (q *Queue) GiveUp() *bayeux.Frozen {
+	if q == nil {
+		return nil
+	}
+	for i := range q.entries {
+		if e := &q.entries[i]; e.f != nil && e.lease == 0 {
+			f := e.f
+			q.remove(e)
+			q.tidy()
+			return f
+		}
+	}
+	return nil
+}
+
 // Acknowledge forgets the messages of batches up to n ([R-ACK-5]); a number
 // never given out counts as the last one ([R-ACK-8]), one below the oldest
 // batch forgets nothing ([R-ACK-4]). A batch need not be Done: its client may

@@ -1,0 +1,287 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/halleypush/halley/bayeux"
+	"github.com/halleypush/halley/bayeux/internal/instant"
+	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/pathprofile"
+	"github.com/halleypush/halley/bayeux/internal/queue"
+)
+
+// What becomes of connects tells what lies between here and a client: package
+// pathprofile draws the conclusions, and this file tells it what happens and
+// heeds what it says. A session has a seat there only once something went wrong,
+// or its path is known for it: where nothing does, a connect costs a look at the
+// path, and a session nothing.
+
+const (
+	// largeAnswer is what an answer has to have for its loss to say something of
+	// sizes, in bytes.
+	largeAnswer = 8 << 10
+	// maxTries is how often a message leaves alone, and is lost, before it is given
+	// up.
+	maxTries = 3
+)
+
+// trip is a connect on its way.
+type trip struct {
+	way *pathprofile.Path // nil: nothing is learned
+	// began is when its hold began; zero: it is not held, or something was written
+	// since, so that its end does not tell what a silence may take.
+	began instant.Time
+}
+
+// lesson is what was learned with a lock held, to be told when it is not.
+type lesson struct {
+	way  *pathprofile.Path
+	news pathprofile.News
+	lost *bayeux.Frozen // a message that was given up
+}
+
+// wayOf returns the path that a request came by; nil where nothing is learned, or
+// it has no address (a Unix socket).
+func (srv *Server) wayOf(r *bayeux.Request) *pathprofile.Path {
+	if srv.paths == nil || r == nil || !r.Remote.IsValid() {
+		return nil
+	}
+	proxies := 0
+	if r.ViaProxy {
+		proxies = 1
+	}
+	return srv.paths.Path(pathprofile.KeyOf(r.Remote.Addr(), proxies, ""), srv.moment())
+}
+
+// tripOf is that of the connect which p processes, and by which lane.
+func (p *pass) tripOf() (*trip, pathprofile.Lane) {
+	switch h := p.holder.(type) {
+	case *exchange:
+		return &h.trip, pathprofile.Polling
+	case *port:
+		return &h.trip, pathprofile.Socket
+	}
+	return nil, 0
+}
+
+// cameLocked says that a connect of s has come, before anything is done with it.
+func (p *pass) cameLocked(s *session, now instant.Time, m *bayeux.Message) (l lesson) {
+	t, lane := p.tripOf()
+	if t == nil || s.isLocal() {
+		return l
+	}
+	if p.port == nil {
+		t.way = p.srv.wayOf(p.origin.Request)
+	}
+	t.began = 0
+	if t.way == nil {
+		return l
+	}
+	s.replacedLocked(now)
+	if s.path == nil && t.way.Quiet() {
+		return l
+	}
+	l.way = t.way
+	l.news = s.pathLocked().Came(t.way, now, came(s, m, lane))
+	if s.path.Failures() >= maxTries {
+		l.lost = s.queue.GiveUp()
+		s.path.GaveUp()
+	}
+	return l
+}
+
+// came is what a connect says of the one before it.
+func came(s *session, m *bayeux.Message, lane pathprofile.Lane) pathprofile.Came {
+	c := pathprofile.Came{Lane: lane, Serial: serial(m.ID), Ack: -1}
+	c.Retry = len(m.Advice) > 0 && m.ClientAdvice().Timeout == 0
+	if s.queue.Retaining() {
+		if v, ok := m.ExtMember("ack"); ok {
+			if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+				c.Ack = n
+			}
+		}
+	}
+	return c
+}
+
+// serial is the number in a message id, -1 if it is none.
+func serial(id string) int64 {
+	n, err := strconv.ParseInt(id, 10, 63)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// replacedLocked gives a session whose held poll is about to be replaced its
+// seat: what lies between may have cut the client and left us the other end.
+func (s *session) replacedLocked(now instant.Time) {
+	if s.path != nil {
+		return
+	}
+	if x, ok := s.holder.(*exchange); ok && !x.trip.began.IsZero() {
+		s.recallLocked(&x.trip, pathprofile.Polling, now)
+	}
+}
+
+// recallLocked gives a session a seat as it would have it, had it had one since
+// its connect came: that is held, or was until now.
+func (s *session) recallLocked(t *trip, lane pathprofile.Lane, now instant.Time) *pathprofile.Seat {
+	if s.path != nil {
+		return s.path
+	}
+	seat := s.pathLocked()
+	seat.Came(t.way, t.began, pathprofile.Came{Lane: lane, Serial: serial(s.machine.HeldID()), Ack: -1})
+	seat.Hold(t.way, t.began, max(now.Sub(t.began), s.used.via.Times.Timeout))
+	return seat
+}
+
+// planLocked has the connect held for as long as its path carries.
+func (p *pass) planLocked(s *session, now instant.Time, in *machine.Input) {
+	t, _ := p.tripOf()
+	if s.path == nil || t == nil || t.way == nil {
+		return
+	}
+	want := s.machine.Patience(*in)
+	if want <= 0 {
+		return
+	}
+	in.Most = s.path.Hold(t.way, now, want)
+	if in.Most <= 0 {
+		in.Pause = s.path.Pause(t.way)
+		in.Pending = in.Pending || in.Pause <= 0
+	}
+}
+
+// departsLocked notes whether the connect is held.
+func (p *pass) departsLocked(now instant.Time, held bool) {
+	if t, _ := p.tripOf(); held && t != nil && t.way != nil {
+		t.began = now
+	}
+}
+
+// arrived says that a hold has ended with an answer.
+func (s *session) arrived(t *trip, why machine.Cause) {
+	if t.way == nil || why == machine.Replaced || why == machine.Dropped {
+		return
+	}
+	l := lesson{way: t.way}
+	now := s.srv.moment()
+	s.mu.Lock()
+	full := why == machine.TimedOut
+	if !t.began.IsZero() && (s.path != nil || full) {
+		l.news = s.heldLocked(t, now, full)
+	}
+	s.mu.Unlock()
+	l.tell(s)
+}
+
+func (s *session) heldLocked(t *trip, now instant.Time, full bool) pathprofile.News {
+	if s.path != nil {
+		return s.path.Held(t.way, now, full)
+	}
+	// It needs no seat: what it tells is for others.
+	var seat pathprofile.Seat
+	seat.Came(t.way, t.began, pathprofile.Came{Lane: s.laneLocked(), Serial: -1, Ack: -1})
+	seat.Hold(t.way, t.began, now.Sub(t.began))
+	return seat.Held(t.way, now, full)
+}
+
+// laneLocked is that of the connection the session is at.
+func (s *session) laneLocked() pathprofile.Lane {
+	if s.used.via.Push {
+		return pathprofile.Socket
+	}
+	return pathprofile.Polling
+}
+
+// strandedLocked says that the client, or what lies between, has ended a hold.
+func (s *session) strandedLocked(t *trip, lane pathprofile.Lane, now instant.Time) lesson {
+	if t.way == nil || t.began.IsZero() {
+		return lesson{}
+	}
+	return lesson{way: t.way, news: s.recallLocked(t, lane, now).Left(t.way, now, now.Sub(t.began))}
+}
+
+// carriedLocked bounds an answer by what the path carries.
+func (s *session) carriedLocked(t trip, limit int) int {
+	if t.way == nil || s.path == nil && t.way.Quiet() {
+		return limit
+	}
+	return s.pathLocked().Limit(t.way, limit)
+}
+
+// wrote says how the writing of an answer with messages ended.
+func (s *session) wrote(t trip, l *queue.Lease, sent int) {
+	bytes := 0
+	for _, f := range l.Messages {
+		bytes += len(f.JSON) + 1
+	}
+	batch := int64(-1)
+	if l.Batch > 0 {
+		batch = l.Batch
+	}
+	news := lesson{way: t.way}
+	now := s.srv.moment()
+	s.mu.Lock()
+	if s.path != nil || bytes >= largeAnswer {
+		news.news = s.pathLocked().Wrote(t.way, now, bytes, sent == len(l.Messages), batch)
+	}
+	s.mu.Unlock()
+	news.tell(s)
+}
+
+// pathLocked is the session's seat, made if missing.
+func (s *session) pathLocked() *pathprofile.Seat {
+	if s.path == nil {
+		s.path = new(pathprofile.Seat)
+	}
+	return s.path
+}
+
+// tell counts what was learned and has it written to the log.
+func (l *lesson) tell(s *session) {
+	if l.news != 0 {
+		s.srv.learned(l.way, l.news, s.id())
+	}
+	if l.lost == nil {
+		return
+	}
+	s.srv.stats.limit("path")
+	s.srv.quiet.notice("path").Str("session", s.id()).Int("bytes", len(l.lost.JSON)).Int("tries", maxTries).
+		Msg("a message is given up: what lies between here and the client does not carry it")
+}
+
+func (srv *Server) learned(way *pathprofile.Path, news pathprofile.News, session string) {
+	for one := range news.All() {
+		srv.stats.bump(&srv.stats.learned, one.String())
+	}
+	srv.quiet.notice("path").Str("session", session).Stringer("network", way.Key().Address).Stringer("learned", news).
+		Msg("something was learned of the network between here and a client")
+}
+
+// gate tells the WebSocket carrier from where sockets are of use.
+type gate struct{ srv *Server }
+
+// Upgrade implements transport.Paths.
+func (g gate) Upgrade(from *bayeux.Request) bool {
+	way := g.srv.wayOf(from)
+	return way == nil || way.Upgrade(g.srv.moment())
+}
+
+// Dead implements transport.Paths.
+func (g gate) Dead(from *bayeux.Request) { g.tell(from, (*pathprofile.Path).Dead) }
+
+// Alive implements transport.Paths.
+func (g gate) Alive(from *bayeux.Request) { g.tell(from, (*pathprofile.Path).Alive) }
+
+func (g gate) tell(from *bayeux.Request, what func(*pathprofile.Path, instant.Time) pathprofile.News) {
+	way := g.srv.wayOf(from)
+	if way == nil {
+		return
+	}
+	if news := what(way, g.srv.moment()); news != 0 {
+		g.srv.learned(way, news, "")
+	}
+}
