@@ -259,19 +259,17 @@ func (s *session) unpart(h holder) {
 
 // lost drops the hold that h was to answer.
 func (s *session) lost(h holder) {
-	var l lesson
 	s.step(func(now instant.Time) machine.Effects {
 		if s.holder != h {
 			return machine.Effects{}
 		}
 		s.holder = nil
 		if x, ok := h.(*exchange); ok {
-			l = s.strandedLocked(&x.trip, pathprofile.Polling, now)
+			s.strandedLocked(&x.trip, pathprofile.Polling, now)
 		}
 		id, _, _, _ := s.machine.Held()
 		return s.machine.Lost(now, id)
 	})
-	l.tell(s)
 }
 
 // written starts the expiry clock ([R-EX-2]).

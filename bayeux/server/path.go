@@ -1,8 +1,8 @@
 package server
 
 import (
+	"math"
 	"strconv"
-	"time"
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
@@ -32,6 +32,8 @@ type trip struct {
 	// began is when its hold began; zero: it is not held, or something was written
 	// since, so that its end does not tell what a silence may take.
 	began instant.Time
+	// serial is the number of its message id; -1: it has none.
+	serial int64
 }
 
 // lesson is what was learned with a lock held, to be told when it is not.
@@ -78,12 +80,18 @@ func (p *pass) cameLocked(s *session, now instant.Time, m *bayeux.Message) (l le
 	if t.way == nil {
 		return l
 	}
-	s.replacedLocked(now)
-	if s.path == nil && t.way.Quiet() {
-		return l
+	t.serial = serial(m.ID)
+	s.replacedLocked()
+	if s.path == nil {
+		if t.way.Quiet() {
+			return l
+		}
+		if s.path = new(pathprofile.Seat); s.machine.State() == machine.Handshaken {
+			s.path.Newcomer()
+		}
 	}
 	l.way = t.way
-	l.news = s.pathLocked().Came(t.way, now, came(s, m, lane))
+	l.news = s.path.Came(t.way, now, came(s, m, lane, t.serial))
 	if s.path.Failures() >= maxTries {
 		l.lost = s.queue.GiveUp()
 		s.path.GaveUp()
@@ -92,8 +100,8 @@ func (p *pass) cameLocked(s *session, now instant.Time, m *bayeux.Message) (l le
 }
 
 // came is what a connect says of the one before it.
-func came(s *session, m *bayeux.Message, lane pathprofile.Lane) pathprofile.Came {
-	c := pathprofile.Came{Lane: lane, Serial: serial(m.ID), Ack: -1}
+func came(s *session, m *bayeux.Message, lane pathprofile.Lane, serial int64) pathprofile.Came {
+	c := pathprofile.Came{Lane: lane, Serial: serial, Ack: -1}
 	c.Retry = len(m.Advice) > 0 && m.ClientAdvice().Timeout == 0
 	if s.queue.Retaining() {
 		if v, ok := m.ExtMember("ack"); ok {
@@ -116,25 +124,29 @@ func serial(id string) int64 {
 
 // replacedLocked gives a session whose held poll is about to be replaced its
 // seat: what lies between may have cut the client and left us the other end.
-func (s *session) replacedLocked(now instant.Time) {
-	if s.path != nil {
-		return
-	}
+func (s *session) replacedLocked() {
 	if x, ok := s.holder.(*exchange); ok && !x.trip.began.IsZero() {
-		s.recallLocked(&x.trip, pathprofile.Polling, now)
+		s.recallLocked(&x.trip, pathprofile.Polling)
 	}
 }
 
 // recallLocked gives a session a seat as it would have it, had it had one since
 // its connect came: that is held, or was until now.
-func (s *session) recallLocked(t *trip, lane pathprofile.Lane, now instant.Time) *pathprofile.Seat {
-	if s.path != nil {
-		return s.path
+func (s *session) recallLocked(t *trip, lane pathprofile.Lane) *pathprofile.Seat {
+	if s.path == nil {
+		s.path = new(pathprofile.Seat)
+		t.recall(s.path, lane)
 	}
-	seat := s.pathLocked()
-	seat.Came(t.way, t.began, pathprofile.Came{Lane: lane, Serial: serial(s.machine.HeldID()), Ack: -1})
-	seat.Hold(t.way, t.began, max(now.Sub(t.began), s.used.via.Times.Timeout))
-	return seat
+	return s.path
+}
+
+// recall tells a seat of the connect.
+func (t *trip) recall(seat *pathprofile.Seat, lane pathprofile.Lane) {
+	at := max(t.began, 1)
+	seat.Came(t.way, at, pathprofile.Came{Lane: lane, Serial: t.serial, Ack: -1})
+	if !t.began.IsZero() {
+		seat.Hold(t.way, at, math.MaxInt64)
+	}
 }
 
 // planLocked has the connect held for as long as its path carries.
@@ -183,8 +195,7 @@ func (s *session) heldLocked(t *trip, now instant.Time, full bool) pathprofile.N
 	}
 	// It needs no seat: what it tells is for others.
 	var seat pathprofile.Seat
-	seat.Came(t.way, t.began, pathprofile.Came{Lane: s.laneLocked(), Serial: -1, Ack: -1})
-	seat.Hold(t.way, t.began, now.Sub(t.began))
+	t.recall(&seat, s.laneLocked())
 	return seat.Held(t.way, now, full)
 }
 
@@ -197,19 +208,22 @@ func (s *session) laneLocked() pathprofile.Lane {
 }
 
 // strandedLocked says that the client, or what lies between, has ended a hold.
-func (s *session) strandedLocked(t *trip, lane pathprofile.Lane, now instant.Time) lesson {
+func (s *session) strandedLocked(t *trip, lane pathprofile.Lane, now instant.Time) {
 	if t.way == nil || t.began.IsZero() {
-		return lesson{}
+		return
 	}
-	return lesson{way: t.way, news: s.recallLocked(t, lane, now).Left(t.way, now, now.Sub(t.began))}
+	s.recallLocked(t, lane).Left(now, now.Sub(t.began))
 }
 
 // carriedLocked bounds an answer by what the path carries.
 func (s *session) carriedLocked(t trip, limit int) int {
-	if t.way == nil || s.path == nil && t.way.Quiet() {
+	if t.way == nil {
 		return limit
 	}
-	return s.pathLocked().Limit(t.way, limit)
+	if s.path == nil {
+		return limit // it has been here for longer than what is known
+	}
+	return s.path.Limit(t.way, s.srv.moment(), limit)
 }
 
 // wrote says how the writing of an answer with messages ended.
@@ -225,19 +239,15 @@ func (s *session) wrote(t trip, l *queue.Lease, sent int) {
 	news := lesson{way: t.way}
 	now := s.srv.moment()
 	s.mu.Lock()
-	if s.path != nil || bytes >= largeAnswer {
-		news.news = s.pathLocked().Wrote(t.way, now, bytes, sent == len(l.Messages), batch)
+	if s.path == nil && bytes >= largeAnswer {
+		s.path = new(pathprofile.Seat)
+		t.recall(s.path, pathprofile.Polling)
+	}
+	if s.path != nil {
+		news.news = s.path.Wrote(t.way, now, bytes, sent == len(l.Messages), batch)
 	}
 	s.mu.Unlock()
 	news.tell(s)
-}
-
-// pathLocked is the session's seat, made if missing.
-func (s *session) pathLocked() *pathprofile.Seat {
-	if s.path == nil {
-		s.path = new(pathprofile.Seat)
-	}
-	return s.path
 }
 
 // tell counts what was learned and has it written to the log.
@@ -283,5 +293,12 @@ func (g gate) tell(from *bayeux.Request, what func(*pathprofile.Path, instant.Ti
 	}
 	if news := what(way, g.srv.moment()); news != 0 {
 		g.srv.learned(way, news, "")
+	}
+}
+
+func pathStats(s pathprofile.Stats) PathStats {
+	return PathStats{
+		Known: s.Paths, ShortHolds: s.Ceilings, SmallResponses: s.Sizes,
+		UpgradesRefused: s.UpgradesRefused, ShortPolls: s.ShortPolls,
 	}
 }

@@ -28,8 +28,6 @@ func pathOptionTable() []OptionInfo {
 		{"pathUpgrades", "text", pathLearn, "server", "refuse WebSockets for an hour where two in a row were opened and carried nothing, so that clients take long-polling: learn or off"},
 		{"pathSilence", "ms", "1500", "server", "how long a new WebSocket may be silent before it is asked for a sign of life, and how long that may take; 0: it is never asked"},
 		{"pathProbe", "ms", "1800000", "server", "how often more is tried than what was learned, by one client of a network; twice as long after each failure; negative: never"},
-		{"pathTTL", "ms", "86400000", "server", "how long an unused network is remembered"},
-		{"pathMax", "count", "65536", "server", "networks that are remembered; those not used for longest are forgotten"},
 		{"pathTrickle", "ms", "0", "server", "send a blank into each held long poll so often, so that what waits for bytes has some; 0: never"},
 		{"pathTrickleFrom", "list", "", "server", "with pathTrickle: the networks whose clients get blanks, such as 10.1.0.0/16; empty: all"},
 	}
@@ -83,8 +81,6 @@ func (l lookup) book() *pathprofile.Book {
 	c := pathprofile.Config{
 		MinHold:     l.millis("pathMinHold", 0),
 		ProbeEvery:  l.millis("pathProbe", 0),
-		TTL:         l.millis("pathTTL", 0),
-		MaxPaths:    l.number("pathMax", 0),
 		MaxResponse: l.number("maxResponseSize", 0),
 	}
 	for name, off := range map[string]pathprofile.Adaptations{

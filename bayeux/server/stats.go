@@ -141,7 +141,7 @@ func (srv *Server) Stats() Stats {
 	}
 	out.Slow = srv.slow.all()
 	if srv.paths != nil {
-		out.Paths = pathStats(srv.paths.Stats())
+		out.Paths = pathStats(srv.paths.Stats(srv.moment()))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

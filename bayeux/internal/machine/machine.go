@@ -209,15 +209,6 @@ func (s *Session) Held() (id uint64, until instant.Time, push, ok bool) {
 	return uint64(s.holds), s.held.until, s.push, true
 }
 
-// HeldID returns the id of the connect that is held; empty when there is none, or
-// it has none.
-func (s *Session) HeldID() string {
-	if !s.holding {
-		return ""
-	}
-	return s.held.reply.unpack().ID
-}
-
 // Advised returns the transport whose full advice the client has; empty when
 // the next connect reply brings it ([R-AD-1]).
 func (s *Session) Advised() string {

@@ -129,7 +129,7 @@ func namedTable[T any](what string, table []named[T]) string {
 
 func metricsTable() string {
 	one := map[string]uint64{"x": 1}
-	all := samplesOf(server.Stats{Requests: one, Refused: one, Limits: one, Events: one, Ended: one, Slow: []server.SlowCount{{Count: 1}}})
+	all := samplesOf(server.Stats{Requests: one, Refused: one, Limits: one, Events: one, Ended: one, Slow: []server.SlowCount{{Count: 1}}, Paths: server.PathStats{Learned: one}})
 	all = append(all, authSamples(auth.Stats{Handshakes: one, Refreshes: one, Ended: one})...)
 	all = append(all, Sample{Name: "ready", Help: readyHelp})
 	all = append(all, tlsSamples(certs.Stats{HandshakesFailed: one, Expiry: []certs.Expiry{{}}})...)

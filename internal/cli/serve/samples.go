@@ -43,9 +43,23 @@ func samplesOf(s server.Stats) []Sample {
 		one.Labels = []label{{"policy", c.Policy}, {"limit", c.Limit}, {"action", c.Action}}
 		all = append(all, one)
 	}
+	for _, p := range []struct {
+		state string
+		count int
+	}{
+		{"known", s.Paths.Known}, {"short_holds", s.Paths.ShortHolds}, {"small_responses", s.Paths.SmallResponses},
+		{"upgrades_refused", s.Paths.UpgradesRefused}, {"short_polls", s.Paths.ShortPolls},
+	} {
+		one := gauge("paths", pathsHelp, float64(p.count))
+		one.Labels = []label{{"state", p.state}}
+		all = append(all, one)
+	}
+	all = append(all, each("paths_learned_total", "What was learned of the networks that clients come through.", "what", s.Paths.Learned)...)
 	all = append(all, each("events_total", "What the carriers saw, by event.", "event", s.Events)...)
 	return append(all, each("sessions_ended_total", "Ends of sessions by reason.", "reason", s.Ended)...)
 }
+
+const pathsHelp = "Networks that clients come through: all that are remembered, and those where something is done otherwise for newcomers."
 
 const slowHelp = "What was done for full queues, by slow-consumer policy, limit and action: messages dropped, messages replaced by newer ones of their channel, sessions ended."
 

@@ -1,0 +1,301 @@
+package pathprofile
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
+)
+
+// Lane tells apart what is cut by its duration from what is cut by its silence.
+type Lane uint8
+
+// The lanes.
+const (
+	Polling Lane = iota
+	Socket
+	lanes
+)
+
+// agree is how many sessions have to learn the same before it counts against
+// somebody who has seen otherwise.
+const agree = 3
+
+// Path is what is known of an address. It is safe for concurrent use.
+type Path struct {
+	key    Key
+	config *Config
+	used   atomic.Int64 // an instant, to about a second
+	loud   atomic.Bool  // newcomers have something to heed
+	gated  atomic.Bool  // upgrades are, or may be, refused
+
+	mu sync.Mutex
+	// Guarded by mu.
+	holds [lanes]opinion
+	sizes opinion
+	ways  [lanes]schedule
+	size  schedule
+	gate  gate
+}
+
+// opinion is what sessions of a path have found out: that something is cut from a
+// figure on.
+type opinion struct {
+	limit  int64 // what newcomers begin with; 0: nothing
+	cut    int64 // the figure it is from
+	votes  int   // sessions that agree
+	passed int64 // the largest figure that somebody has seen pass
+}
+
+// vote says that a session has found limit, for it is cut at cut. known tells
+// that it said so before. It tells whether newcomers begin with it now.
+func (o *opinion) vote(limit, cut int64, known bool) (shared bool) {
+	if o.votes == 0 || cut < o.cut-o.cut/4 || cut > o.cut+o.cut/3 {
+		o.votes, known = 0, false
+		o.cut = cut
+	}
+	if !known {
+		o.votes++
+	}
+	if o.passed >= cut && o.votes < agree {
+		return false
+	}
+	was := o.limit
+	o.passed, o.cut = 0, min(o.cut, cut)
+	o.limit = limit
+	return was != limit
+}
+
+// pass says that a figure has passed, for somebody. It tells whether newcomers
+// began with less until now.
+func (o *opinion) pass(figure int64) (withdrawn bool) {
+	o.passed = max(o.passed, figure)
+	if o.cut == 0 || figure <= o.cut+o.cut/20 {
+		return false
+	}
+	withdrawn = o.limit > 0
+	o.limit, o.cut, o.votes = 0, 0, 0
+	return withdrawn
+}
+
+// schedule is when more is tried on a path, by one session at a time.
+type schedule struct {
+	next  instant.Time  // zero: not begun
+	wait  time.Duration // after the next failure
+	until instant.Time  // somebody tries, until then
+}
+
+// begin has the first try be later than now.
+func (s *schedule) begin(now instant.Time, every time.Duration) {
+	s.wait = max(s.wait, every)
+	s.next = now.Add(s.wait)
+}
+
+// take tells whether a session may try now. What it tries takes that long.
+func (s *schedule) take(now instant.Time, every, length time.Duration) bool {
+	if every < 0 || s.next.IsZero() || now.Before(s.next) || now.Before(s.until) {
+		return false
+	}
+	s.until = now.Add(length + comeBack)
+	return true
+}
+
+func (s *schedule) done(now instant.Time, every time.Duration, carried bool) {
+	s.until = 0
+	if carried {
+		s.wait, s.next = every, now
+		return
+	}
+	s.wait = max(s.wait, every)
+	s.next = now.Add(s.wait)
+	s.wait = min(2*s.wait, 16*every)
+}
+
+// Key returns the key.
+func (p *Path) Key() Key { return p.key }
+
+// Quiet tells that newcomers have nothing to heed: a session without a Seat needs
+// none.
+func (p *Path) Quiet() bool {
+	return !p.loud.Load() && p.config.PinHold == 0 && p.config.PinResponse == 0
+}
+
+// use notes that the path is in use. Seconds are enough: who writes a shared word
+// for each connect slows the others down.
+func (p *Path) use(now instant.Time) {
+	if was := instant.Time(p.used.Load()); now.Sub(was) > time.Second {
+		p.used.Store(int64(now))
+	}
+}
+
+// heed notes whether newcomers have something to heed. mu is held.
+func (p *Path) heed() {
+	p.loud.Store(p.holds[Polling].limit > 0 || p.holds[Socket].limit > 0 || p.sizes.limit > 0)
+}
+
+// ceiling is what newcomers begin with, 0 for nothing.
+func (p *Path) ceiling(l Lane) time.Duration {
+	if !p.loud.Load() {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Duration(p.holds[l].limit)
+}
+
+func (p *Path) response() int {
+	if !p.loud.Load() {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.sizes.limit)
+}
+
+// found is a session's vote on holds; the first try of more is some time away.
+func (p *Path) found(l Lane, now instant.Time, ceiling, cut time.Duration, known bool) (news News) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.heed()
+	p.ways[l].begin(now, p.config.ProbeEvery)
+	if p.holds[l].vote(int64(ceiling), int64(cut), known) {
+		news = CeilingShared
+	}
+	return news
+}
+
+// carried says that a hold has lasted so long.
+func (p *Path) carried(l Lane, age time.Duration) (news News) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.holds[l].pass(int64(age)) {
+		news = CeilingWithdrawn
+		p.heed()
+	}
+	return news
+}
+
+// tries tells whether a session may try a longer hold now.
+func (p *Path) tries(l Lane, now instant.Time, length time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ways[l].take(now, p.config.ProbeEvery, length)
+}
+
+// tried says how that ended.
+func (p *Path) tried(l Lane, now instant.Time, carried bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ways[l].done(now, p.config.ProbeEvery, carried)
+}
+
+// tooLarge is a session's vote on sizes.
+func (p *Path) tooLarge(now instant.Time, limit, failed int, known bool) (news News) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.heed()
+	p.size.begin(now, p.config.ProbeEvery)
+	if p.sizes.vote(int64(limit), int64(failed), known) {
+		news = SizeShared
+	}
+	return news
+}
+
+// settles raises what newcomers begin with to what a session has found to pass.
+func (p *Path) settles(limit int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sizes.limit > 0 && int64(limit) > p.sizes.limit && int64(limit) < p.sizes.cut {
+		p.sizes.limit = int64(limit)
+	}
+}
+
+// fits says that an answer of that size has arrived.
+func (p *Path) fits(bytes int) (news News) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sizes.pass(int64(bytes)) {
+		news = SizeWithdrawn
+		p.heed()
+	}
+	return news
+}
+
+// triesSize and triedSize are tries and tried for sizes.
+func (p *Path) triesSize(now instant.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.size.take(now, p.config.ProbeEvery, comeBack)
+}
+
+func (p *Path) triedSize(now instant.Time, carried bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.size.done(now, p.config.ProbeEvery, carried)
+}
+
+// gate is what is known of WebSockets.
+type gate struct {
+	dead    int // in a row
+	refused instant.Time
+	span    time.Duration // of the next refusal
+}
+
+// Upgrade tells whether a WebSocket may be opened.
+func (p *Path) Upgrade(now instant.Time) bool {
+	if !p.gated.Load() || p.config.off(Upgrades) {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !now.Before(p.gate.refused)
+}
+
+// Dead says that a WebSocket was opened and nothing came through.
+func (p *Path) Dead(now instant.Time) News {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := &p.gate
+	g.dead++
+	if p.config.off(Upgrades) || g.dead < p.config.DeadSockets || now.Before(g.refused) {
+		return SocketDead
+	}
+	g.span = min(max(2*g.span, p.config.RefuseUpgrades), max(24*time.Hour, p.config.RefuseUpgrades))
+	g.refused = now.Add(g.span)
+	p.gated.Store(true)
+	return SocketDead | UpgradesRefused
+}
+
+// Alive says that messages come through one.
+func (p *Path) Alive(now instant.Time) (news News) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gated.Load() && !now.Before(p.gate.refused) {
+		news = UpgradesBack
+	}
+	p.gate = gate{}
+	p.gated.Store(false)
+	return news
+}
+
+// count adds the path to the stats.
+func (p *Path) count(all *Stats, now instant.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.holds {
+		switch limit := time.Duration(p.holds[l].limit); {
+		case limit == 0:
+		case limit < p.config.MinHold:
+			all.ShortPolls++
+		default:
+			all.Ceilings++
+		}
+	}
+	if p.sizes.limit > 0 {
+		all.Sizes++
+	}
+	if p.gated.Load() && now.Before(p.gate.refused) {
+		all.UpgradesRefused++
+	}
+}

@@ -1,0 +1,307 @@
+package pathprofile
+
+import (
+	"time"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
+)
+
+const (
+	// comeBack is how soon a client is back after a cut. Stock clients wait for a
+	// second, and a little longer each time.
+	comeBack = 15 * time.Second
+	// shortest is the least age of a cut: what ends sooner was not cut for its
+	// duration.
+	shortest = 200 * time.Millisecond
+	// large is what an answer must have for its loss to be one of size, in bytes.
+	large = 8 << 10
+	// maxNoise bounds what has to be made good by full holds.
+	maxNoise = 4
+	// shortPoll is the ceiling of who is not held at all.
+	shortPoll = time.Millisecond
+)
+
+// Seat is what is remembered of one session's way. The zero value is one of which
+// nothing is known. The lock of the session guards it.
+type Seat struct {
+	way    *Path        // of the hold, and of what follows from it
+	began  instant.Time // of the hold; zero: there is none
+	left   instant.Time // when the client left a hold, and has not come back
+	serial int64        // of the last connect
+
+	age     uint32 // ms; of the hold that the client left
+	cut     uint32 // ms; the age of the last cut; 0: none that counts
+	ceiling uint32 // ms; of the session's own holds; 0: none
+
+	sent  uint32 // bytes of the last large answer, until it is known whether it arrived; 0: none
+	batch uint32 // its batch, the low bits
+	limit uint32 // bytes of an answer; 0: no limit of its own
+	bad   uint32 // the smallest that failed; 0: none
+
+	pause uint16 // ms; between short polls
+	cuts  uint8  // that agree, in a row
+	noise uint8  // cuts that did not
+	fails uint8  // of an answer that cannot be made smaller, in a row
+	flags flags
+}
+
+type flags uint8
+
+const (
+	socket    flags = 1 << iota // the lane
+	newcomer                    // what its path knows is its beginning
+	probing                     // the hold is longer than what is known to be carried
+	sizing                      // the answer is larger than that
+	voted                       // its ceiling counts on its path
+	votedSize                   // its limit does
+	acks                        // answers are acknowledged
+	busy                        // messages have left since the last short poll
+)
+
+func (s *Seat) is(f flags) bool { return s.flags&f != 0 }
+
+func (s *Seat) set(f flags, on bool) {
+	if s.flags &^= f; on {
+		s.flags |= f
+	}
+}
+
+// Newcomer has the session begin with what its path knows: it comes for the first
+// time.
+func (s *Seat) Newcomer() { s.set(newcomer, true) }
+
+func (s *Seat) lane() Lane {
+	if s.is(socket) {
+		return Socket
+	}
+	return Polling
+}
+
+// Came is what a connect says.
+type Came struct {
+	Lane Lane
+	// Serial is the number that its message id is; -1: it is none.
+	Serial int64
+	// Retry tells that its advice asks for an answer at once, as after a failure.
+	Retry bool
+	// Ack is the batch that it acknowledges; -1: the extension is off.
+	Ack int64
+}
+
+// Came says that a connect has come by p. Whatever was open of the one before it
+// is settled.
+func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
+	if c.Lane != s.lane() {
+		*s = Seat{flags: s.flags & (newcomer | acks)} // what it knows is of another way
+		s.set(socket, c.Lane == Socket)
+	}
+	goesOn := (c.Serial < 0 || s.serial < 0 || c.Serial > s.serial) && s.way == p
+	if !s.began.IsZero() {
+		// It comes while one is held: what lies between has ended the client's side,
+		// and left us ours. When the silence of a socket ended is not known.
+		age := now.Sub(s.began)
+		if s.is(socket) {
+			age = -1
+		}
+		s.Left(now, age)
+	}
+	if !s.left.IsZero() {
+		news |= s.back(p, now, goesOn && c.Retry)
+	}
+	news |= s.judge(p, now, c, goesOn)
+	s.set(acks, c.Ack >= 0)
+	s.serial = c.Serial
+	return news
+}
+
+// back judges a hold that the client left, now that it is here again.
+func (s *Seat) back(p *Path, now instant.Time, failed bool) News {
+	age, since := time.Duration(s.age)*time.Millisecond, now.Sub(s.left)
+	s.left, s.age = 0, 0
+	if !failed || since > comeBack || age < shortest {
+		s.giveWay(now)
+		return Ignored
+	}
+	return s.wasCut(p, now, age)
+}
+
+// giveWay lets others try longer holds if the session was about to.
+func (s *Seat) giveWay(now instant.Time) {
+	if s.is(probing) {
+		s.set(probing, false)
+		s.way.tried(s.lane(), now, false)
+	}
+}
+
+// wasCut counts a cut.
+func (s *Seat) wasCut(p *Path, now instant.Time, age time.Duration) News {
+	if p.config.off(Holds) || p.config.PinHold > 0 {
+		return Cut
+	}
+	if s.is(probing) {
+		return Cut | s.probeFailed(p, now, age)
+	}
+	last := time.Duration(s.cut) * time.Millisecond
+	switch d := (age - last).Abs(); {
+	case s.cuts > 0 && d <= max(500*time.Millisecond, last/20):
+		s.cuts++
+		age = min(age, last)
+	case s.cuts > 0:
+		s.noise = min(s.noise+1, maxNoise)
+		fallthrough
+	default:
+		s.cuts = 1
+	}
+	s.cut = millis(age)
+	need := uint8(2)
+	if s.noise > 0 {
+		need = 3
+	}
+	if s.cuts < need {
+		return Cut
+	}
+	return Cut | s.settle(p, now, age)
+}
+
+// settle makes a ceiling of cuts at that age.
+func (s *Seat) settle(p *Path, now instant.Time, age time.Duration) (news News) {
+	ceiling := age * 4 / 5
+	news = CeilingSet
+	switch {
+	case ceiling >= p.config.MinHold:
+	case p.config.off(ShortPolls):
+		ceiling = p.config.MinHold
+	default:
+		ceiling = shortPoll
+		news |= ShortPolling
+	}
+	s.ceiling, s.cuts, s.noise, s.cut = millis(ceiling), 0, 0, 0
+	news |= p.found(s.lane(), now, ceiling, age, s.is(voted))
+	s.set(voted, true)
+	return news
+}
+
+// probeFailed goes back to what was carried.
+func (s *Seat) probeFailed(p *Path, now instant.Time, age time.Duration) News {
+	s.set(probing, false)
+	s.cuts, s.cut = 0, 0
+	own := s.ceilingOf(p)
+	if carried := age * 4 / 5; carried > own {
+		own = carried
+	}
+	s.ceiling = millis(own)
+	p.tried(s.lane(), now, false)
+	return ProbeFailed
+}
+
+// ceilingOf is the session's ceiling, or that of its path; 0: none.
+func (s *Seat) ceilingOf(p *Path) time.Duration {
+	if s.ceiling > 0 {
+		return time.Duration(s.ceiling) * time.Millisecond
+	}
+	if s.is(newcomer) {
+		return p.ceiling(s.lane())
+	}
+	return 0
+}
+
+// Hold says that the connect which came is about to be held for want, and returns
+// for how long it should be. Zero: not at all; Pause tells what to do instead.
+func (s *Seat) Hold(p *Path, now instant.Time, want time.Duration) time.Duration {
+	c := p.config
+	length := want
+	switch {
+	case c.PinHold > 0:
+		length = min(want, c.PinHold)
+	case c.off(Holds):
+	default:
+		length = s.length(p, now, want)
+	}
+	if s.way = p; length > 0 {
+		s.began = now
+	}
+	return length
+}
+
+func (s *Seat) length(p *Path, now instant.Time, want time.Duration) time.Duration {
+	ceiling := s.ceilingOf(p)
+	s.set(probing, false)
+	if ceiling == 0 || ceiling >= want {
+		return want
+	}
+	more := max(ceiling, p.config.MinHold) * 3 / 2
+	if more = min(more, want); p.tries(s.lane(), now, more) {
+		s.set(probing, true)
+		return more
+	}
+	if ceiling < p.config.MinHold {
+		return 0
+	}
+	return ceiling
+}
+
+// Pause is how long the client is to stay away where it is not held.
+func (s *Seat) Pause(p *Path) time.Duration {
+	least, most := p.config.ShortPollInterval, p.config.MaxShortPollInterval
+	d := time.Duration(s.pause) * time.Millisecond * 3 / 2
+	if s.is(busy) || d < least {
+		d = least
+	}
+	d = min(d, most)
+	s.set(busy, false)
+	s.pause = uint16(d.Milliseconds()) //nolint:gosec // a minute at most, see Config
+	return d
+}
+
+// Held says that the hold has ended with an answer. full tells that it was its
+// time that had come, and not a message.
+func (s *Seat) Held(p *Path, now instant.Time, full bool) (news News) {
+	if s.began.IsZero() {
+		return 0
+	}
+	age := now.Sub(s.began)
+	s.began = 0
+	if s.cuts > 0 && millis(age) > s.cut+s.cut/20 {
+		s.cuts, s.cut = 0, 0 // whatever that was, it was no limit
+	}
+	if full && s.noise > 0 {
+		s.noise--
+	}
+	if s.is(probing) {
+		news = s.probeHeld(p, now, age, full)
+	}
+	// One that is kept short tells others nothing; those who hold longer do.
+	if s.ceiling == 0 || news != 0 {
+		news |= p.carried(s.lane(), age)
+	}
+	return news
+}
+
+// probeHeld takes what was tried for what is carried.
+func (s *Seat) probeHeld(p *Path, now instant.Time, age time.Duration, full bool) News {
+	s.set(probing, false)
+	own := s.ceilingOf(p)
+	if !full && age <= own*5/4 {
+		p.tried(s.lane(), now, true) // a message came: the next may try
+		return 0
+	}
+	s.ceiling = millis(max(age, own))
+	p.tried(s.lane(), now, true)
+	return ProbeHeld
+}
+
+// Left says that the client has ended the hold, or what lies between has: at that
+// age, or of a WebSocket after so long a silence. A negative age is not known, and
+// teaches nothing. What it means is seen when the client comes back.
+func (s *Seat) Left(now instant.Time, age time.Duration) {
+	s.began = 0
+	if age < 0 {
+		s.giveWay(now)
+		return
+	}
+	s.left, s.age = now, max(millis(age), 1)
+}
+
+func millis(d time.Duration) uint32 {
+	return uint32(min(max(d, 0), 40*24*time.Hour).Milliseconds()) //nolint:gosec // bounded
+}

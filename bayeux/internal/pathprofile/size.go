@@ -1,0 +1,130 @@
+package pathprofile
+
+import (
+	"math"
+
+	"github.com/halleypush/halley/bayeux/internal/instant"
+)
+
+// Limit is how many bytes the next answer may have; most is what it may have
+// anyway, 0 or less for no bound.
+func (s *Seat) Limit(p *Path, now instant.Time, most int) int {
+	if most <= 0 {
+		most = math.MaxInt32
+	}
+	c := p.config
+	switch {
+	case c.PinResponse > 0:
+		return min(most, c.PinResponse)
+	case c.off(Responses):
+		return most
+	}
+	s.set(sizing, false)
+	limit := int(s.limit)
+	if limit == 0 && s.is(newcomer) {
+		limit = p.response()
+	}
+	if limit == 0 || limit >= most {
+		return most
+	}
+	// A try that fails costs messages, where they are not acknowledged.
+	if s.is(acks) && s.bad > 0 && s.limit >= s.bad/4*3 && p.triesSize(now) {
+		s.set(sizing, true)
+		return min(most, 2*int(s.bad))
+	}
+	return limit
+}
+
+// Wrote says that an answer was written, with so many bytes of messages, whole or
+// not, and the number of its batch; -1: it has none.
+func (s *Seat) Wrote(p *Path, now instant.Time, bytes int, whole bool, batch int64) News {
+	if bytes > 0 {
+		s.set(busy, true)
+	}
+	s.sent = 0
+	if bytes < large {
+		return 0
+	}
+	s.way = p
+	if !whole {
+		return s.tooLarge(p, now, bytes)
+	}
+	s.sent, s.batch = uint32(min(bytes, math.MaxInt32)), uint32(batch) //nolint:gosec // bounded; the low bits are enough
+	return 0
+}
+
+// judge tells whether the last large answer has arrived.
+func (s *Seat) judge(p *Path, now instant.Time, c Came, goesOn bool) News {
+	bytes := int(s.sent)
+	if s.sent = 0; bytes == 0 || s.way != p || c.Serial >= 0 && s.serial >= 0 && c.Serial <= s.serial {
+		return 0
+	}
+	lost := c.Retry && goesOn
+	if c.Ack >= 0 {
+		lost = int32(uint32(c.Ack)-s.batch) < 0 //nolint:gosec // of numbers that are near each other
+	}
+	if lost {
+		return s.tooLarge(p, now, bytes)
+	}
+	return s.arrived(p, now, bytes)
+}
+
+// tooLarge counts an answer that was lost, for its size it seems.
+func (s *Seat) tooLarge(p *Path, now instant.Time, bytes int) News {
+	if p.config.off(Responses) || p.config.PinResponse > 0 {
+		return 0
+	}
+	if s.is(sizing) {
+		s.set(sizing, false)
+		p.triedSize(now, false)
+		return SizeLowered
+	}
+	if s.bad > 0 && bytes >= int(s.bad) {
+		s.fails = min(s.fails+1, math.MaxUint8-1) // it could not be made smaller
+		return 0
+	}
+	s.fails = 1
+	s.bad = uint32(min(bytes, math.MaxInt32))                 //nolint:gosec // bounded
+	s.limit = max(s.bad/4, uint32(p.config.MinResponse))      //nolint:gosec // a few KiB
+	news := SizeLowered | p.tooLarge(now, int(s.limit), int(s.bad), s.is(votedSize))
+	s.set(votedSize, true)
+	return news
+}
+
+// arrived counts one that was not.
+func (s *Seat) arrived(p *Path, now instant.Time, bytes int) (news News) {
+	s.fails = 0
+	switch {
+	case s.is(sizing) && bytes > int(s.bad):
+		s.limit, s.bad = uint32(bytes), 0 //nolint:gosec // it was a uint32
+		p.triedSize(now, true)
+		news = SizeRaised
+	case s.limit > 0 && bytes >= int(s.limit)/4*3:
+		if next := s.next(); next > s.limit {
+			s.limit = next
+			p.settles(int(next) * 2 / 3) // that one did arrive, nearly
+			news = SizeRaised
+		}
+	}
+	s.set(sizing, false)
+	if bytes >= int(s.bad) {
+		news |= p.fits(bytes)
+	}
+	return news
+}
+
+// next is the limit after an answer that used its own.
+func (s *Seat) next() uint32 {
+	next := s.limit / 2 * 3
+	if s.bad > 0 {
+		next = min(next, s.bad/4*3)
+	}
+	return min(next, math.MaxInt32)
+}
+
+// Failures tells how often in a row an answer has failed that could not be made
+// smaller: it is one message.
+func (s *Seat) Failures() int { return int(s.fails) }
+
+// GaveUp says that the message is given up.
+func (s *Seat) GaveUp() { s.fails, s.sent = 0, 0 }
