@@ -240,8 +240,8 @@ func (s *session) wrote(t trip, l *queue.Lease, sent int) {
 	now := s.srv.moment()
 	s.mu.Lock()
 	if s.path == nil && bytes >= largeAnswer {
-		s.path = new(pathprofile.Seat)
-		t.recall(s.path, pathprofile.Polling)
+		t.began = 0 // that hold is over
+		s.recallLocked(&t, pathprofile.Polling)
 	}
 	if s.path != nil {
 		news.news = s.path.Wrote(t.way, now, bytes, sent == len(l.Messages), batch)

@@ -52,7 +52,7 @@ type session struct {
 	place   int32           // in the agenda of deadlines; guarded by its lock
 	rank    int32           // in the account; guarded by its lock
 
-	seated      atomic.Bool // it counts among the sessions of its network
+	seated      atomic.Bool       // it counts among the sessions of its network
 	path        *pathprofile.Seat // nil: its path has shown no fault; guarded by mu
 	slow        slowChoice
 	connectOnly bool // messages leave with connect replies only

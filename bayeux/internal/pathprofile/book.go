@@ -28,7 +28,7 @@ func KeyOf(addr netip.Addr, proxies int, agent string) Key {
 	if addr.Is6() {
 		bits = 64
 	}
-	prefix, _ := addr.Prefix(bits) // of an address that is none, none
+	prefix, _ := addr.Prefix(bits)                                       // of an address that is none, none
 	k := Key{Address: prefix, Proxies: uint8(min(max(proxies, 0), 255))} //nolint:gosec // bounded
 	if agent != "" {
 		product, _, _ := strings.Cut(agent, "/")

@@ -84,8 +84,8 @@ func (s *Seat) tooLarge(p *Path, now instant.Time, bytes int) News {
 		return 0
 	}
 	s.fails = 1
-	s.bad = uint32(min(bytes, math.MaxInt32))                 //nolint:gosec // bounded
-	s.limit = max(s.bad/4, uint32(p.config.MinResponse))      //nolint:gosec // a few KiB
+	s.bad = uint32(min(bytes, math.MaxInt32))            //nolint:gosec // bounded
+	s.limit = max(s.bad/4, uint32(p.config.MinResponse)) //nolint:gosec // a few KiB
 	news := SizeLowered | p.tooLarge(now, int(s.limit), int(s.bad), s.is(votedSize))
 	s.set(votedSize, true)
 	return news
