@@ -98,6 +98,9 @@ func (srv *Server) wsOptions() transport.WSOptions {
 		Poller:            srv.poller,
 		Observer:          &srv.stats,
 	}
+	if srv.paths != nil {
+		o.Paths, o.Silence = gate{srv}, srv.config.lookup("").silence()
+	}
 	if srv.config.Limits.WebSocketsPerAddress > 0 {
 		o.Admit = srv.openSocket
 	}

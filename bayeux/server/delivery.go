@@ -29,6 +29,7 @@ func (p *port) push(s *session, limit int) transport.Output {
 	s.mu.Lock()
 	if s.port == p && !s.onlyLocked(p) && s.wantsOutLocked() {
 		s.leaseLocked(&d.lease, limit, false)
+		p.trip.began = 0 // how long the silence after that is, nobody measures
 	}
 	s.mu.Unlock()
 	if len(d.lease.Messages) == 0 {

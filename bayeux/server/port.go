@@ -10,6 +10,7 @@ import (
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
 	"github.com/halleypush/halley/bayeux/internal/machine"
+	"github.com/halleypush/halley/bayeux/internal/pathprofile"
 	"github.com/halleypush/halley/bayeux/internal/transport"
 )
 
@@ -318,7 +319,7 @@ func (p *port) Idle() time.Duration {
 }
 
 // Closed implements transport.Port ([R-WS-18]).
-func (p *port) Closed(string) {
+func (p *port) Closed(reason string) {
 	p.mu.Lock()
 	s, first := p.sess, !p.closed
 	var left []group
@@ -338,7 +339,20 @@ func (p *port) Closed(string) {
 		}
 	}
 	if s != nil {
+		if reason == transport.ReasonLost {
+			s.broke(p)
+		}
 		s.detach(p)
+	}
+}
+
+// broke says that the connection of the session has ended without a goodbye.
+func (s *session) broke(p *port) {
+	now := s.srv.moment()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, _, push, held := s.machine.Held(); held && push && s.port == p {
+		s.strandedLocked(&p.trip, pathprofile.Socket, now)
 	}
 }
 

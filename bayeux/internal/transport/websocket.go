@@ -24,6 +24,7 @@ type WebSocketCarrier struct {
 	runners  runners
 	clock    instant.Clock // of idle times
 	deflater wsDeflater
+	watch    wsWatch
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -37,7 +38,9 @@ type WebSocketCarrier struct {
 // NewWebSocket returns a carrier; o is copied and its zeros are replaced by the
 // defaults.
 func NewWebSocket(hub Hub, o WSOptions) *WebSocketCarrier {
-	return &WebSocketCarrier{hub: hub, o: o.withDefaults(), clock: instant.New(time.Now())}
+	s := &WebSocketCarrier{hub: hub, o: o.withDefaults(), clock: instant.New(time.Now())}
+	s.watch.carrier = s
+	return s
 }
 
 // Serve upgrades the request and returns: the connection lives on without the
@@ -48,6 +51,11 @@ func (s *WebSocketCarrier) Serve(w http.ResponseWriter, r *http.Request, from Or
 	up, refused := s.checkUpgrade(r)
 	if refused != nil {
 		refused.write(w)
+		return
+	}
+	if s.o.Paths != nil && !s.o.Paths.Upgrade(from.Request) {
+		s.o.Observer.Count(EventRefused)
+		(&wsRefusal{status: http.StatusServiceUnavailable, text: "no WebSocket that was opened from there has carried anything: take long-polling"}).write(w)
 		return
 	}
 	if !s.enter() {

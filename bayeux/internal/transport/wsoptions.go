@@ -12,6 +12,8 @@ import (
 const (
 	EventWSOpened = "websocket_opened"
 	EventWSClosed = "websocket_closed_"
+	// EventWSSilent is a connection that was cut because nothing came through.
+	EventWSSilent = "websocket_silent"
 )
 
 // Name of the limit on a WebSocket message for Observer.Limit.
@@ -68,6 +70,12 @@ type WSOptions struct {
 	// Admit takes a place for one more connection, which leave gives back, or
 	// refuses the upgrade. Nil: there is always room.
 	Admit func(from *bayeux.Request) (leave func(), refused *StatusError)
+	// Paths is told of connections that carry something or nothing, and may refuse
+	// upgrades. Nil: all are opened, and none is looked after.
+	Paths Paths
+	// Silence is how long a new connection may be silent until it gets a ping, and
+	// how long that may stay unanswered until it is cut. 0: none is looked after.
+	Silence time.Duration
 	// Observer is told what happens, for counters. Nil: nobody.
 	Observer Observer
 }
