@@ -271,28 +271,26 @@ func (srv *Server) learned(way *pathprofile.Path, news pathprofile.News, session
 		Msg("something was learned of the network between here and a client")
 }
 
-// gate tells the WebSocket carrier from where sockets are of use.
-type gate struct{ srv *Server }
-
-// Upgrade implements transport.Paths.
-func (g gate) Upgrade(from *bayeux.Request) bool {
-	way := g.srv.wayOf(from)
-	return way == nil || way.Upgrade(g.srv.moment())
+// useful tells whether WebSockets from there carry anything.
+func (srv *Server) useful(from *bayeux.Request) bool {
+	way := srv.wayOf(from)
+	return way == nil || way.Upgrade(srv.moment())
 }
 
-// Dead implements transport.Paths.
-func (g gate) Dead(from *bayeux.Request) { g.tell(from, (*pathprofile.Path).Dead) }
+// Dead implements transport.Watched.
+func (p *port) Dead() {
+	if p.trip.way != nil {
+		p.settings.srv.learned(p.trip.way, p.trip.way.Dead(p.settings.srv.moment()), "")
+	}
+}
 
-// Alive implements transport.Paths.
-func (g gate) Alive(from *bayeux.Request) { g.tell(from, (*pathprofile.Path).Alive) }
-
-func (g gate) tell(from *bayeux.Request, what func(*pathprofile.Path, instant.Time) pathprofile.News) {
-	way := g.srv.wayOf(from)
-	if way == nil {
+// Alive implements transport.Watched.
+func (p *port) Alive() {
+	if p.trip.way == nil {
 		return
 	}
-	if news := what(way, g.srv.moment()); news != 0 {
-		g.srv.learned(way, news, "")
+	if news := p.trip.way.Alive(); news != 0 {
+		p.settings.srv.learned(p.trip.way, news, "")
 	}
 }
 

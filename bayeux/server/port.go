@@ -96,8 +96,9 @@ type group struct {
 }
 
 var (
-	_ transport.Port = (*port)(nil)
-	_ holder         = (*port)(nil)
+	_ transport.Port    = (*port)(nil)
+	_ transport.Watched = (*port)(nil)
+	_ holder            = (*port)(nil)
 )
 
 // Attach implements transport.Hub.

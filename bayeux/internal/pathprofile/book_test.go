@@ -37,7 +37,7 @@ func TestUpgrades(t *testing.T) {
 	p := w.book.Path(key(1), w.now)
 	require.Equal(t, pathprofile.SocketDead, p.Dead(w.now))
 	require.True(t, p.Upgrade(w.now))
-	require.Zero(t, p.Alive(w.now), "one that lives makes good for it")
+	require.Zero(t, p.Alive(), "one that lives makes good for it")
 	require.Equal(t, pathprofile.SocketDead, p.Dead(w.now))
 	require.Equal(t, pathprofile.SocketDead|pathprofile.UpgradesRefused, p.Dead(w.now))
 	require.Equal(t, pathprofile.SocketDead, p.Dead(w.now), "one that was open already")
@@ -48,7 +48,7 @@ func TestUpgrades(t *testing.T) {
 	require.Equal(t, pathprofile.SocketDead|pathprofile.UpgradesRefused, p.Dead(w.now), "one more is enough")
 	require.False(t, p.Upgrade(w.now.Add(119*minute)))
 	w.now = w.now.Add(2 * time.Hour)
-	require.Equal(t, pathprofile.UpgradesBack, p.Alive(w.now))
+	require.Equal(t, pathprofile.UpgradesBack, p.Alive())
 	require.True(t, p.Upgrade(w.now))
 	require.True(t, w.book.Path(key(2), w.now).Upgrade(w.now))
 }
@@ -106,7 +106,7 @@ func TestConcurrent(t *testing.T) {
 				if rnd.IntN(2) == 0 {
 					p.Dead(now)
 				} else {
-					p.Alive(now)
+					p.Alive()
 				}
 				p.Upgrade(now)
 				book.Sweep(now)

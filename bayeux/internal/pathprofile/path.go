@@ -28,7 +28,7 @@ type Path struct {
 	config *Config
 	used   atomic.Int64 // an instant, to about a second
 	loud   atomic.Bool  // newcomers have something to heed
-	gated  atomic.Bool  // upgrades are, or may be, refused
+	gated  atomic.Bool  // sockets have died, and none has lived since
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -256,6 +256,7 @@ func (p *Path) Upgrade(now instant.Time) bool {
 func (p *Path) Dead(now instant.Time) News {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.gated.Store(true)
 	g := &p.gate
 	g.dead++
 	if p.config.off(Upgrades) || g.dead < p.config.DeadSockets || now.Before(g.refused) {
@@ -263,15 +264,17 @@ func (p *Path) Dead(now instant.Time) News {
 	}
 	g.span = min(max(2*g.span, p.config.RefuseUpgrades), max(24*time.Hour, p.config.RefuseUpgrades))
 	g.refused = now.Add(g.span)
-	p.gated.Store(true)
 	return SocketDead | UpgradesRefused
 }
 
 // Alive says that messages come through one.
-func (p *Path) Alive(now instant.Time) (news News) {
+func (p *Path) Alive() (news News) {
+	if !p.gated.Load() {
+		return 0
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gated.Load() && !now.Before(p.gate.refused) {
+	if p.gate.span > 0 {
 		news = UpgradesBack
 	}
 	p.gate = gate{}

@@ -53,7 +53,7 @@ func (s *WebSocketCarrier) Serve(w http.ResponseWriter, r *http.Request, from Or
 		refused.write(w)
 		return
 	}
-	if s.o.Paths != nil && !s.o.Paths.Upgrade(from.Request) {
+	if s.o.Useful != nil && !s.o.Useful(from.Request) {
 		s.o.Observer.Count(EventRefused)
 		(&wsRefusal{status: http.StatusServiceUnavailable, text: "no WebSocket that was opened from there has carried anything: take long-polling"}).write(w)
 		return

@@ -70,11 +70,13 @@ type WSOptions struct {
 	// Admit takes a place for one more connection, which leave gives back, or
 	// refuses the upgrade. Nil: there is always room.
 	Admit func(from *bayeux.Request) (leave func(), refused *StatusError)
-	// Paths is told of connections that carry something or nothing, and may refuse
-	// upgrades. Nil: all are opened, and none is looked after.
-	Paths Paths
+	// Useful tells whether WebSockets that are opened from there carry anything.
+	// Where they do not, upgrades are refused, so that clients take another
+	// transport at once. Nil: they do.
+	Useful func(from *bayeux.Request) bool
 	// Silence is how long a new connection may be silent until it gets a ping, and
-	// how long that may stay unanswered until it is cut. 0: none is looked after.
+	// how long that may stay unanswered until it is cut, where its Port is Watched.
+	// 0: no care is taken.
 	Silence time.Duration
 	// Observer is told what happens, for counters. Nil: nobody.
 	Observer Observer

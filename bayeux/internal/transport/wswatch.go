@@ -6,20 +6,17 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
-// Paths is told of WebSockets that carry something or nothing, and says from where
-// they are of use. Its methods must not block.
-type Paths interface {
-	// Upgrade tells whether a WebSocket may be opened.
-	Upgrade(from *bayeux.Request) bool
-	// Dead says that one was opened and nothing came through: no message, and no
-	// answer to a ping either.
-	Dead(from *bayeux.Request)
-	// Alive says that one carries messages.
-	Alive(from *bayeux.Request)
+// Watched is a Port that wants to know whether its connection carries anything. Of
+// any other no care is taken. Neither method may block.
+type Watched interface {
+	// Dead says that nothing came through: no message, and no answer to a ping
+	// either. The connection is about to be cut.
+	Dead()
+	// Alive says that messages do. It may be called more than once.
+	Alive()
 }
 
 // ReasonLost is what Port.Closed is told of a connection that broke: nobody has
@@ -65,7 +62,7 @@ type watched struct {
 
 // add begins to look after a connection.
 func (w *wsWatch) add(c *wsConn) {
-	if w.carrier.o.Silence <= 0 || w.carrier.o.Paths == nil {
+	if _, ok := c.port.(Watched); !ok || w.carrier.o.Silence <= 0 {
 		return
 	}
 	w.mu.Lock()
@@ -140,11 +137,11 @@ func (w *wsWatch) judge(y wsYoung) {
 	case c.closing.Load() != nil:
 		return
 	case stirred && y.asked:
-		w.carrier.o.Paths.Alive(c.ctx.request.Open())
+		c.tell(Watched.Alive)
 		return
 	case stirred:
 	case y.asked:
-		w.carrier.o.Paths.Dead(c.ctx.request.Open())
+		c.tell(Watched.Dead)
 		w.carrier.o.Observer.Count(EventWSSilent)
 		c.Cut(reasonSilent)
 		return
@@ -183,6 +180,13 @@ func (c *wsConn) thrives() {
 		return
 	}
 	if c.watched.batches++; c.watched.batches == 2 && c.carrier.watch.drop(c) {
-		c.carrier.o.Paths.Alive(c.ctx.request.Open())
+		c.tell(Watched.Alive)
+	}
+}
+
+// tell tells the port, if it wants to know.
+func (c *wsConn) tell(what func(Watched)) {
+	if p, ok := c.port.(Watched); ok {
+		what(p)
 	}
 }
