@@ -3,6 +3,7 @@ package server
 import (
 	"math"
 	"strconv"
+	"time"
 
 	"github.com/halleypush/halley/bayeux"
 	"github.com/halleypush/halley/bayeux/internal/instant"
@@ -292,6 +293,15 @@ func (p *port) Alive() {
 	if news := p.trip.way.Alive(); news != 0 {
 		p.settings.srv.learned(p.trip.way, news, "")
 	}
+}
+
+// Trickle implements transport.Trickler.
+func (x *exchange) Trickle() time.Duration {
+	t := &x.srv.trickle
+	if t.every == 0 || x.trip.way == nil {
+		return 0
+	}
+	return t.to(x.trip.way.Key().Address.Addr())
 }
 
 func pathStats(s pathprofile.Stats) PathStats {
