@@ -23,6 +23,7 @@ func walkRows() map[string]walkRow {
 	maps.Copy(rows, walkBrowsers())
 	maps.Copy(rows, walkSockets())
 	maps.Copy(rows, walkServer())
+	maps.Copy(rows, walkPaths())
 	return rows
 }
 
