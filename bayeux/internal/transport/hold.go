@@ -19,7 +19,7 @@ type holder func(context.Context, *turn)
 // did, and else waits.
 func park(ctx context.Context, t *turn) {
 	w, ok := t.w.(*front.Response)
-	if !ok || t.trickles() > 0 {
+	if !ok {
 		block(ctx, t) // net/http's, or in a wrapper, which could not look on
 		return
 	}
@@ -112,17 +112,10 @@ func block(ctx context.Context, t *turn) {
 		// Neither does the server's own time-out for writing cut the hold
 		// ([R-HT-13]); the one for reading ended with the body.
 		_ = t.rc.SetWriteDeadline(time.Time{})
-		if every := t.trickles(); every > 0 {
-			t.drip(ctx, every, due)
-		} else {
-			select {
-			case <-due:
-			case <-ctx.Done(): // [R-CN-21]
-			}
+		select {
+		case <-due:
+		case <-ctx.Done(): // [R-CN-21]
 		}
-	}
-	if t.gone {
-		return
 	}
 	t.answer(ctx)
 }

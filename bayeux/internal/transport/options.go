@@ -96,8 +96,6 @@ const (
 	EventAborted = "aborted"
 	// EventRefused is an answer with a status of 400 or more.
 	EventRefused = "refused"
-	// EventTrickled is a blank that was sent into a held poll.
-	EventTrickled = "trickled"
 	// EventWriteFailed is an answer that could not be written whole.
 	EventWriteFailed = "write_failed"
 )

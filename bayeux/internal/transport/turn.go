@@ -40,8 +40,6 @@ type turn struct {
 	length   [1]string                    // the value of Content-Length
 	ended    bool                         // Done or Abandon was called.
 	left     bool                         // The client of a parked turn, which has no request, has gone.
-	begun    bool                         // The head has been written, see trickle.go.
-	gone     bool                         // A blank could not be written.
 }
 
 // newTurn begins a turn, and the time in which the body must arrive. That
@@ -132,9 +130,7 @@ func (t *turn) write(out *Output) error {
 	buf, _ := t.h.buffers.Get().(*[]byte)
 	*buf = t.format.append((*buf)[:0], out)
 	header := t.w.Header()
-	if !t.begun {
-		header["Content-Type"] = t.format.contentType
-	}
+	header["Content-Type"] = t.format.contentType
 	if out.SetBrowser != "" {
 		// [R-HS-14]
 		header.Add("Set-Cookie", t.h.o.cookie(t.name).header(out.SetBrowser, t.secure))
@@ -158,12 +154,10 @@ func (h *handler) recycle(buf *[]byte) {
 // could: without the flush net/http would keep the error to itself. The write
 // deadline ends with the request, net/http sees to that.
 func (t *turn) send(status int, body []byte) error {
+	t.length[0] = strconv.Itoa(len(body))
+	t.w.Header()["Content-Length"] = t.length[:]
 	_ = t.rc.SetWriteDeadline(deadline(t.h.o.WriteTimeout)) // Not to be had everywhere.
-	if !t.begun {
-		t.length[0] = strconv.Itoa(len(body))
-		t.w.Header()["Content-Length"] = t.length[:]
-		t.w.WriteHeader(status)
-	}
+	t.w.WriteHeader(status)
 	err := t.writeChunks(body)
 	if err != nil {
 		t.h.o.Observer.Count(EventWriteFailed)
@@ -202,10 +196,6 @@ func (t *turn) refuse(err error) {
 		refusal = &StatusError{Status: http.StatusInternalServerError, Reason: "internal error"}
 	}
 	t.h.o.Observer.Count(EventRefused)
-	if t.begun {
-		_ = t.send(http.StatusOK, []byte("[]"))
-		return
-	}
 	header := t.w.Header()
 	header.Set("Content-Type", "text/plain;charset=UTF-8")
 	header.Set("Cache-Control", "must-revalidate,no-cache,no-store") // [R-HT-5]
