@@ -124,6 +124,25 @@ func (p *pool) rest(wake chan struct{}) bool {
 	return true
 }
 
+// leave counts a goroutine out that is about to wait for somebody else; another one
+// takes its place.
+func (p *pool) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active--
+	if p.head != nil && p.active < p.limit {
+		p.start()
+	}
+}
+
+// rejoin counts it in again. Where there are enough meanwhile, it ends when its
+// connection is done.
+func (p *pool) rejoin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active++
+}
+
 // lookLater sets the watch. The lock is held.
 func (p *pool) lookLater() {
 	p.watching, p.done = true, 0

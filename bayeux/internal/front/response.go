@@ -372,6 +372,13 @@ func (w *Response) Resume() {
 	w.c.mu.Unlock()
 }
 
+// Leave says that the handler is about to wait for long: the engine does without
+// its goroutine until Rejoin, which must follow.
+func (w *Response) Leave() { w.c.s.pool.leave() }
+
+// Rejoin says that the handler goes on.
+func (w *Response) Rejoin() { w.c.s.pool.rejoin() }
+
 // Left tells whether the client has gone, as far as is known.
 func (w *Response) Left() bool {
 	w.c.mu.Lock()

@@ -19,6 +19,8 @@ type handler struct {
 	script  []string // the Content-Type of callback-polling
 	plain   format   // that of long-polling
 
+	unbuffered []string // the X-Accel-Buffering of answers that trickle
+
 	buffers sync.Pool // of *[]byte: bodies of requests and responses
 }
 
@@ -37,6 +39,9 @@ func NewHandler(hub Hub, o Options) http.Handler {
 		nosniff: []string{"nosniff"},                               // [R-JP-6]
 		script:  []string{"text/javascript;charset=UTF-8"},         // [R-JP-2]
 		plain:   format{contentType: []string{"application/json"}}, // [R-LP-2]
+
+		unbuffered: []string{"no"},
+
 		buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 }

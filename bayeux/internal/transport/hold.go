@@ -18,9 +18,13 @@ type holder func(context.Context, *turn)
 // park leaves the request to the engine that it came by (package front), where it
 // did, and else waits.
 func park(ctx context.Context, t *turn) {
+	if every := t.trickles(); every > 0 {
+		block(ctx, t, every)
+		return
+	}
 	w, ok := t.w.(*front.Response)
 	if !ok {
-		block(ctx, t) // net/http's, or in a wrapper, which could not look on
+		block(ctx, t, 0) // net/http's, or in a wrapper, which could not look on
 		return
 	}
 	h := &parked{h: t.h, exchange: t.exchange, ctx: principalOnly(ctx), secure: t.secure}
@@ -29,7 +33,7 @@ func park(ctx context.Context, t *turn) {
 		*h.format = t.format
 	}
 	if h.conn = w.Hold(h); h.conn == nil {
-		block(ctx, t)
+		block(ctx, t, 0)
 		return
 	}
 	if !t.exchange.Await(h.wake) {
@@ -94,11 +98,12 @@ func (p *parked) Left() {
 }
 
 // block waits on the goroutine of the request, which works with each version
-// of HTTP, with TLS and behind wrapped ResponseWriters ([R-HT-12], [R-CN-25]).
+// of HTTP, with TLS and behind wrapped ResponseWriters ([R-HT-12], [R-CN-25]),
+// and sends blanks that often meanwhile; 0: none.
 //
 // Requests that a client has sent behind this one on the same connection wait
 // for the answer, as HTTP/1.1 wants it ([R-CN-26]).
-func block(ctx context.Context, t *turn) {
+func block(ctx context.Context, t *turn, every time.Duration) {
 	defer t.end()
 	due := make(chan struct{}, 1)
 	held := t.exchange.Await(func() {
@@ -112,10 +117,38 @@ func block(ctx context.Context, t *turn) {
 		// Neither does the server's own time-out for writing cut the hold
 		// ([R-HT-13]); the one for reading ended with the body.
 		_ = t.rc.SetWriteDeadline(time.Time{})
-		select {
-		case <-due:
-		case <-ctx.Done(): // [R-CN-21]
+		if !t.wait(ctx, due, every) {
+			return
 		}
 	}
 	t.answer(ctx)
+}
+
+// wait returns when the answer is due, or the client has gone as ctx tells. It
+// reports false where a blank could not be sent: who does not take that has gone
+// too.
+func (t *turn) wait(ctx context.Context, due <-chan struct{}, every time.Duration) bool {
+	if w, ok := t.w.(*front.Response); ok {
+		w.Leave()
+		defer w.Rejoin()
+	}
+	var ticks <-chan time.Time
+	if every > 0 {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		ticks = ticker.C
+	}
+	for {
+		select {
+		case <-due:
+			return true
+		case <-ctx.Done(): // [R-CN-21]
+			return true
+		case <-ticks:
+			if t.blank() != nil {
+				t.left = true
+				return false
+			}
+		}
+	}
 }

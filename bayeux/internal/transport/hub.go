@@ -70,6 +70,18 @@ type Exchange interface {
 	Take(ctx context.Context, limit int) Output
 }
 
+// Trickler is an Exchange that may have blanks, white space of JSON, sent while its
+// answer waits, so that those between here and the client who wait for bytes have
+// some. The head leaves with the first blank, when that time has passed, as does
+// the status: an Output.Err is answered with an empty array after that, and
+// Output.SetBrowser is too late.
+type Trickler interface {
+	// Trickle returns how often; 0: never. It is asked once, when a hold begins,
+	// and only where the answer can trickle: by long-polling, over HTTP/1.1 or
+	// later.
+	Trickle() time.Duration
+}
+
 // Output is what leaves in one go, in this order: handshake reply, messages,
 // replies ([R-OUT-2]).
 type Output struct {

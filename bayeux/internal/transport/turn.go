@@ -39,7 +39,9 @@ type turn struct {
 	done     func(sent int, replied bool) // of the Output; nil before Take
 	length   [1]string                    // the value of Content-Length
 	ended    bool                         // Done or Abandon was called.
-	left     bool                         // The client of a parked turn, which has no request, has gone.
+	left     bool                         // The client has gone: a parked turn has no request to tell, and a blank may find out first.
+	begun    bool                         // The head, and a blank, have left (see blank).
+	answered bool                         // The answer was written, or tried to be.
 }
 
 // newTurn begins a turn, and the time in which the body must arrive. That
@@ -118,9 +120,10 @@ func (t *turn) end() {
 	}
 	if t.done != nil {
 		t.done(0, false)
-		return
+	} else {
+		t.exchange.Abandon()
 	}
-	t.exchange.Abandon()
+	t.complete()
 }
 
 // write writes a successful answer. What Bayeux has to say, refusals too, comes
@@ -154,10 +157,13 @@ func (h *handler) recycle(buf *[]byte) {
 // could: without the flush net/http would keep the error to itself. The write
 // deadline ends with the request, net/http sees to that.
 func (t *turn) send(status int, body []byte) error {
-	t.length[0] = strconv.Itoa(len(body))
-	t.w.Header()["Content-Length"] = t.length[:]
+	t.answered = true
 	_ = t.rc.SetWriteDeadline(deadline(t.h.o.WriteTimeout)) // Not to be had everywhere.
-	t.w.WriteHeader(status)
+	if !t.begun {
+		t.length[0] = strconv.Itoa(len(body))
+		t.w.Header()["Content-Length"] = t.length[:]
+		t.w.WriteHeader(status)
+	}
 	err := t.writeChunks(body)
 	if err != nil {
 		t.h.o.Observer.Count(EventWriteFailed)
@@ -188,14 +194,18 @@ func retryAfter(d time.Duration) string {
 	return strconv.FormatFloat(math.Ceil(d.Seconds()), 'f', 0, 64)
 }
 
-// refuse answers with an error page. Errors that are no *StatusError are ours
-// and not the client's to see.
+// refuse answers with an error page; behind blanks with an empty array. Errors
+// that are no *StatusError are ours and not the client's to see.
 func (t *turn) refuse(err error) {
 	refusal, ok := errors.AsType[*StatusError](err)
 	if !ok || refusal.Status < 400 || refusal.Status > 599 {
 		refusal = &StatusError{Status: http.StatusInternalServerError, Reason: "internal error"}
 	}
 	t.h.o.Observer.Count(EventRefused)
+	if t.begun {
+		_ = t.send(http.StatusOK, []byte(noReplies)) // the status has left
+		return
+	}
 	header := t.w.Header()
 	header.Set("Content-Type", "text/plain;charset=UTF-8")
 	header.Set("Cache-Control", "must-revalidate,no-cache,no-store") // [R-HT-5]
