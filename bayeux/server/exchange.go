@@ -178,7 +178,7 @@ func (x *exchange) release(_ *session, e machine.Ended) {
 	wake, ends := x.wake, x.ends
 	x.mu.Unlock()
 	x.srv.stats.holds.Add(-1)
-	x.sess.arrived(&x.trip, e.Cause)
+	x.sess.arrived(&x.trip, pathprofile.Polling, e.Cause)
 	for _, f := range ends {
 		f()
 	}

@@ -46,7 +46,7 @@ type lesson struct {
 
 // wayOf returns the path that a request came by; nil where nothing is learned, or
 // it has no address (a Unix socket).
-func (srv *Server) wayOf(r *bayeux.Request) *pathprofile.Path {
+func (srv *Server) wayOf(r *bayeux.Request, now instant.Time) *pathprofile.Path {
 	if srv.paths == nil || r == nil || !r.Remote.IsValid() {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (srv *Server) wayOf(r *bayeux.Request) *pathprofile.Path {
 	if r.ViaProxy {
 		proxies = 1
 	}
-	return srv.paths.Path(pathprofile.KeyOf(r.Remote.Addr(), proxies, ""), srv.moment())
+	return srv.paths.Path(pathprofile.KeyOf(r.Remote.Addr(), proxies, ""), now)
 }
 
 // tripOf is that of the connect which p processes, and by which lane.
@@ -75,7 +75,7 @@ func (p *pass) cameLocked(s *session, now instant.Time, m *bayeux.Message) (l le
 		return l
 	}
 	if p.port == nil {
-		t.way = p.srv.wayOf(p.origin.Request)
+		t.way = p.srv.wayOf(p.origin.Request, now)
 	}
 	t.began = 0
 	if t.way == nil {
@@ -175,7 +175,7 @@ func (p *pass) departsLocked(now instant.Time, held bool) {
 }
 
 // arrived says that a hold has ended with an answer.
-func (s *session) arrived(t *trip, why machine.Cause) {
+func (s *session) arrived(t *trip, lane pathprofile.Lane, why machine.Cause) {
 	if t.way == nil || why == machine.Replaced || why == machine.Dropped {
 		return
 	}
@@ -184,28 +184,20 @@ func (s *session) arrived(t *trip, why machine.Cause) {
 	s.mu.Lock()
 	full := why == machine.TimedOut
 	if !t.began.IsZero() && (s.path != nil || full) {
-		l.news = s.heldLocked(t, now, full)
+		l.news = s.heldLocked(t, lane, now, full)
 	}
 	s.mu.Unlock()
 	l.tell(s)
 }
 
-func (s *session) heldLocked(t *trip, now instant.Time, full bool) pathprofile.News {
+func (s *session) heldLocked(t *trip, lane pathprofile.Lane, now instant.Time, full bool) pathprofile.News {
 	if s.path != nil {
 		return s.path.Held(t.way, now, full)
 	}
 	// It needs no seat: what it tells is for others.
 	var seat pathprofile.Seat
-	t.recall(&seat, s.laneLocked())
+	t.recall(&seat, lane)
 	return seat.Held(t.way, now, full)
-}
-
-// laneLocked is that of the connection the session is at.
-func (s *session) laneLocked() pathprofile.Lane {
-	if s.used.via.Push {
-		return pathprofile.Socket
-	}
-	return pathprofile.Polling
 }
 
 // strandedLocked says that the client, or what lies between, has ended a hold.
@@ -237,18 +229,15 @@ func (s *session) wrote(t trip, l *queue.Lease, sent int) {
 	if l.Batch > 0 {
 		batch = l.Batch
 	}
-	news := lesson{way: t.way}
-	now := s.srv.moment()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.path == nil && bytes >= largeAnswer {
 		t.began = 0 // that hold is over
 		s.recallLocked(&t, pathprofile.Polling)
 	}
 	if s.path != nil {
-		news.news = s.path.Wrote(t.way, now, bytes, sent == len(l.Messages), batch)
+		s.path.Wrote(t.way, bytes, sent == len(l.Messages), batch)
 	}
-	s.mu.Unlock()
-	news.tell(s)
 }
 
 // tell counts what was learned and has it written to the log.
@@ -274,8 +263,9 @@ func (srv *Server) learned(way *pathprofile.Path, news pathprofile.News, session
 
 // useful tells whether WebSockets from there carry anything.
 func (srv *Server) useful(from *bayeux.Request) bool {
-	way := srv.wayOf(from)
-	return way == nil || way.Upgrade(srv.moment())
+	now := srv.moment()
+	way := srv.wayOf(from, now)
+	return way == nil || way.Upgrade(now)
 }
 
 // Dead implements transport.Watched.

@@ -29,6 +29,7 @@ type traveller struct {
 // travel lets tests name the addresses of clients.
 func travel(pairs ...string) func(*server.Config) {
 	return func(c *server.Config) {
+		c.Options["maxInterval"] = "60000"
 		option(pairs...)(c)
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}

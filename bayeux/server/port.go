@@ -105,7 +105,7 @@ var (
 func (srv *Server) Attach(from transport.Origin, link transport.Link) transport.Port {
 	srv.stats.sockets.Add(1)
 	p := &port{settings: srv.settings[from.Transport], browser: from.Browser, link: link}
-	p.trip.way = srv.wayOf(from.Request)
+	p.trip.way = srv.wayOf(from.Request, srv.moment())
 	p.longest.Store(int64(p.settings.via.Times.Timeout))
 	return p
 }
@@ -296,7 +296,7 @@ func (p *port) finish(g group) {
 // ([R-WS-20]).
 func (p *port) release(s *session, e machine.Ended) {
 	p.settings.srv.stats.holds.Add(-1)
-	s.arrived(&p.trip, e.Cause)
+	s.arrived(&p.trip, pathprofile.Socket, e.Cause)
 	if e.Reply == nil {
 		return
 	}

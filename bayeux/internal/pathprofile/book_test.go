@@ -102,7 +102,7 @@ func TestConcurrent(t *testing.T) {
 				if limit := s.Limit(p, now, 1_000_000); limit < 1 || limit > 1_000_000 {
 					t.Errorf("a limit of %d", limit)
 				}
-				s.Wrote(p, now, rnd.IntN(1_000_000), rnd.IntN(2) == 0, serial)
+				s.Wrote(p, rnd.IntN(1_000_000), rnd.IntN(2) == 0, serial)
 				if rnd.IntN(2) == 0 {
 					p.Dead(now)
 				} else {

@@ -113,7 +113,7 @@ func TestShortPolls(t *testing.T) {
 	require.NotZero(t, cl.news&pathprofile.ShortPolling)
 	require.InDelta(t, 60, cl.pauses, 10, "ten seconds, nearly always")
 	require.Equal(t, 10*second, cl.seat.Pause(cl.path()))
-	cl.seat.Wrote(cl.path(), w.now, 100, true, -1)
+	cl.seat.Wrote(cl.path(), 100, true, -1)
 	require.Equal(t, second, cl.seat.Pause(cl.path()), "something came")
 	require.Equal(t, 1500*time.Millisecond, cl.seat.Pause(cl.path()))
 	require.Equal(t, 1, w.book.Stats(w.now).ShortPolls)
@@ -279,7 +279,7 @@ func TestPins(t *testing.T) {
 	cl = off.client(1, 8*second, 30*second)
 	cl.idle(minute)
 	require.Equal(t, 30*second, cl.planned)
-	cl.seat.Wrote(cl.path(), off.now, 100_000, false, -1)
+	cl.seat.Wrote(cl.path(), 100_000, false, -1)
 	require.Equal(t, 1_000_000, cl.seat.Limit(cl.path(), off.now, 1_000_000))
 	for range 5 {
 		cl.path().Dead(off.now)

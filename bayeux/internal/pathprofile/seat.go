@@ -1,6 +1,7 @@
 package pathprofile
 
 import (
+	"math"
 	"time"
 
 	"github.com/halleypush/halley/bayeux/internal/instant"
@@ -24,10 +25,11 @@ const (
 // Seat is what is remembered of one session's way. The zero value is one of which
 // nothing is known. The lock of the session guards it.
 type Seat struct {
-	way    *Path        // of the hold, and of what follows from it
-	began  instant.Time // of the hold; zero: there is none
-	left   instant.Time // when the client left a hold, and has not come back
-	serial int64        // of the last connect
+	way   *Path        // of the hold, and of what follows from it
+	began instant.Time // of the hold; zero: there is none
+	left  instant.Time // when the client left a hold, and has not come back
+
+	serial int32 // of the last connect; -1: it had none
 
 	age     uint32 // ms; of the hold that the client left
 	cut     uint32 // ms; the age of the last cut; 0: none that counts
@@ -39,13 +41,13 @@ type Seat struct {
 	bad   uint32 // the smallest that failed; 0: none
 
 	pause uint16 // ms; between short polls
-	cuts  uint8  // that agree, in a row
-	noise uint8  // cuts that did not
-	fails uint8  // of an answer that cannot be made smaller, in a row
 	flags flags
+	cuts  uint8 // that agree, in a row
+	noise uint8 // cuts that did not
+	fails uint8 // of an answer that cannot be made smaller, in a row
 }
 
-type flags uint8
+type flags uint16
 
 const (
 	socket    flags = 1 << iota // the lane
@@ -56,6 +58,7 @@ const (
 	votedSize                   // its limit does
 	acks                        // answers are acknowledged
 	busy                        // messages have left since the last short poll
+	torn                        // the last large answer was not written whole
 )
 
 func (s *Seat) is(f flags) bool { return s.flags&f != 0 }
@@ -95,7 +98,10 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 		*s = Seat{flags: s.flags & (newcomer | acks)} // what it knows is of another way
 		s.set(socket, c.Lane == Socket)
 	}
-	goesOn := (c.Serial < 0 || s.serial < 0 || c.Serial > s.serial) && s.way == p
+	if c.Serial > math.MaxInt32 {
+		c.Serial = -1
+	}
+	goesOn := (c.Serial < 0 || s.serial < 0 || c.Serial > int64(s.serial)) && s.way == p
 	if !s.began.IsZero() {
 		// It comes while one is held: what lies between has ended the client's side,
 		// and left us ours. When the silence of a socket ended is not known.
@@ -110,7 +116,7 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 	}
 	news |= s.judge(p, now, c, goesOn)
 	s.set(acks, c.Ack >= 0)
-	s.serial = c.Serial
+	s.serial = int32(c.Serial)
 	return news
 }
 

@@ -36,30 +36,28 @@ func (s *Seat) Limit(p *Path, now instant.Time, most int) int {
 }
 
 // Wrote says that an answer was written, with so many bytes of messages, whole or
-// not, and the number of its batch; -1: it has none.
-func (s *Seat) Wrote(p *Path, now instant.Time, bytes int, whole bool, batch int64) News {
+// not, and the number of its batch; -1: it has none. What that means is seen when
+// the client comes back.
+func (s *Seat) Wrote(p *Path, bytes int, whole bool, batch int64) {
 	if bytes > 0 {
 		s.set(busy, true)
 	}
 	s.sent = 0
 	if bytes < large {
-		return 0
+		return
 	}
 	s.way = p
-	if !whole {
-		return s.tooLarge(p, now, bytes)
-	}
+	s.set(torn, !whole)
 	s.sent, s.batch = uint32(min(bytes, math.MaxInt32)), uint32(batch) //nolint:gosec // bounded; the low bits are enough
-	return 0
 }
 
 // judge tells whether the last large answer has arrived.
 func (s *Seat) judge(p *Path, now instant.Time, c Came, goesOn bool) News {
 	bytes := int(s.sent)
-	if s.sent = 0; bytes == 0 || s.way != p || c.Serial >= 0 && s.serial >= 0 && c.Serial <= s.serial {
+	if s.sent = 0; bytes == 0 || !goesOn {
 		return 0
 	}
-	lost := c.Retry && goesOn
+	lost := c.Retry || s.is(torn)
 	if c.Ack >= 0 {
 		lost = int32(uint32(c.Ack)-s.batch) < 0 //nolint:gosec // of numbers that are near each other
 	}
@@ -79,8 +77,9 @@ func (s *Seat) tooLarge(p *Path, now instant.Time, bytes int) News {
 		p.triedSize(now, false)
 		return SizeLowered
 	}
-	if s.bad > 0 && bytes >= int(s.bad) {
+	if s.limit > 0 && bytes > int(s.limit) {
 		s.fails = min(s.fails+1, math.MaxUint8-1) // it could not be made smaller
+		s.bad = min(s.bad, uint32(bytes))         //nolint:gosec // bounded
 		return 0
 	}
 	s.fails = 1

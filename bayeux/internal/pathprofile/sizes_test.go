@@ -43,7 +43,7 @@ func (f *fetch) run(t *testing.T, messages, size int) (lost int) {
 			batch = f.batch
 		}
 		arrives := n*size <= f.cap
-		f.seat.Wrote(p, f.w.now, n*size, arrives || f.whole, batch)
+		f.seat.Wrote(p, n*size, arrives || f.whole, batch)
 		retry = !arrives
 		switch {
 		case arrives:
@@ -107,7 +107,7 @@ func TestTooLargeByItself(t *testing.T) {
 	for i := range int64(3) {
 		require.Less(t, s.Failures(), 3)
 		s.Came(p, w.now, pathprofile.Came{Serial: i + 1, Retry: true, Ack: 0})
-		s.Wrote(p, w.now, 100_000, true, i+1)
+		s.Wrote(p, 100_000, true, i+1)
 	}
 	s.Came(p, w.now, pathprofile.Came{Serial: 4, Retry: true, Ack: 0})
 	require.Equal(t, 3, s.Failures())
@@ -131,7 +131,7 @@ func TestNoLoss(t *testing.T) {
 			p := w.book.Path(key(1), w.now)
 			var s pathprofile.Seat
 			s.Came(p, w.now, pathprofile.Came{Serial: 7, Ack: -1})
-			require.Zero(t, s.Wrote(p, w.now, 500_000, true, 5))
+			s.Wrote(p, 500_000, true, 5)
 			require.Zero(t, s.Came(p, w.now, came))
 			require.Equal(t, 1_000_000, s.Limit(p, w.now, 1_000_000))
 		})
