@@ -67,7 +67,6 @@ func (c *client) come(want time.Duration) time.Duration {
 	}
 	c.retry = false
 	if want == 0 {
-		c.planned = 0
 		return 0
 	}
 	c.planned = c.seat.Hold(c.path(), c.w.now, want)

@@ -104,12 +104,13 @@ func (s *schedule) take(now instant.Time, every, length time.Duration) bool {
 func (s *schedule) done(now instant.Time, every time.Duration, carried bool) {
 	s.until = 0
 	if carried {
-		s.wait, s.next = every, now
-		return
+		s.wait = every
 	}
 	s.wait = max(s.wait, every)
 	s.next = now.Add(s.wait)
-	s.wait = min(2*s.wait, 16*every)
+	if !carried {
+		s.wait = min(2*s.wait, 16*every)
+	}
 }
 
 // Key returns the key.

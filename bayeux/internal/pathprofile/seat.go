@@ -59,6 +59,7 @@ const (
 	acks                        // answers are acknowledged
 	busy                        // messages have left since the last short poll
 	torn                        // the last large answer was not written whole
+	climbing                    // the last try was carried, so that the next may follow
 )
 
 func (s *Seat) is(f flags) bool { return s.flags&f != 0 }
@@ -134,7 +135,7 @@ func (s *Seat) back(p *Path, now instant.Time, failed bool) News {
 // giveWay lets others try longer holds if the session was about to.
 func (s *Seat) giveWay(now instant.Time) {
 	if s.is(probing) {
-		s.set(probing, false)
+		s.set(probing|climbing, false)
 		s.way.tried(s.lane(), now, false)
 	}
 }
@@ -189,7 +190,7 @@ func (s *Seat) settle(p *Path, now instant.Time, age time.Duration) (news News) 
 
 // probeFailed goes back to what was carried.
 func (s *Seat) probeFailed(p *Path, now instant.Time, age time.Duration) News {
-	s.set(probing, false)
+	s.set(probing|climbing, false)
 	s.cuts, s.cut = 0, 0
 	own := s.ceilingOf(p)
 	if carried := age * 4 / 5; carried > own {
@@ -233,10 +234,11 @@ func (s *Seat) length(p *Path, now instant.Time, want time.Duration) time.Durati
 	ceiling := s.ceilingOf(p)
 	s.set(probing, false)
 	if ceiling == 0 || ceiling >= want {
+		s.set(climbing, false)
 		return want
 	}
 	more := max(ceiling, p.config.MinHold) * 3 / 2
-	if more = min(more, want); p.tries(s.lane(), now, more) {
+	if more = min(more, want); s.is(climbing) || p.tries(s.lane(), now, more) {
 		s.set(probing, true)
 		return more
 	}
@@ -286,13 +288,13 @@ func (s *Seat) Held(p *Path, now instant.Time, full bool) (news News) {
 // probeHeld takes what was tried for what is carried.
 func (s *Seat) probeHeld(p *Path, now instant.Time, age time.Duration, full bool) News {
 	s.set(probing, false)
+	s.set(climbing, true)
+	p.tried(s.lane(), now, true)
 	own := s.ceilingOf(p)
 	if !full && age <= own*5/4 {
-		p.tried(s.lane(), now, true) // a message came: the next may try
-		return 0
+		return 0 // a message came before anything could be seen
 	}
 	s.ceiling = millis(max(age, own))
-	p.tried(s.lane(), now, true)
 	return ProbeHeld
 }
 

@@ -98,7 +98,7 @@ func (s *Seat) arrived(p *Path, now instant.Time, bytes int) (news News) {
 		s.limit, s.bad = uint32(bytes), 0 //nolint:gosec // it was a uint32
 		p.triedSize(now, true)
 		news = SizeRaised
-	case s.limit > 0 && bytes >= int(s.limit)/4*3:
+	case s.limit > 0 && bytes >= int(s.limit)/2:
 		if next := s.next(); next > s.limit {
 			s.limit = next
 			p.settles(int(next) * 2 / 3) // that one did arrive, nearly
