@@ -24,7 +24,6 @@ type WebSocketCarrier struct {
 	runners  runners
 	clock    instant.Clock // of idle times
 	deflater wsDeflater
-	watch    wsWatch
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -38,9 +37,7 @@ type WebSocketCarrier struct {
 // NewWebSocket returns a carrier; o is copied and its zeros are replaced by the
 // defaults.
 func NewWebSocket(hub Hub, o WSOptions) *WebSocketCarrier {
-	s := &WebSocketCarrier{hub: hub, o: o.withDefaults(), clock: instant.New(time.Now())}
-	s.watch.carrier = s
-	return s
+	return &WebSocketCarrier{hub: hub, o: o.withDefaults(), clock: instant.New(time.Now())}
 }
 
 // Serve upgrades the request and returns: the connection lives on without the
@@ -51,11 +48,6 @@ func (s *WebSocketCarrier) Serve(w http.ResponseWriter, r *http.Request, from Or
 	up, refused := s.checkUpgrade(r)
 	if refused != nil {
 		refused.write(w)
-		return
-	}
-	if s.o.Useful != nil && !s.o.Useful(from.Request) {
-		s.o.Observer.Count(EventRefused)
-		(&wsRefusal{status: http.StatusServiceUnavailable, text: "no WebSocket that was opened from there has carried anything: take long-polling"}).write(w)
 		return
 	}
 	if !s.enter() {

@@ -60,8 +60,6 @@ type wsConn struct {
 	heard  bool         // a frame came since the deadline was set
 	owes   int          // messages whose replies wait for those to the frames that were read with theirs
 
-	watched watched // see wswatch.go
-
 	// Guarded by mu, a leaf: nothing is called with it held.
 	mu    sync.Mutex
 	aside *wsAside // nil: nothing of it is there
@@ -75,7 +73,6 @@ type wsConn struct {
 	closing   atomic.Pointer[wsClosing]
 	closeSent atomic.Bool
 	dead      atomic.Bool
-	stirred   atomic.Bool // a frame came since the watch has looked
 
 	// index is where the carrier has the connection; guarded by its lock.
 	index int
@@ -125,7 +122,6 @@ func (c *wsConn) start(early []byte) {
 		c.after(0, d, c.ping)
 	}
 	c.heard = true
-	c.carrier.watch.add(c)
 	// The flusher was held until the port was known.
 	c.releaseFlusher()
 	if !c.consume(early) {
@@ -227,7 +223,7 @@ func (c *wsConn) readFailed(err error) bool {
 		c.refuse(wsGoingAway, "idle timeout") // [R-WS-17]
 		return !c.dead.Load()
 	}
-	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: ReasonLost})
+	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
 	return false
 }
 
@@ -285,7 +281,6 @@ func (c *wsConn) handle(event frameEvent, fault *frameFault) bool {
 		return true
 	}
 	c.heard = true
-	c.stir()
 	switch event {
 	case framePing:
 		c.queueControl(ws.OpPong, c.input().frames.ctl)
@@ -390,7 +385,6 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 	if len(batch) == 0 {
 		return 0, "" // `[]`, a keep-alive of some clients (WIRE 16)
 	}
-	c.thrives()
 	meta := !publishes(batch)
 	if meta && c.owes > 0 {
 		c.flushReplies()
@@ -449,7 +443,7 @@ func (c *wsConn) after(what int, d time.Duration, f func()) {
 
 // finish is the end of the goroutine that reads, and of the connection.
 func (c *wsConn) finish() {
-	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: ReasonLost})
+	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
 	c.ctx.Cancel()
 	c.dead.Store(true)
 	_ = c.Conn.Close()
@@ -463,7 +457,6 @@ func (c *wsConn) finish() {
 		}
 	}
 	c.mu.Unlock()
-	c.carrier.watch.drop(c)
 	c.stopFlusher()
 	c.restInput()
 	c.in = nil // what is half read must not be the next connection's

@@ -12,8 +12,6 @@ import (
 const (
 	EventWSOpened = "websocket_opened"
 	EventWSClosed = "websocket_closed_"
-	// EventWSSilent is a connection that was cut because nothing came through.
-	EventWSSilent = "websocket_silent"
 )
 
 // Name of the limit on a WebSocket message for Observer.Limit.
@@ -70,14 +68,6 @@ type WSOptions struct {
 	// Admit takes a place for one more connection, which leave gives back, or
 	// refuses the upgrade. Nil: there is always room.
 	Admit func(from *bayeux.Request) (leave func(), refused *StatusError)
-	// Useful tells whether WebSockets that are opened from there carry anything.
-	// Where they do not, upgrades are refused, so that clients take another
-	// transport at once. Nil: they do.
-	Useful func(from *bayeux.Request) bool
-	// Silence is how long a new connection may be silent until it gets a ping, and
-	// how long that may stay unanswered until it is cut, where its Port is Watched.
-	// 0: no care is taken.
-	Silence time.Duration
 	// Observer is told what happens, for counters. Nil: nobody.
 	Observer Observer
 }
