@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -241,7 +242,7 @@ func TestWatchHandshake(t *testing.T) {
 			time.Sleep(watchSilence - 1)
 			e.connect("held")
 			synctest.Wait()
-			require.Equal(t, [2]int{0, 1}, e.paths.told())
+			require.Equal(e.t, [2]int{0, 1}, e.paths.told())
 			e.publish()
 			e.connect("2")
 			e.lives(1)
@@ -262,7 +263,7 @@ func TestWatchHandshake(t *testing.T) {
 			e.handshake()
 			time.Sleep(time.Second)
 			e.handshake()
-			require.Equal(t, [2]int{}, e.paths.told())
+			require.Equal(e.t, [2]int{}, e.paths.told())
 			e.dies()
 		})
 	})
@@ -339,7 +340,6 @@ func TestWatchUnread(t *testing.T) {
 	stop := e.dialTCP("", nil)
 	c, _ := e.port.link.(*wsConn)
 	require.False(t, c.unread())
-	e.hub.receive = nil
 	block := make(chan struct{})
 	e.port.onReceive(func(*wsPort, []*bayeux.Message) error {
 		<-block
@@ -347,14 +347,12 @@ func TestWatchUnread(t *testing.T) {
 	})
 	e.client.text(`[{"channel":"/a"}]`)
 	require.Eventually(t, func() bool { return e.port.batchesSeen() == 1 }, time.Minute, time.Millisecond)
-	e.pongs()
+	e.client.frame(frameFin|byte(ws.OpPong), "")
 	require.Eventually(t, c.unread, time.Minute, time.Millisecond)
 	close(block)
 	e.end()
 	stop()
 }
-
-func (e *wsEnv) pongs() { e.client.frame(frameFin|byte(ws.OpPong), "") }
 
 func TestWatchOff(t *testing.T) {
 	paths := new(fakePaths)
@@ -394,10 +392,19 @@ func TestPathRefused(t *testing.T) { // [R-WS-4]
 	e.carrier.Close()
 }
 
-// resetConn fails as a connection does that the peer has reset.
-type resetConn struct{ net.Conn }
+// resetConn can fail as a connection does that the peer has reset.
+type resetConn struct {
+	net.Conn
 
-func (resetConn) Write([]byte) (int, error) { return 0, errors.New("reset by peer") }
+	broken *atomic.Bool
+}
+
+func (c resetConn) Write(p []byte) (int, error) {
+	if c.broken.Load() {
+		return 0, errors.New("reset by peer")
+	}
+	return c.Conn.Write(p)
+}
 
 func TestWebSocketEnds(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -416,7 +423,7 @@ func TestWebSocketEnds(t *testing.T) {
 		"we close, the peer just leaves": {WSOptions{}, func(e *wsEnv) {
 			e.port.link.Close(1008, "queue full")
 			_, err := e.client.next()
-			require.NoError(t, err)
+			require.NoError(e.t, err)
 		}, EndClosed},
 		"a violation": {WSOptions{}, func(e *wsEnv) {
 			e.client.text("null")
@@ -425,7 +432,7 @@ func TestWebSocketEnds(t *testing.T) {
 		"the peer leaves":        {WSOptions{}, func(*wsEnv) {}, EndLost},
 		"the peer leaves halfway": {WSOptions{}, func(e *wsEnv) { e.client.raw([]byte{0x81}) }, EndLost},
 		"idle": {WSOptions{}, func(e *wsEnv) {
-			require.Equal(t, "idle timeout", e.client.expectClose(1001))
+			require.Equal(e.t, "idle timeout", e.client.expectClose(1001))
 		}, EndIdle},
 		"idle, and gone": {WSOptions{}, func(e *wsEnv) { <-e.port.gone }, EndIdle},
 		"stuck": {WSOptions{IdleTimeout: -1}, func(e *wsEnv) {
@@ -436,8 +443,10 @@ func TestWebSocketEnds(t *testing.T) {
 		"cut": {WSOptions{}, func(e *wsEnv) { e.port.link.Cut("moved") }, EndCut},
 		"the server ends": {WSOptions{}, func(e *wsEnv) { e.carrier.Close() }, EndCut},
 		"the server shuts down": {WSOptions{}, func(e *wsEnv) {
-			go e.client.expectClose(1001)
-			require.NoError(t, e.carrier.Shutdown(context.Background()))
+			done := make(chan error)
+			go func() { done <- e.carrier.Shutdown(context.Background()) }()
+			e.client.expectClose(1001)
+			require.NoError(e.t, <-done)
 		}, EndClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -451,16 +460,14 @@ func TestWebSocketEnds(t *testing.T) {
 	}
 	t.Run("a write fails", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			e := newWSEnv(t, WSOptions{})
-			e.dialPipe("", nil)
-			c, _ := e.port.link.(*wsConn)
-			synctest.Wait()
-			c.Conn = resetConn{c.Conn}
+			e, broken := newWSEnv(t, WSOptions{}), new(atomic.Bool)
+			e.dialPipe("", func(c net.Conn) net.Conn { return resetConn{c, broken} })
+			broken.Store(true)
 			e.port.push(Output{Messages: wsFrozen(`{"n":1}`)})
 			e.port.link.Wake()
 			<-e.port.gone
-			require.Equal(t, []End{EndLost}, e.port.ends)
 			e.end()
+			require.Equal(t, []End{EndLost}, e.port.ends)
 		})
 	})
 	names := map[string]bool{}
