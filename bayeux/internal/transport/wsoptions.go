@@ -12,9 +12,9 @@ import (
 const (
 	EventWSOpened = "websocket_opened"
 	EventWSClosed = "websocket_closed_"
-	// EventWSPathRefused is an upgrade that Paths did not want.
+	// EventWSPathRefused is an upgrade from where WebSockets carried nothing lately.
 	EventWSPathRefused = "websocket_path_refused"
-	// EventWSDead is a WebSocket that nothing came through, see WSOptions.Silence.
+	// EventWSDead is a WebSocket that was cut because nothing came through.
 	EventWSDead = "websocket_dead"
 )
 
