@@ -16,6 +16,14 @@ func Recv(fd uintptr, p []byte) (n int, again bool, err error) {
 	return call(syscall.SYS_RECVFROM, fd, p, syscall.MSG_DONTWAIT)
 }
 
+// Ready tells whether a read would find something, be it the end or an error. It
+// takes nothing.
+func Ready(fd uintptr) bool {
+	var one [1]byte
+	_, again, _ := call(syscall.SYS_RECVFROM, fd, one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return !again
+}
+
 // Send writes some of what there is room for; again tells that there is none.
 func Send(fd uintptr, p []byte) (n int, again bool, err error) {
 	return call(syscall.SYS_SENDTO, fd, p[:min(len(p), sendMax)], syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)

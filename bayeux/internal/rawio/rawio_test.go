@@ -5,6 +5,7 @@ package rawio
 import (
 	"bytes"
 	"net"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,6 +48,30 @@ func TestRecv(t *testing.T) {
 			require.NoError(t, err)
 			require.Zero(t, n)
 		}
+	})
+}
+
+func TestReady(t *testing.T) {
+	control, far := pair(t)
+	control(func(fd uintptr) {
+		require.False(t, Ready(fd))
+		_, err := far.Write([]byte("x"))
+		require.NoError(t, err)
+		for !Ready(fd) { // it is on its way
+			runtime.Gosched()
+		}
+		require.True(t, Ready(fd), "it takes nothing")
+		_, _, err = Recv(fd, make([]byte, 10))
+		require.NoError(t, err)
+		require.False(t, Ready(fd))
+		require.NoError(t, far.Close())
+		for !Ready(fd) {
+			runtime.Gosched()
+		}
+		n, again, err := Recv(fd, make([]byte, 10))
+		require.NoError(t, err)
+		require.False(t, again)
+		require.Zero(t, n, "the end")
 	})
 }
 

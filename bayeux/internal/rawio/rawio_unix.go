@@ -14,6 +14,14 @@ const Supported = true
 // stream it returns zero and no error. The descriptor must not block.
 func Recv(fd uintptr, p []byte) (n int, again bool, err error) { return call(syscall.Read, fd, p) }
 
+// Ready tells whether a read would find something, be it the end or an error. It
+// takes nothing. The descriptor must not block.
+func Ready(fd uintptr) bool {
+	var one [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK)
+	return !errors.Is(err, syscall.EAGAIN)
+}
+
 // Send writes some of what there is room for; again tells that there is none. The
 // descriptor must not block.
 func Send(fd uintptr, p []byte) (n int, again bool, err error) { return call(syscall.Write, fd, p) }

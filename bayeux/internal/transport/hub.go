@@ -150,3 +150,39 @@ type Port interface {
 	// the expiry clock starts ([R-WS-18]). Idempotent.
 	Closed(reason string)
 }
+
+// End is how a WebSocket connection ended.
+type End uint8
+
+const (
+	// EndClosed is a close frame, of either side: nothing was to come any more.
+	EndClosed End = iota
+	// EndLost is an end without one: the connection was closed or has failed,
+	// which the peer has done or somebody between here and there.
+	EndLost
+	// EndIdle says that no frame came for Port.Idle.
+	EndIdle
+	// EndStuck says that the peer made no room for a write in
+	// WSOptions.WriteTimeout.
+	EndStuck
+	// EndDead says that nothing came through from the first: see
+	// WSOptions.Silence.
+	EndDead
+	// EndCut is a cut by the server, of this connection or as it shut down.
+	EndCut
+)
+
+// String names the end, for logs.
+func (e End) String() string {
+	names := [...]string{"closed", "lost", "idle", "stuck", "dead", "cut"}
+	if int(e) >= len(names) {
+		return "unknown"
+	}
+	return names[e]
+}
+
+// Ender is a Port that wants to know how its connection ended.
+type Ender interface {
+	// Ended is called once, right before Closed, by the same goroutine.
+	Ended(how End)
+}

@@ -88,7 +88,7 @@ const (
 	EventRequest = "request"
 	// EventHeld is a request whose answer had to wait.
 	EventHeld = "held"
-	// EventTrickled is a held request whose client was sent blanks (see Trickler).
+	// EventTrickled is a held request whose client was sent blanks meanwhile.
 	EventTrickled = "trickled"
 	// EventOriginRefused is a request of a page of another origin, answered 403.
 	EventOriginRefused = "origin_refused"

@@ -23,6 +23,8 @@ type parkEnv struct {
 	t    *testing.T
 	held chan *fakeExchange
 	out  Output
+	// every is how often blanks are sent.
+	every time.Duration
 	seen *counts
 	hs   *http.Server
 	addr string
@@ -34,6 +36,9 @@ func (e *parkEnv) Request(_ context.Context, _ Origin, batch []*bayeux.Message) 
 	}
 	x := &fakeExchange{held: true, out: e.out}
 	e.held <- x
+	if e.every > 0 {
+		return &trickling{fakeExchange: x, every: e.every}, nil
+	}
 	return x, nil
 }
 
@@ -226,4 +231,30 @@ func TestParkedSlowReader(t *testing.T) { // [R-CN-22], DESIGN 4.4
 	e.eventually(func() bool { return slow.ended() == 1 })
 	slow.requireDone(t, 0, false)
 	require.Equal(t, 1, e.seen.event(EventWriteFailed))
+}
+
+// TestParkedTrickle has the engine's own answers trickle, on connections that go on.
+func TestParkedTrickle(t *testing.T) {
+	e := newParkEnv(t, Options{}, nil)
+	e.every = time.Millisecond
+	c := e.dial()
+	for range 2 {
+		x := e.hold(c)
+		r, err := http.ReadResponse(c.r, nil)
+		require.NoError(t, err)
+		require.Equal(t, []string{"chunked"}, r.TransferEncoding)
+		_, err = io.ReadFull(r.Body, make([]byte, 3))
+		require.NoError(t, err)
+		x.wakeUp()
+		body, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		require.Equal(t, heldAnswer, strings.TrimLeft(string(body), " "))
+		e.eventually(func() bool { return x.ended() == 1 })
+		x.requireDone(t, 1, true)
+	}
+	x := e.hold(c)
+	require.NoError(t, c.Close())
+	e.eventually(func() bool { return e.seen.event(EventAborted) == 1 })
+	e.eventually(func() bool { x.mu.Lock(); defer x.mu.Unlock(); return x.abandoned == 1 })
+	x.requireAbandoned(t)
 }

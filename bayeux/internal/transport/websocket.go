@@ -46,6 +46,9 @@ func NewWebSocket(hub Hub, o WSOptions) *WebSocketCarrier {
 // who sends; its transport is WebSocket.
 func (s *WebSocketCarrier) Serve(w http.ResponseWriter, r *http.Request, from Origin) {
 	up, refused := s.checkUpgrade(r)
+	if refused == nil {
+		refused = s.askPaths(from.Request)
+	}
 	if refused != nil {
 		refused.write(w)
 		return
@@ -177,7 +180,7 @@ func (s *WebSocketCarrier) Close() {
 
 func (s *WebSocketCarrier) cutAll() {
 	for _, c := range s.shut() {
-		c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: wsShutdownReason})
+		c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: wsShutdownReason, end: EndCut})
 		c.ctx.Cancel()
 		c.cut()
 	}

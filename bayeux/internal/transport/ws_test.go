@@ -46,6 +46,7 @@ type wsPort struct {
 	ended   <-chan struct{} // of the last Receive
 	leases  []wsLease
 	closed  []string
+	ends    []End
 	gone    chan struct{}
 }
 
@@ -127,6 +128,14 @@ func (p *wsPort) firstLimit() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append(p.limits, 0)[0]
+}
+
+func (p *wsPort) Ended(how End) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ends = append(p.ends, how); len(p.closed) > 0 {
+		p.t.Error("Ended after Closed")
+	}
 }
 
 func (p *wsPort) Closed(reason string) {
@@ -329,6 +338,7 @@ func (e *wsEnv) end() {
 	<-e.port.gone
 	e.carrier.Close()
 	require.Len(e.t, e.port.closed, 1) // [R-WS-18]
+	require.Len(e.t, e.port.ends, 1)
 }
 
 // wsBubble runs f on a connection through memory, in a bubble of its own time.

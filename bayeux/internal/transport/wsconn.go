@@ -32,6 +32,7 @@ const wsOwesMax = 256
 type wsClosing struct {
 	code   int
 	reason string
+	end    End
 	// drain takes from the port once more before the close frame.
 	drain bool
 	// echo answers the peer's close frame: nothing is to come after it.
@@ -70,6 +71,7 @@ type wsConn struct {
 
 	// Atomic.
 	state     atomic.Uint32 // see wswrite.go
+	watched   atomic.Bool   // there is a watch
 	closing   atomic.Pointer[wsClosing]
 	closeSent atomic.Bool
 	dead      atomic.Bool
@@ -81,20 +83,6 @@ type wsConn struct {
 	waiter sync.WaitGroup
 }
 
-// wsAside is what connections have now and then.
-type wsAside struct {
-	control []byte // control frames to be sent
-	timers  [2]*time.Timer
-}
-
-// asideLocked returns it, made if missing.
-func (c *wsConn) asideLocked() *wsAside {
-	if c.aside == nil {
-		c.aside = new(wsAside)
-	}
-	return c.aside
-}
-
 var _ Link = (*wsConn)(nil)
 
 // Close implements Link.
@@ -104,7 +92,7 @@ func (c *wsConn) Close(code int, reason string) {
 
 // Cut implements Link.
 func (c *wsConn) Cut(reason string) {
-	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: reason})
+	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: reason, end: EndCut})
 	c.cut()
 }
 
@@ -121,6 +109,7 @@ func (c *wsConn) start(early []byte) {
 	if d := c.carrier.o.PingInterval; d > 0 {
 		c.after(0, d, c.ping)
 	}
+	c.watch()
 	c.heard = true
 	// The flusher was held until the port was known.
 	c.releaseFlusher()
@@ -219,16 +208,20 @@ func (c *wsConn) onReadable() bool {
 // the peer was only silent.
 func (c *wsConn) readFailed(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) && !c.closeSent.Load() {
-		c.idleBy, c.heard = 0, false          // the close has its own timer
-		c.refuse(wsGoingAway, "idle timeout") // [R-WS-17]
+		c.idleBy, c.heard = 0, false // the close has its own timer
+		// [R-WS-17]
+		c.giveUp(&wsClosing{code: wsGoingAway, reason: "idle timeout", end: EndIdle})
 		return !c.dead.Load()
 	}
-	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
+	c.lost()
 	return false
 }
 
 // consume processes the frames in p, behind what was left of the last read.
 func (c *wsConn) consume(p []byte) bool {
+	if len(p) > 0 && c.watched.Load() {
+		c.watchHeard()
+	}
 	in := c.input()
 	for in.stashed > 0 && len(p) > 0 {
 		// Complete the header byte by byte: it is short.
@@ -315,15 +308,18 @@ func (c *wsConn) peerCloses() bool {
 	return false
 }
 
-// refuse closes because of what the peer did. Nothing more is taken for this
-// connection: the session gets it by its next one. What still comes in is
-// dropped until the peer closes too, or the time for that is over.
-func (c *wsConn) refuse(code int, reason string) {
+// refuse closes because of what the peer did.
+func (c *wsConn) refuse(code int, reason string) { c.giveUp(&wsClosing{code: code, reason: reason}) }
+
+// giveUp closes. Nothing more is taken for this connection: the session gets it
+// by its next one. What still comes in is dropped until the peer closes too, or
+// the time for that is over.
+func (c *wsConn) giveUp(why *wsClosing) {
 	if c.owes > 0 {
 		c.flushReplies() // what came before was good
 	}
 	c.input().frames.discard = true
-	c.close(&wsClosing{code: code, reason: reason})
+	c.close(why)
 	c.flushSync()
 }
 
@@ -385,6 +381,10 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 	if len(batch) == 0 {
 		return 0, "" // `[]`, a keep-alive of some clients (WIRE 16)
 	}
+	if c.watched.Load() {
+		c.watchBatch(batch)
+		defer c.watchBatchDone()
+	}
 	meta := !publishes(batch)
 	if meta && c.owes > 0 {
 		c.flushReplies()
@@ -402,65 +402,25 @@ func (c *wsConn) deliver(body []byte) (code int, reason string) {
 	return wsServerError, err.Error()
 }
 
-// queueControl adds a control frame to what the flusher sends next.
-func (c *wsConn) queueControl(op ws.OpCode, payload []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a := c.asideLocked()
-	a.control = frameAppendControl(a.control, op, payload)
-}
-
-func (c *wsConn) controlSize() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.aside == nil {
-		return 0
-	}
-	return len(c.aside.control)
-}
-
-// ping is called by a timer. One unsent ping is enough.
-func (c *wsConn) ping() {
-	if c.closing.Load() != nil {
-		return
-	}
-	if c.controlSize() == 0 {
-		c.queueControl(ws.OpPing, nil)
-		c.Wake()
-	}
-	c.after(0, c.carrier.o.PingInterval, c.ping)
-}
-
-// after calls f in d; what is the timer's place. Nothing is called once the
-// connection has ended.
-func (c *wsConn) after(what int, d time.Duration, f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.ended {
-		c.asideLocked().timers[what] = time.AfterFunc(d, f)
-	}
+// lost notes that the connection is gone, if nothing else has ended it.
+func (c *wsConn) lost() {
+	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost", end: EndLost})
 }
 
 // finish is the end of the goroutine that reads, and of the connection.
 func (c *wsConn) finish() {
-	c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "connection lost"})
+	c.lost()
 	c.ctx.Cancel()
 	c.dead.Store(true)
 	_ = c.Conn.Close()
-	c.mu.Lock()
-	c.ended = true
-	if c.aside != nil {
-		for _, t := range c.aside.timers {
-			if t != nil {
-				t.Stop()
-			}
-		}
-	}
-	c.mu.Unlock()
+	c.stopTimers()
 	c.stopFlusher()
 	c.restInput()
 	c.in = nil // what is half read must not be the next connection's
 	why := c.closing.Load()
+	if p, ok := c.port.(Ender); ok {
+		p.Ended(why.end)
+	}
 	c.port.Closed(why.reason) // [R-WS-18] the session is not removed
 	c.carrier.o.Observer.Count(EventWSClosed + strconv.Itoa(why.code))
 	c.carrier.forget(c)

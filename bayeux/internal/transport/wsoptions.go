@@ -12,6 +12,10 @@ import (
 const (
 	EventWSOpened = "websocket_opened"
 	EventWSClosed = "websocket_closed_"
+	// EventWSPathRefused is an upgrade from where WebSockets carried nothing lately.
+	EventWSPathRefused = "websocket_path_refused"
+	// EventWSDead is a WebSocket that was cut because nothing came through.
+	EventWSDead = "websocket_dead"
 )
 
 // Name of the limit on a WebSocket message for Observer.Limit.
@@ -61,6 +65,15 @@ type WSOptions struct {
 	CloseTimeout time.Duration
 	// PingInterval sends a ping each time it has passed. 0: none.
 	PingInterval time.Duration
+	// Silence is how long a new connection may bring nothing before it is asked for
+	// a sign of life by a ping, and how long that may take then: at first, and once
+	// more when the first of its messages have been answered. One that gives none is
+	// cut without a close frame, which could not come through either. A connection
+	// that has brought a sign is left in peace, without timer or ping. 0: off.
+	Silence time.Duration
+	// Paths is told what became of connections, and says from where they are
+	// welcome. Nil: nobody, from everywhere. Without Silence it is only asked.
+	Paths Paths
 	// Limits bound what one batch may hold.
 	Limits bayeux.Limits
 	// Poller keeps idle connections. Nil: a goroutine for each connection.

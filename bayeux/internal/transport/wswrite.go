@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -222,7 +224,11 @@ func (c *wsConn) send(me *runner, out *Output) bool {
 	w.write()
 	sent, groups := w.messages, w.groups == w.allGroups
 	replied := groups && (w.groups > 0 || w.err == nil)
+	bytes, answers := w.total, w.groups > 0
 	ok := c.wrote(w)
+	if ok && c.watched.Load() {
+		c.watchSent(bytes, answers)
+	}
 	out.Done(sent, replied)
 	return ok
 }
@@ -264,24 +270,14 @@ func (c *wsConn) wrote(w *frameWriter) bool {
 	c.carrier.o.Observer.Bytes(0, w.total)
 	c.carrier.putWriter(w)
 	if err != nil {
-		c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "write: " + err.Error()})
+		end := EndLost
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			end = EndStuck
+		}
+		c.closing.CompareAndSwap(nil, &wsClosing{code: wsAbnormal, reason: "write: " + err.Error(), end: end})
 		c.cut()
 	}
 	return err == nil
-}
-
-func (c *wsConn) takeControl(dst []byte) []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a := c.aside
-	if a == nil {
-		return dst
-	}
-	dst = append(dst, a.control...)
-	if a.control = nil; a.timers == ([2]*time.Timer{}) {
-		c.aside = nil
-	}
-	return dst
 }
 
 // frameMark says what is done when the buffer is written up to end.
