@@ -99,7 +99,7 @@ func (srv *Server) wsOptions() transport.WSOptions {
 		Observer:          &srv.stats,
 	}
 	if srv.paths != nil {
-		o.Useful, o.Silence = srv.useful, srv.config.lookup("").silence()
+		o.Paths, o.Silence = gate{srv}, srv.config.lookup("").silence()
 	}
 	if srv.config.Limits.WebSocketsPerAddress > 0 {
 		o.Admit = srv.openSocket

@@ -10,6 +10,7 @@ import (
 	"github.com/halleypush/halley/bayeux/internal/machine"
 	"github.com/halleypush/halley/bayeux/internal/pathprofile"
 	"github.com/halleypush/halley/bayeux/internal/queue"
+	"github.com/halleypush/halley/bayeux/internal/transport"
 )
 
 // What becomes of connects tells what lies between here and a client: package
@@ -261,27 +262,31 @@ func (srv *Server) learned(way *pathprofile.Path, news pathprofile.News, session
 		Msg("something was learned of the network between here and a client")
 }
 
-// useful tells whether WebSockets from there carry anything.
-func (srv *Server) useful(from *bayeux.Request) bool {
-	now := srv.moment()
-	way := srv.wayOf(from, now)
+// gate tells the WebSocket carrier from where sockets are of use.
+type gate struct{ srv *Server }
+
+// Upgrade implements transport.Paths.
+func (g gate) Upgrade(from *bayeux.Request) bool {
+	now := g.srv.moment()
+	way := g.srv.wayOf(from, now)
 	return way == nil || way.Upgrade(now)
 }
 
-// Dead implements transport.Watched.
-func (p *port) Dead() {
-	if p.trip.way != nil {
-		p.settings.srv.learned(p.trip.way, p.trip.way.Dead(p.settings.srv.moment()), "")
+// Dead implements transport.Paths.
+func (g gate) Dead(to transport.Port) {
+	if p, ok := to.(*port); ok && p.trip.way != nil {
+		g.srv.learned(p.trip.way, p.trip.way.Dead(g.srv.moment()), "")
 	}
 }
 
-// Alive implements transport.Watched.
-func (p *port) Alive() {
-	if p.trip.way == nil {
+// Alive implements transport.Paths.
+func (g gate) Alive(to transport.Port) {
+	p, ok := to.(*port)
+	if !ok || p.trip.way == nil {
 		return
 	}
 	if news := p.trip.way.Alive(); news != 0 {
-		p.settings.srv.learned(p.trip.way, news, "")
+		g.srv.learned(p.trip.way, news, "")
 	}
 }
 

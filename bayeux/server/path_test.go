@@ -262,9 +262,9 @@ func TestPathDeadSockets(t *testing.T) {
 			(&walker{r: r}).silent()
 			require.Equal(t, 3*time.Second, time.Since(begin))
 		}
-		require.Contains(t, r.upgrade(""), "503")
+		require.Contains(t, r.upgrade(""), "400")
 		require.Equal(t, 1, r.srv.Stats().Paths.UpgradesRefused)
-		require.EqualValues(t, 2, r.srv.Stats().Events["websocket_silent"])
+		require.EqualValues(t, 2, r.srv.Stats().Events["websocket_dead"])
 		time.Sleep(time.Hour)
 		require.Contains(t, r.upgrade(""), "101")
 	})
@@ -282,7 +282,7 @@ func TestPathLivingSockets(t *testing.T) {
 		quiet.Next(time.Second)
 		busy.Quiet(10 * time.Second)
 		quiet.Quiet(10 * time.Second)
-		require.Zero(t, r.srv.Stats().Events["websocket_silent"])
+		require.Zero(t, r.srv.Stats().Events["websocket_dead"])
 		require.EqualValues(t, 2, r.srv.Stats().WebSockets)
 	})
 }

@@ -96,9 +96,9 @@ type group struct {
 }
 
 var (
-	_ transport.Port    = (*port)(nil)
-	_ transport.Watched = (*port)(nil)
-	_ holder            = (*port)(nil)
+	_ transport.Port  = (*port)(nil)
+	_ transport.Ender = (*port)(nil)
+	_ holder          = (*port)(nil)
 )
 
 // Attach implements transport.Hub.
@@ -320,7 +320,7 @@ func (p *port) Idle() time.Duration {
 }
 
 // Closed implements transport.Port ([R-WS-18]).
-func (p *port) Closed(reason string) {
+func (p *port) Closed(string) {
 	p.mu.Lock()
 	s, first := p.sess, !p.closed
 	var left []group
@@ -340,10 +340,17 @@ func (p *port) Closed(reason string) {
 		}
 	}
 	if s != nil {
-		if reason == transport.ReasonLost {
-			s.broke(p)
-		}
 		s.detach(p)
+	}
+}
+
+// Ended implements transport.Ender.
+func (p *port) Ended(how transport.End) {
+	p.mu.Lock()
+	s := p.sess
+	p.mu.Unlock()
+	if s != nil && how == transport.EndLost {
+		s.broke(p)
 	}
 }
 

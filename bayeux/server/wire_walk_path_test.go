@@ -39,7 +39,7 @@ func walkPaths() map[string]walkRow {
 			}
 			return fmt.Sprint(len(v.poll(0).Messages) - 1)
 		}},
-		"pathUpgrades": {values: [2]string{"learn", "off"}, want: [2]string{"503", "101"}, probe: func(w *walker) string {
+		"pathUpgrades": {values: [2]string{"learn", "off"}, want: [2]string{"400", "101"}, probe: func(w *walker) string {
 			for range 2 {
 				w.silent()
 			}

@@ -14,17 +14,17 @@ import (
 
 // Paths knows from where WebSockets are of use: some proxies let upgrades through
 // and nothing after them. Its methods are called with no lock held, must not block
-// and are safe for concurrent use. The requests are those of upgrades.
+// and are safe for concurrent use.
 type Paths interface {
 	// Upgrade tells whether a WebSocket may be opened from there now. Clients whose
 	// first upgrade is refused take another transport.
 	Upgrade(from *bayeux.Request) bool
 	// Dead says that one was opened, and nothing came through: see
 	// WSOptions.Silence.
-	Dead(from *bayeux.Request)
+	Dead(port Port)
 	// Alive says, once for a connection, that it carries messages both ways: what
 	// the client has sent tells that it had the reply to what it sent before.
-	Alive(from *bayeux.Request)
+	Alive(port Port)
 }
 
 // wsPathRefused is for who looks at the network log of a browser. The status is
@@ -161,7 +161,7 @@ func (c *wsConn) watchBatch(batch []*bayeux.Message) {
 	}
 	c.mu.Unlock()
 	if paths := c.carrier.o.Paths; alive && paths != nil {
-		paths.Alive(c.ctx.request.Open())
+		paths.Alive(c.port)
 	}
 }
 
@@ -274,6 +274,6 @@ func (c *wsConn) die() {
 	c.cut()
 	c.carrier.o.Observer.Count(EventWSDead)
 	if paths := c.carrier.o.Paths; paths != nil {
-		paths.Dead(c.ctx.request.Open())
+		paths.Dead(c.port)
 	}
 }

@@ -24,7 +24,7 @@ type fakePaths struct {
 	mu          sync.Mutex
 	refuses     bool
 	asked       []string
-	dead, alive []string
+	dead, alive int
 }
 
 func (f *fakePaths) note(list *[]string, from *bayeux.Request) {
@@ -38,14 +38,20 @@ func (f *fakePaths) Upgrade(from *bayeux.Request) bool {
 	return !f.refuses
 }
 
-func (f *fakePaths) Dead(from *bayeux.Request)  { f.note(&f.dead, from) }
-func (f *fakePaths) Alive(from *bayeux.Request) { f.note(&f.alive, from) }
+func (f *fakePaths) Dead(Port)  { f.count(&f.dead) }
+func (f *fakePaths) Alive(Port) { f.count(&f.alive) }
+
+func (f *fakePaths) count(n *int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	*n++
+}
 
 // told returns how often it was told of dead ones and live ones.
 func (f *fakePaths) told() [2]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return [2]int{len(f.dead), len(f.alive)}
+	return [2]int{f.dead, f.alive}
 }
 
 // watchEnv is a connection that is watched, in a bubble.
