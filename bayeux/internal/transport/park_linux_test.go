@@ -25,9 +25,9 @@ type parkEnv struct {
 	out  Output
 	// every is how often blanks are sent.
 	every time.Duration
-	seen *counts
-	hs   *http.Server
-	addr string
+	seen  *counts
+	hs    *http.Server
+	addr  string
 }
 
 func (e *parkEnv) Request(_ context.Context, _ Origin, batch []*bayeux.Message) (Exchange, error) {

@@ -151,9 +151,9 @@ func TestNoTrickle(t *testing.T) {
 		wrap    func(http.Handler) http.Handler
 		want    string
 	}{
-		"callback-polling":   {get("/cometd?jsonp=f&message=%7B%7D"), time.Second, nil, "f(" + heldAnswer + ")"},
-		"HTTP/1.0":           {"POST / HTTP/1.0\r\nContent-Length: 4\r\n\r\n[{}]", time.Second, nil, heldAnswer},
-		"not wanted":         {post(connectJSON), 0, nil, heldAnswer},
+		"callback-polling":    {get("/cometd?jsonp=f&message=%7B%7D"), time.Second, nil, "f(" + heldAnswer + ")"},
+		"HTTP/1.0":            {"POST / HTTP/1.0\r\nContent-Length: 4\r\n\r\n[{}]", time.Second, nil, heldAnswer},
+		"not wanted":          {post(connectJSON), 0, nil, heldAnswer},
 		"nobody can flush it": {post(connectJSON), time.Second, hide, heldAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -429,7 +429,7 @@ func TestWebSocketEnds(t *testing.T) {
 			e.client.text("null")
 			e.client.expectClose(1011)
 		}, EndClosed},
-		"the peer leaves":        {WSOptions{}, func(*wsEnv) {}, EndLost},
+		"the peer leaves":         {WSOptions{}, func(*wsEnv) {}, EndLost},
 		"the peer leaves halfway": {WSOptions{}, func(e *wsEnv) { e.client.raw([]byte{0x81}) }, EndLost},
 		"idle": {WSOptions{}, func(e *wsEnv) {
 			require.Equal(e.t, "idle timeout", e.client.expectClose(1001))
@@ -440,7 +440,7 @@ func TestWebSocketEnds(t *testing.T) {
 			e.port.link.Wake()
 			<-e.port.gone
 		}, EndStuck},
-		"cut": {WSOptions{}, func(e *wsEnv) { e.port.link.Cut("moved") }, EndCut},
+		"cut":             {WSOptions{}, func(e *wsEnv) { e.port.link.Cut("moved") }, EndCut},
 		"the server ends": {WSOptions{}, func(e *wsEnv) { e.carrier.Close() }, EndCut},
 		"the server shuts down": {WSOptions{}, func(e *wsEnv) {
 			done := make(chan error)
