@@ -41,6 +41,8 @@ type spec struct {
 	loose bool
 	// reload has a page go on with its session when it is loaded anew.
 	reload bool
+	// noisy clients make the noise of a scenario, and have no figures.
+	noisy bool
 	// unawaited clients may never be subscribed.
 	unawaited bool
 }

@@ -42,6 +42,8 @@ type stage struct {
 
 	mu      sync.Mutex
 	sent    map[string][]sending // by channel
+	marks   map[string]time.Duration
+	cuts    map[string]int
 	clients []*client
 	browser *browser
 }
