@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -138,7 +138,7 @@ func (s *stage) harm(n byte, r hostileproxy.Rules) { s.proxy.SetFor(address(n), 
 func (s *stage) all() []*client {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]*client(nil), s.clients...)
+	return slices.Clone(s.clients)
 }
 
 // publish sends count messages to a channel at once; their numbers go on where the last ones ended.
@@ -173,7 +173,7 @@ func (s *stage) note(channel string, n int) int {
 func (s *stage) published(channel string) []sending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]sending(nil), s.sent[channel]...)
+	return slices.Clone(s.sent[channel])
 }
 
 // figures measures a client as of now.
@@ -212,22 +212,18 @@ func (s *stage) bursts(channel string, plan []burst) []cue {
 
 // settle waits until the clients have all that was published to them, at most that long.
 func (s *stage) settle(ctx context.Context, most time.Duration, clients ...*client) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, most, errSettled)
-	defer cancel()
-	for _, c := range clients {
-		done := func([]event) bool {
-			f := s.figures(c)
-			return f.Due > 0 && f.Lost == 0
+	const look = 100 * time.Millisecond
+	for begin := time.Now(); time.Since(begin) < most; {
+		missing := func(c *client) bool { return s.figures(c).Lost > 0 }
+		if !slices.ContainsFunc(clients, missing) {
+			return nil
 		}
-		if err := c.diary.wait(ctx, done); err != nil && !errors.Is(context.Cause(ctx), errSettled) {
+		if err := pause(ctx, look); err != nil {
 			return err
 		}
 	}
-	return nil
+	return nil // The figures tell what is missing.
 }
-
-// errSettled says that there was no waiting any longer, which is for the figures to tell.
-var errSettled = errors.New("not all has come") //nolint:gochecknoglobals // a sentinel
 
 // pause waits; it returns at once for what is over.
 func pause(ctx context.Context, d time.Duration) error {
