@@ -195,7 +195,7 @@ func sideBySide() []sideCut {
 	return []sideCut{
 		{5 * time.Second, hostileproxy.ByFIN, steady(total)},
 		{time.Minute, hostileproxy.ByAnswer, rare(600, 75*time.Second, 270*time.Second)},
-		{100 * time.Second, hostileproxy.ByReset, rare(200, 125*time.Second, 450*time.Second)},
+		{100 * time.Second, hostileproxy.ByReset, rare(200, 200*time.Second, 450*time.Second)},
 	}
 }
 

@@ -22,7 +22,7 @@ func table(all []outcome) string {
 				b.WriteString(row(o, f))
 			}
 			if o.Error != "" {
-				fmt.Fprintf(&b, "| %s | – | it failed: %s ||||||||\n", o.subject(), strings.Join(strings.Fields(o.Error), " "))
+				fmt.Fprintf(&b, "| %s | – | it failed: %s |||||||\n", o.subject(), strings.Join(strings.Fields(o.Error), " "))
 			}
 		}
 		if n := some[0].Scale; n != 1 { //nolint:revive // exactly what was asked for
