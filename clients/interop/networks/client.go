@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/halleypush/halley/internal/hostileproxy"
@@ -55,11 +56,13 @@ type client struct {
 	tell  func(line any) error
 	end   func()
 	once  sync.Once
+	left  atomic.Bool
 }
 
 // leave ends the client without a word to the server.
 func (c *client) leave() {
 	c.once.Do(func() {
+		c.left.Store(true)
 		c.end()
 		_ = c.door.Close()
 	})

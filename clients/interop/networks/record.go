@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ type event struct {
 	N         int     `json:"n,omitempty"` // the number of the message, from 1
 }
 
-func (e event) time() time.Time { return time.UnixMicro(int64(e.At * 1000)) }
+func (e event) time() time.Time { return time.UnixMicro(int64(math.Round(e.At * 1000))) }
 
 func stamp(t time.Time) float64 { return float64(t.UnixMicro()) / 1000 }
 
@@ -170,11 +171,12 @@ type figures struct {
 // togetherness is how long after its connect's answer a message of the same response may be told.
 const togetherness = 150 * time.Millisecond
 
-// measure makes figures of what a client has told and of what was published to it.
-func measure(name string, events []event, sent []sending, began time.Time) figures {
+// measure makes figures of what a client has told and of what was published to it. Of one that has left, messages behind its
+// last are nobody's.
+func measure(name string, events []event, sent []sending, began time.Time, left bool) figures {
 	f := figures{Client: name, Ordered: true, First: -1}
 	f.polls(events, began)
-	f.messages(events, sent)
+	f.messages(events, sent, left)
 	return f
 }
 
@@ -233,7 +235,7 @@ func within(moments []time.Time, from, to time.Time) bool {
 }
 
 // messages fills in what became of messages.
-func (f *figures) messages(events []event, sent []sending) {
+func (f *figures) messages(events []event, sent []sending, left bool) {
 	var opened, subscribed time.Time
 	last := 0
 	got := map[int]time.Time{}
@@ -253,7 +255,7 @@ func (f *figures) messages(events []event, sent []sending) {
 			}
 			got[e.N] = e.time()
 			f.Ordered = f.Ordered && e.N > last
-			last = e.N
+			last = max(last, e.N)
 		}
 	}
 	for _, s := range sent {
@@ -261,7 +263,7 @@ func (f *figures) messages(events []event, sent []sending) {
 		if came {
 			f.Lag = max(f.Lag, at.Sub(s.at))
 		}
-		if subscribed.IsZero() || s.at.Before(subscribed) {
+		if subscribed.IsZero() || s.at.Before(subscribed) || left && s.n > last {
 			continue
 		}
 		f.Due++

@@ -56,7 +56,7 @@ func (s *story) message(at time.Duration, comes bool) {
 	}
 }
 
-func (s *story) figures(name string) figures { return measure(name, s.events, s.sent, s.began) }
+func (s *story) figures(name string) figures { return measure(name, s.events, s.sent, s.began, false) }
 
 func TestMeasurePolls(t *testing.T) {
 	s := newStory()
@@ -107,10 +107,14 @@ func TestMeasureMessages(t *testing.T) {
 
 	s.tell(5*time.Second, event{Kind: kindMessage, N: 4})
 	require.Equal(t, 1, s.figures("one").Doubled)
+
+	s.message(6*time.Second, false)
+	require.Equal(t, 1, s.figures("one").Lost)
+	require.Zero(t, measure("one", s.events, s.sent, s.began, true).Lost, "it had left by then")
 }
 
 func TestMeasureNothing(t *testing.T) {
-	f := measure("nobody", nil, []sending{{1, time.UnixMilli(1)}}, time.UnixMilli(0))
+	f := measure("nobody", nil, []sending{{1, time.UnixMilli(1)}}, time.UnixMilli(0), false)
 	require.Zero(t, f.Due, "it was never subscribed")
 	require.Negative(t, f.First)
 	require.Contains(t, f.String(), "first message none")

@@ -178,7 +178,7 @@ func (s *stage) published(channel string) []sending {
 
 // figures measures a client as of now.
 func (s *stage) figures(c *client) figures {
-	return measure(c.name, c.diary.all(), s.published(c.channel), s.began)
+	return measure(c.name, c.diary.all(), s.published(c.channel), s.began, c.left.Load())
 }
 
 // cue is something that is to be done at a time after the beginning.

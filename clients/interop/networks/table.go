@@ -25,7 +25,7 @@ func table(all []outcome) string {
 				fmt.Fprintf(&b, "| %s | – | it failed: %s |||||||\n", o.subject(), strings.Join(strings.Fields(o.Error), " "))
 			}
 		}
-		if n := some[0].Scale; n != 1 { //nolint:revive // exactly what was asked for
+		if n := some[0].Scale; n != 1 {
 			fmt.Fprintf(&b, "\nAll times were multiplied by %g.\n", n)
 		}
 	}
