@@ -53,18 +53,18 @@ func TestSettle(t *testing.T) {
 		require.Equal(t, 1, s.note("/b", 1))
 		go func() {
 			for n := range 3 {
-				time.Sleep(time.Second)
+				time.Sleep(950 * time.Millisecond)
 				c.diary.add(event{Kind: kindMessage, N: n + 1, At: stamp(time.Now())})
 			}
 		}()
 		began := time.Now()
 		require.NoError(t, s.settle(t.Context(), time.Minute, c))
-		require.Equal(t, 3*time.Second, time.Since(began))
-		require.Equal(t, 3*time.Second, s.figures(c).Lag)
+		require.Equal(t, 2900*time.Millisecond, time.Since(began))
+		require.Equal(t, 2850*time.Millisecond, s.figures(c).Lag)
 
 		s.note("/a", 1)
 		require.NoError(t, s.settle(t.Context(), time.Minute, c))
-		require.Equal(t, time.Minute, time.Since(began)-3*time.Second)
+		require.Equal(t, time.Minute, time.Since(began)-2900*time.Millisecond)
 		require.Equal(t, 1, s.figures(c).Lost)
 	})
 }
