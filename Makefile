@@ -172,6 +172,13 @@ attack: ## the attack suite: what is tried against push servers, in both posture
 networks: deps ## halley doctor through the hostile proxy, nginx, HAProxy and Apache, in full: each limit within a fifth, and 20 runs where there is none; 5 minutes
 	$(GO) test -count=1 -timeout 10m -tags networks -run Networks ./internal/cli/doctor ./internal/hostileproxy
 
+# Stock clients behind networks that break push; mostly they wait.
+networks-clients: build deps ## npm's, Java's and Chromium's CometD clients behind cuts, caps, black holes and noise: Halley within the bounds of docs/NETWORKS.md; 45 minutes (Linux); ARGS="-scenarios cut,cap"
+	$(GO) run ./clients/interop/networks -program $(BIN)/halley -done halley $(ARGS)
+
+networks-peers: build deps peers-deps ## the same beside CometD 8, cometd-nodejs-server and Faye, as tables on stdout; at most 4 hours, an hour with ARGS="-scenarios cut,cap,blackhole,store" (Linux)
+	@$(GO) run ./clients/interop/networks -program $(BIN)/halley -servers halley,cometd8,cometd-nodejs,faye -table $(ARGS)
+
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r f; do \
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$f"); do \
@@ -247,4 +254,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-baseline garbage bench-peers profile million scale routing load soak slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop networks networks-clients networks-peers conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-baseline garbage bench-peers profile million scale routing load soak slow docs release release-check lint fmt tools clean

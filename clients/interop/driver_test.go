@@ -71,7 +71,7 @@ func (d driver) installed() error {
 type driverOptions struct {
 	Major     int    `json:"major,omitempty"` // of the CometD client for JavaScript.
 	URL       string `json:"url"`
-	Transport string `json:"transport"` // "all": the client chooses, as it does by itself.
+	Transport string `json:"transport"`
 	Ack       bool   `json:"ack"`
 	Form      bool   `json:"form,omitempty"`   // dojox.cometd shall send all messages as forms.
 	HTTP2     bool   `json:"http2,omitempty"`  // the Java client for CometD 8 shall poll by HTTP/2 and by nothing else; pages do it by themselves.
@@ -79,11 +79,6 @@ type driverOptions struct {
 	// Transcript has the client tell every message; of the drivers here CometD's, of Java the newer.
 	Transcript bool   `json:"transcript,omitempty"`
 	LogLevel   string `json:"logLevel,omitempty"`
-	// How long the CometD client for JavaScript waits after failures, in ms; 0: less than it does by itself. A StickyReconnect
-	// of false has it choose its transport anew when a connection fails.
-	BackoffIncrement int   `json:"backoffIncrement,omitempty"`
-	MaxBackoff       int   `json:"maxBackoff,omitempty"`
-	StickyReconnect  *bool `json:"stickyReconnect,omitempty"`
 }
 
 // driverClient is a published client in a process of its own.

@@ -57,7 +57,7 @@ func TestDocsNameWhatIsThere(t *testing.T) {
 	}
 	targets, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	require.NoError(t, err)
-	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/OPERATIONS.md", "docs/BENCH.md", "docs/TLS.md", "internal/packaging/halley.yaml"} {
+	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/OPERATIONS.md", "docs/NETWORKS.md", "docs/BENCH.md", "docs/TLS.md", "internal/packaging/halley.yaml"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		require.NoError(t, err)
 		for _, m := range regexp.MustCompile(`(?:^|[\s`+"`"+`'(])(--[a-z][a-z-]*[a-z])`).FindAllStringSubmatch(string(text), -1) {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -92,6 +93,7 @@ type Proxy struct {
 	links   map[*link]struct{}
 	plan    []Cut
 	counted int64         // bytes that count for plan[0].
+	source  netip.Addr    // where the target is dialled from; the zero value leaves that to the system.
 	stalled chan struct{} // closed by Resume; nil when bytes flow.
 	refuse  bool
 	closed  bool
@@ -112,6 +114,25 @@ func New(target string) (*Proxy, error) {
 
 // Addr is the address ("host:port") where the proxy listens.
 func (p *Proxy) Addr() string { return p.ln.Addr().String() }
+
+// From has the target dialled from that address from now on, so that it sees those who come here as a network of their own.
+// Connections that are there stay as they are. The zero value leaves the choice to the system, as at first.
+func (p *Proxy) From(source netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.source = source
+}
+
+// dialer dials the target.
+func (p *Proxy) dialer() *net.Dialer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := new(net.Dialer)
+	if p.source.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.source, 0))
+	}
+	return d
+}
 
 // CutAll ends all connections now, by RST if reset, and returns how many it ended. New ones are welcome at once.
 func (p *Proxy) CutAll(reset bool) int {
@@ -271,8 +292,7 @@ func (p *Proxy) carry(l *link) {
 		case <-ctx.Done():
 		}
 	}()
-	var d net.Dialer
-	server, err := d.DialContext(ctx, "tcp", p.target)
+	server, err := p.dialer().DialContext(ctx, "tcp", p.target)
 	if err != nil || !l.attach(server) {
 		l.end(true)
 		return

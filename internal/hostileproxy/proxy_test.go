@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -294,4 +295,30 @@ func TestRandomCutsUnderTraffic(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 	exchange(t, dial(t, p), text)
+}
+
+func TestFrom(t *testing.T) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	p, err := New(ln.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, p.Close())
+		require.NoError(t, ln.Close())
+	})
+	seen := func() string {
+		t.Helper()
+		dial(t, p)
+		c, err := ln.Accept()
+		require.NoError(t, err)
+		defer c.Close()
+		host, _, err := net.SplitHostPort(c.RemoteAddr().String())
+		require.NoError(t, err)
+		return host
+	}
+	require.Equal(t, "127.0.0.1", seen())
+	p.From(netip.MustParseAddr(bob))
+	require.Equal(t, bob, seen())
+	p.From(netip.Addr{})
+	require.Equal(t, "127.0.0.1", seen())
 }

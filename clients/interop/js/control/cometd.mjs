@@ -29,7 +29,7 @@ function digest(cometd, message) {
 // control returns what takes the commands for a client that was made, has its extensions, and is not yet connected.
 export function control(cometd, options, tell) {
     for (const type of ["websocket", "long-polling", "callback-polling"]) {
-        if (type !== options.transport && options.transport !== "all") {
+        if (type !== options.transport) {
             cometd.unregisterTransport(type);
         }
     }
@@ -39,7 +39,6 @@ export function control(cometd, options, tell) {
         backoffIncrement: options.backoffIncrement ?? 100,
         maxBackoff: options.maxBackoff ?? 500,
         maxNetworkDelay: options.maxNetworkDelay ?? 10000,
-        ...options.stickyReconnect !== undefined && {stickyReconnect: options.stickyReconnect},
         ...options.maxSend && {maxSendBayeuxMessageSize: options.maxSend},
     });
 
