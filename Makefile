@@ -169,8 +169,18 @@ attack: ## the attack suite: what is tried against push servers, in both posture
 	$(GO) test -count=1 -timeout 5m ./internal/attacks
 
 # Tests of what networks do, at the times that they take, have the tag networks.
-networks: deps ## halley doctor through the hostile proxy, nginx, HAProxy and Apache, in full: each limit within a fifth, and 20 runs where there is none; 5 minutes
+networks: deps networks-deps ## halley doctor through the hostile proxy, nginx, HAProxy, Apache, Varnish and Squid, in full: each limit within a fifth, and 20 runs where there is none; 5 minutes
 	$(GO) test -count=1 -timeout 10m -tags networks -run Networks ./internal/cli/doctor ./internal/hostileproxy
+
+networks-deps:
+	@missing=; for program in varnishd/varnish squid/squid; do \
+		PATH="$$PATH:/usr/sbin" command -v $${program%/*} >/dev/null || missing="$$missing $${program#*/}"; done; \
+	if [ -n "$$missing" ]; then \
+		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+			if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
+				printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); fi; \
+			apt-get update -q && apt-get install -qy --no-install-recommends $$missing; \
+		else echo "missing programs: install the packages$$missing" >&2; exit 1; fi; fi
 
 # Stock clients behind networks that break push; mostly they wait.
 networks-clients: build deps ## npm's, Java's and Chromium's CometD clients behind cuts, caps, black holes and noise: Halley within the bounds of docs/NETWORKS.md; 45 minutes (Linux); ARGS="-scenarios cut,cap"
@@ -254,4 +264,4 @@ tools: ## build the tools of internal/tools, so that later calls are fast
 clean: ## remove what was built
 	rm -rf $(BIN) dist
 
-.PHONY: help build run client check test interop networks networks-clients networks-peers conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-baseline garbage bench-peers profile million scale routing load soak slow docs release release-check lint fmt tools clean
+.PHONY: help build run client check test interop networks networks-deps networks-clients networks-peers conformance conformance-peers conformance-clients conformance-mutants conformance-repeat deps peers-deps peer-targets peers-test transcripts attack fuzz bench bench-go bench-baseline garbage bench-peers profile million scale routing load soak slow docs release release-check lint fmt tools clean

@@ -67,10 +67,42 @@ ThreadsPerChild 64
 MaxRequestWorkers 512
 `
 
+const varnishBackend = `vcl 4.1;
+backend default { .host = "HOST"; .port = "PORT"; `
+
+const varnishTail = `}
+sub vcl_recv {
+  if (req.http.Upgrade) { return (pipe); }
+  return (pass);
+}
+sub vcl_pipe {
+  set bereq.http.Upgrade = req.http.Upgrade;
+  set bereq.http.Connection = req.http.Connection;
+}
+`
+
+const squidHead = `http_port LISTEN accel defaultsite=localhost
+cache_peer HOST parent PORT 0 no-query no-digest originserver
+http_access allow all
+cache deny all
+pid_filename DIR/pid
+access_log none
+cache_log DIR/cache.log
+coredump_dir DIR
+shutdown_lifetime 0 seconds
+cache_effective_user root
+`
+
 func realProxies() []realProxy {
 	nginx := func(file string) []string { return []string{"nginx", "-c", file} }
 	haproxy := func(file string) []string { return []string{"haproxy", "-f", file} }
 	apache := func(file string) []string { return []string{"apache2", "-f", file, "-D", "FOREGROUND"} }
+	varnish := func(times string) func(file string) []string {
+		return func(file string) []string {
+			return strings.Fields("varnishd -F -a LISTEN -s malloc,32m -n DIR/work -f " + file + times)
+		}
+	}
+	squid := func(file string) []string { return []string{"squid", "-N", "-f", file} }
 	return []realProxy{
 		{
 			"nginx as it comes, 10 s", nginxHead + `server { listen LISTEN; location / { proxy_pass http://TARGET; proxy_read_timeout 10s; } } }`, nginx,
@@ -98,6 +130,19 @@ func realProxies() []realProxy {
 			"Apache without upgrades, 10 s", apacheHead + "ProxyPass / http://TARGET/ timeout=10\n", apache,
 			map[string]float64{doctor.IdleCut: 10, doctor.UpgradeStripped: 0},
 		},
+		{
+			"Varnish, 10 s", varnishBackend + ".first_byte_timeout = 10s; .between_bytes_timeout = 10s; " + varnishTail, varnish(" -p pipe_timeout=9"),
+			map[string]float64{doctor.IdleCut: 10, doctor.WebSocketIdleCut: 9},
+		},
+		{
+			"Varnish as it should be", varnishBackend + ".first_byte_timeout = 90s; .between_bytes_timeout = 90s; " + varnishTail, varnish(" -p pipe_timeout=90"),
+			map[string]float64{},
+		},
+		{
+			"Squid, 12 s", squidHead + "read_timeout 12 seconds\n", squid,
+			map[string]float64{doctor.IdleCut: 12, doctor.UpgradeStripped: 0},
+		},
+		{"Squid as it should be", squidHead + "read_timeout 90 seconds\nhttp_upgrade_request_protocols websocket allow all\n", squid, map[string]float64{}},
 		{"Apache as it should be", apacheHead + "ProxyPass / http://TARGET/ timeout=90 upgrade=websocket flushpackets=on\n", apache, map[string]float64{}},
 	}
 }
@@ -124,9 +169,14 @@ func (p realProxy) run(t *testing.T, target string) (address string) {
 	address = testkit.FreeAddress(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config")
-	text := strings.NewReplacer("LISTEN", address, "TARGET", target, "DIR", dir).Replace(p.config)
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	host, port, err := net.SplitHostPort(target)
+	require.NoError(t, err)
+	here := strings.NewReplacer("LISTEN", address, "TARGET", target, "HOST", host, "PORT", port, "DIR", dir)
+	require.NoError(t, os.WriteFile(file, []byte(here.Replace(p.config)), 0o600))
 	args := p.start(file)
+	for i := range args {
+		args[i] = here.Replace(args[i])
+	}
 	c := exec.Command(args[0], args[1:]...)
 	var out strings.Builder
 	c.Stdout, c.Stderr = &out, &out
