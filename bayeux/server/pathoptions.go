@@ -79,9 +79,8 @@ func (l lookup) book() *pathprofile.Book {
 		return nil
 	}
 	c := pathprofile.Config{
-		MinHold:     l.millis("pathMinHold", 0),
-		ProbeEvery:  l.millis("pathProbe", 0),
-		MaxResponse: l.number("maxResponseSize", 0),
+		MinHold:    l.millis("pathMinHold", 0),
+		ProbeEvery: l.millis("pathProbe", 0),
 	}
 	for name, off := range map[string]pathprofile.Adaptations{
 		"pathHolds": pathprofile.Holds, "pathResponses": pathprofile.Responses,

@@ -36,7 +36,7 @@ func TestCuts(t *testing.T) {
 					}
 					second := w.client(1, c.cut, c.want)
 					second.run(10 * minute)
-					if cl.failed == 2 {
+					if cl.news&pathprofile.CeilingSet != 0 {
 						require.Zero(t, second.failed, "the next one on the path")
 					}
 					require.Zero(t, cl.pauses)
@@ -229,7 +229,8 @@ func TestFirstComer(t *testing.T) {
 	odd.cut = 7 * second
 	before := odd.failed
 	odd.idle(4 * minute)
-	require.Equal(t, before, odd.failed, "who was cut stays below")
+	require.LessOrEqual(t, odd.failed-before, 1, "who was cut stays below, but for a try")
+	require.Equal(t, 5600*time.Millisecond, odd.longest(3))
 }
 
 // Of a socket it is the silence that counts; and what polls have learned does not.
