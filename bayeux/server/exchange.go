@@ -332,7 +332,7 @@ func (x *exchange) lease(l *letter, limit int, replies []*bayeux.Message) {
 	default:
 		s.partLocked(nil)
 	}
-	l.takeLocked(s, s.carriedLocked(x.trip, limit), connect)
+	l.takeLocked(s, s.carriedLocked(&x.trip, limit), connect)
 }
 
 // finish ends a lease, nil for none: sent messages were written. clock: a connect

@@ -78,7 +78,7 @@ func (l *letter) into(out *transport.Output) {
 // end is the Done of the output.
 func (l *letter) end(sent int, _ bool) {
 	s, clock := l.sess, false
-	if l.leased && l.trip.way != nil {
+	if l.leased && l.trip.from.IsValid() {
 		s.wrote(l.trip, &l.lease, sent)
 	}
 	for _, c := range l.clocks {

@@ -30,7 +30,7 @@ const (
 
 // trip is a connect on its way.
 type trip struct {
-	way *pathprofile.Path // nil: nothing is learned
+	from network // whom it comes from; 0: nothing is learned
 	// began is when its hold began; zero: it is not held, or something was written
 	// since, so that its end does not tell what a silence may take.
 	began instant.Time
@@ -40,22 +40,28 @@ type trip struct {
 
 // lesson is what was learned with a lock held, to be told when it is not.
 type lesson struct {
-	way  *pathprofile.Path
+	from network
 	news pathprofile.News
 	lost *bayeux.Frozen // a message that was given up
 }
 
-// wayOf returns the path that a request came by; nil where nothing is learned, or
-// it has no address (a Unix socket).
-func (srv *Server) wayOf(r *bayeux.Request, now instant.Time) *pathprofile.Path {
-	if srv.paths == nil || r == nil || !r.Remote.IsValid() {
-		return nil
+// from is the network that a request comes from, and goes back to; 0 where nothing
+// is learned, or it has no address (a Unix socket).
+func (srv *Server) from(r *bayeux.Request) network {
+	if srv.paths == nil || r == nil {
+		return 0
 	}
-	proxies := 0
-	if r.ViaProxy {
-		proxies = 1
-	}
-	return srv.paths.Path(pathprofile.KeyOf(r.Remote.Addr(), proxies, ""), now)
+	return addressKey(r.Remote.Addr())
+}
+
+// way is what is known of a network, nil for nothing; made is that of one on which
+// something has happened.
+func (srv *Server) way(n network, now instant.Time) *pathprofile.Path {
+	return srv.paths.Path(pathprofile.Key(n), now)
+}
+
+func (srv *Server) made(n network, now instant.Time) *pathprofile.Path {
+	return srv.paths.Make(pathprofile.Key(n), now)
 }
 
 // tripOf is that of the connect which p processes, and by which lane.
@@ -72,28 +78,36 @@ func (p *pass) tripOf() (*trip, pathprofile.Lane) {
 // cameLocked says that a connect of s has come, before anything is done with it.
 func (p *pass) cameLocked(s *session, now instant.Time, m *bayeux.Message) (l lesson) {
 	t, lane := p.tripOf()
-	if t == nil || s.isLocal() {
+	if t == nil || p.srv.paths == nil || s.isLocal() {
 		return l
 	}
 	if p.port == nil {
-		t.way = p.srv.wayOf(p.origin.Request, now)
+		t.from = p.srv.from(p.origin.Request)
 	}
-	t.began = 0
-	if t.way == nil {
+	t.began, t.serial = 0, serial(m.ID)
+	if !t.from.IsValid() {
 		return l
 	}
-	t.serial = serial(m.ID)
-	s.replacedLocked()
+	s.replacedLocked(now)
+	way := p.srv.way(t.from, now)
 	if s.path == nil {
-		if t.way.Quiet() {
+		if way == nil || way.Quiet() {
 			return l
 		}
 		if s.path = new(pathprofile.Seat); s.machine.State() == machine.Handshaken {
 			s.path.Newcomer()
 		}
 	}
-	l.way = t.way
-	l.news = s.path.Came(t.way, now, came(s, m, lane, t.serial))
+	c := came(s, m, lane, t.serial)
+	if way == nil {
+		if s.path.Done(c) {
+			s.path = nil
+			return l
+		}
+		way = p.srv.made(t.from, now)
+	}
+	l.from = t.from
+	l.news = s.path.Came(way, now, c)
 	if s.path.Failures() >= maxTries {
 		l.lost = s.queue.GiveUp()
 		s.path.GaveUp()
@@ -126,61 +140,66 @@ func serial(id string) int64 {
 
 // replacedLocked gives a session whose held poll is about to be replaced its
 // seat: what lies between may have cut the client and left us the other end.
-func (s *session) replacedLocked() {
+func (s *session) replacedLocked(now instant.Time) {
 	if x, ok := s.holder.(*exchange); ok && !x.trip.began.IsZero() {
-		s.recallLocked(&x.trip, pathprofile.Polling)
+		s.recallLocked(&x.trip, pathprofile.Polling, now)
 	}
 }
 
 // recallLocked gives a session a seat as it would have it, had it had one since
 // its connect came: that is held, or was until now.
-func (s *session) recallLocked(t *trip, lane pathprofile.Lane) *pathprofile.Seat {
+func (s *session) recallLocked(t *trip, lane pathprofile.Lane, now instant.Time) *pathprofile.Seat {
 	if s.path == nil {
 		s.path = new(pathprofile.Seat)
-		t.recall(s.path, lane)
+		t.recall(s.path, s.srv.made(t.from, now), lane)
 	}
 	return s.path
 }
 
 // recall tells a seat of the connect.
-func (t *trip) recall(seat *pathprofile.Seat, lane pathprofile.Lane) {
+func (t *trip) recall(seat *pathprofile.Seat, way *pathprofile.Path, lane pathprofile.Lane) {
 	at := max(t.began, 1)
-	seat.Came(t.way, at, pathprofile.Came{Lane: lane, Serial: t.serial, Ack: -1})
+	seat.Came(way, at, pathprofile.Came{Lane: lane, Serial: t.serial, Ack: -1})
 	if !t.began.IsZero() {
-		seat.Hold(t.way, at, math.MaxInt64)
+		seat.Hold(way, at, math.MaxInt64)
 	}
 }
 
 // planLocked has the connect held for as long as its path carries.
 func (p *pass) planLocked(s *session, now instant.Time, in *machine.Input) {
 	t, _ := p.tripOf()
-	if s.path == nil || t == nil || t.way == nil {
+	if t == nil || !t.from.IsValid() {
+		return
+	}
+	in.Most = p.srv.pinnedHold
+	if s.path == nil {
 		return
 	}
 	want := s.machine.Patience(*in)
 	if want <= 0 {
 		return
 	}
-	in.Most = s.path.Hold(t.way, now, want)
+	way := p.srv.made(t.from, now)
+	in.Most = s.path.Hold(way, now, want)
 	if in.Most <= 0 {
-		in.Pause = s.path.Pause(t.way)
+		in.Pause = s.path.Pause(way)
 		in.Pending = in.Pending || in.Pause <= 0
 	}
 }
 
 // departsLocked notes whether the connect is held.
 func (p *pass) departsLocked(now instant.Time, held bool) {
-	if t, _ := p.tripOf(); held && t != nil && t.way != nil {
+	if t, _ := p.tripOf(); held && t != nil && t.from.IsValid() {
 		t.began = now
 	}
 }
 
 // arrived says that a hold has ended with an answer.
 func (s *session) arrived(t *trip, lane pathprofile.Lane, why machine.Cause) {
-	if t.way == nil || why == machine.Replaced || why == machine.Dropped {
+	if !t.from.IsValid() || why == machine.Replaced || why == machine.Dropped {
 		return
 	}
-	l := lesson{way: t.way}
+	l := lesson{from: t.from}
 	now := s.srv.moment()
 	s.mu.Lock()
 	full := why == machine.TimedOut
@@ -192,32 +211,39 @@ func (s *session) arrived(t *trip, lane pathprofile.Lane, why machine.Cause) {
 }
 
 func (s *session) heldLocked(t *trip, lane pathprofile.Lane, now instant.Time, full bool) pathprofile.News {
-	if s.path != nil {
-		return s.path.Held(t.way, now, full)
+	way := s.srv.way(t.from, now)
+	switch {
+	case way == nil:
+		return 0
+	case s.path != nil:
+		return s.path.Held(way, now, full)
 	}
 	// It needs no seat: what it tells is for others.
 	var seat pathprofile.Seat
-	t.recall(&seat, lane)
-	return seat.Held(t.way, now, full)
+	t.recall(&seat, way, lane)
+	return seat.Held(way, now, full)
 }
 
 // strandedLocked says that the client, or what lies between, has ended a hold.
 func (s *session) strandedLocked(t *trip, lane pathprofile.Lane, now instant.Time) {
-	if t.way == nil || t.began.IsZero() {
-		return
+	if t.from.IsValid() && !t.began.IsZero() {
+		s.recallLocked(t, lane, now).Left(s.srv.made(t.from, now), now, now.Sub(t.began))
 	}
-	s.recallLocked(t, lane).Left(now, now.Sub(t.began))
 }
 
 // carriedLocked bounds an answer by what the path carries.
-func (s *session) carriedLocked(t trip, limit int) int {
-	if t.way == nil {
+func (s *session) carriedLocked(t *trip, limit int) int {
+	if !t.from.IsValid() {
 		return limit
 	}
-	if s.path == nil {
-		return limit // it has been here for longer than what is known
+	if most := s.srv.pinnedResponse; most > 0 {
+		limit = min(limit, most)
 	}
-	return s.path.Limit(t.way, s.srv.moment(), limit)
+	if s.path == nil {
+		return limit // nothing is known, or it has been here for longer than that
+	}
+	now := s.srv.moment()
+	return s.path.Limit(s.srv.made(t.from, now), now, limit)
 }
 
 // wrote says how the writing of an answer with messages ended.
@@ -232,19 +258,19 @@ func (s *session) wrote(t trip, l *queue.Lease, sent int) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.path == nil && bytes >= largeAnswer {
-		t.began = 0 // that hold is over
-		s.recallLocked(&t, pathprofile.Polling)
+	if s.path == nil {
+		if bytes < largeAnswer {
+			return
+		}
+		s.path = pathprofile.Sent(t.serial)
 	}
-	if s.path != nil {
-		s.path.Wrote(t.way, bytes, sent == len(l.Messages), batch)
-	}
+	s.path.Wrote(pathprofile.Key(t.from), bytes, sent == len(l.Messages), batch)
 }
 
 // tell counts what was learned and has it written to the log.
 func (l *lesson) tell(s *session) {
 	if l.news != 0 {
-		s.srv.learned(l.way, l.news, s.id())
+		s.srv.learned(l.from, l.news, s.id())
 	}
 	if l.lost == nil {
 		return
@@ -254,11 +280,11 @@ func (l *lesson) tell(s *session) {
 		Msg("a message is given up: what lies between here and the client does not carry it")
 }
 
-func (srv *Server) learned(way *pathprofile.Path, news pathprofile.News, session string) {
+func (srv *Server) learned(from network, news pathprofile.News, session string) {
 	for one := range news.All() {
 		srv.stats.bump(&srv.stats.learned, one.String())
 	}
-	srv.quiet.notice("path").Str("session", session).Stringer("network", way.Key().Address).Stringer("learned", news).
+	srv.quiet.notice("path").Str("session", session).Stringer("network", from).Stringer("learned", news).
 		Msg("something was learned of the network between here and a client")
 }
 
@@ -268,35 +294,38 @@ type gate struct{ srv *Server }
 // Upgrade implements transport.Paths.
 func (g gate) Upgrade(from *bayeux.Request) bool {
 	now := g.srv.moment()
-	way := g.srv.wayOf(from, now)
+	way := g.srv.way(g.srv.from(from), now)
 	return way == nil || way.Upgrade(now)
 }
 
 // Dead implements transport.Paths.
 func (g gate) Dead(to transport.Port) {
-	if p, ok := to.(*port); ok && p.trip.way != nil {
-		g.srv.learned(p.trip.way, p.trip.way.Dead(g.srv.moment()), "")
+	if p, ok := to.(*port); ok && p.trip.from.IsValid() {
+		now := g.srv.moment()
+		g.srv.learned(p.trip.from, g.srv.made(p.trip.from, now).Dead(now), "")
 	}
 }
 
 // Alive implements transport.Paths.
 func (g gate) Alive(to transport.Port) {
 	p, ok := to.(*port)
-	if !ok || p.trip.way == nil {
+	if !ok || !p.trip.from.IsValid() {
 		return
 	}
-	if news := p.trip.way.Alive(); news != 0 {
-		g.srv.learned(p.trip.way, news, "")
+	if way := g.srv.way(p.trip.from, g.srv.moment()); way != nil {
+		if news := way.Alive(); news != 0 {
+			g.srv.learned(p.trip.from, news, "")
+		}
 	}
 }
 
 // Trickle implements transport.Trickler.
 func (x *exchange) Trickle() time.Duration {
 	t := &x.srv.trickle
-	if t.every == 0 || x.trip.way == nil {
+	if t.every == 0 || !x.trip.from.IsValid() {
 		return 0
 	}
-	return t.to(x.trip.way.Key().Address.Addr())
+	return t.to(x.trip.from.Addr())
 }
 
 func pathStats(s pathprofile.Stats) PathStats {

@@ -105,7 +105,7 @@ var (
 func (srv *Server) Attach(from transport.Origin, link transport.Link) transport.Port {
 	srv.stats.sockets.Add(1)
 	p := &port{settings: srv.settings[from.Transport], browser: from.Browser, link: link}
-	p.trip.way = srv.wayOf(from.Request, srv.moment())
+	p.trip.from = srv.from(from.Request)
 	p.longest.Store(int64(p.settings.via.Times.Timeout))
 	return p
 }

@@ -55,6 +55,8 @@ type Server struct {
 	handler              http.Handler
 	paths                *pathprofile.Book // nil: nothing is learned of networks
 	trickle              trickle
+	pinnedHold           time.Duration // no hold is longer; 0: none
+	pinnedResponse       int           // no response is larger, in bytes; 0: none
 	sockets              *transport.WebSocketCarrier
 	poller               transport.Poller // nil: none
 
@@ -168,7 +170,9 @@ func (srv *Server) configure() {
 	srv.sweepPeriod = max(10*time.Millisecond, l.millis("sweepPeriod", 997*time.Millisecond))
 	srv.clock = instant.New(srv.now())
 	srv.moment = srv.clock.Now
-	srv.paths, srv.trickle = l.book(), l.trickle()
+	if srv.paths, srv.trickle = l.book(), l.trickle(); srv.paths != nil {
+		srv.pinnedHold, srv.pinnedResponse = srv.paths.Pins()
+	}
 	srv.sweepZero = srv.moment()
 	if c.Limits.HandshakesPerSecond > 0 {
 		srv.admission = rate.NewLimiter(rate.Limit(c.Limits.HandshakesPerSecond), c.Limits.HandshakesPerSecond)

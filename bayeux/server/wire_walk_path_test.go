@@ -27,7 +27,7 @@ func walkPaths() map[string]walkRow {
 	}
 	return map[string]walkRow{
 		"paths":       {values: [2]string{"learn", "off"}, want: [2]string{"1.6s", "4s"}, change: trusting, probe: hold},
-		"pathHolds":   {values: [2]string{"off", "1000"}, want: [2]string{"4s", "1s"}, change: trusting, probe: hold},
+		"pathHolds":   {values: [2]string{"off", "3000"}, want: [2]string{"4s", "3s"}, change: trusting, probe: hold},
 		"pathMinHold": {values: [2]string{"1000", "1800"}, want: [2]string{"1.6s", "1.8s"}, with: []string{"pathShortPolls", "off"}, change: trusting, probe: hold},
 		"pathShortPolls": {values: [2]string{"learn", "off"}, want: [2]string{"0s", "1s"}, change: trusting, probe: func(w *walker) string {
 			return cut(w, 800*time.Millisecond).poll(0).Took.String()
@@ -56,9 +56,9 @@ func walkPaths() map[string]walkRow {
 			}
 			return v.poll(0).Took.String()
 		}},
-		"pathTrickle": {values: [2]string{"0", "1000"}, want: [2]string{"0", "3"}, change: trusting, probe: blanks},
+		"pathTrickle": {values: [2]string{"0", "1500"}, want: [2]string{"0", "2"}, change: trusting, probe: blanks},
 		"pathTrickleFrom": {
-			values: [2]string{"10.0.0.0/8", "10.0.0.0/8,192.0.2.1"}, want: [2]string{"0", "3"}, with: []string{"pathTrickle", "1000"},
+			values: [2]string{"10.0.0.0/8", "10.0.0.0/8,192.0.2.1"}, want: [2]string{"0", "2"}, with: []string{"pathTrickle", "1500"},
 			change: trusting, probe: blanks,
 		},
 	}

@@ -1,44 +1,14 @@
 package pathprofile
 
 import (
-	"hash/maphash"
-	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
-// Key names a path: those that share it are behind the same address.
-type Key struct {
-	// Address is the client's: of IPv4 the whole, of IPv6 the /64.
-	Address netip.Prefix
-	// Proxies counts the trusted proxies that the request has passed.
-	Proxies uint8
-	// Agent tells families of clients apart; 0: they are not.
-	Agent uint32
-}
-
-// KeyOf makes the key of a client. An empty agent tells no families apart, else
-// the first product of the User-Agent does.
-func KeyOf(addr netip.Addr, proxies int, agent string) Key {
-	addr = addr.Unmap().WithZone("")
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, _ := addr.Prefix(bits)                                       // of an address that is none, none
-	k := Key{Address: prefix, Proxies: uint8(min(max(proxies, 0), 255))} //nolint:gosec // bounded
-	if agent != "" {
-		product, _, _ := strings.Cut(agent, "/")
-		for _, c := range []byte(product) { // FNV-1a
-			k.Agent = (k.Agent ^ uint32(c)) * 16777619
-		}
-		k.Agent |= 1
-	}
-	return k
-}
+// Key names a path: a number for a client's address, whose choice is the server's.
+type Key uint64
 
 // Adaptations are the things that are learned.
 type Adaptations uint8
@@ -105,16 +75,24 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Pins are the bounds of holds and responses that were set by hand, 0 for none.
+// They hold for sessions without a Seat too.
+func (b *Book) Pins() (hold time.Duration, response int) {
+	return b.config.PinHold, b.config.PinResponse
+}
+
 func (c *Config) off(a Adaptations) bool { return c.Off&a != 0 }
 
 // Book is all paths.
 type Book struct {
 	config Config
-	seed   maphash.Seed
 	shards [shardCount]shard
 }
 
-const shardCount = 16
+const (
+	shardBits  = 4
+	shardCount = 1 << shardBits
+)
 
 type shard struct {
 	mu    sync.RWMutex
@@ -123,24 +101,36 @@ type shard struct {
 
 // New returns an empty book.
 func New(c Config) *Book {
-	b := &Book{config: c.withDefaults(), seed: maphash.MakeSeed()}
+	b := &Book{config: c.withDefaults()}
 	for i := range b.shards {
 		b.shards[i].paths = make(map[Key]*Path)
 	}
 	return b
 }
 
-// Path returns the path of that key, made if missing.
+func (b *Book) shard(k Key) *shard {
+	const spread = 0x9e3779b97f4a7c15
+	return &b.shards[uint64(k)*spread>>(64-shardBits)]
+}
+
+// Path returns the path of that key; nil if nothing has happened on it.
 func (b *Book) Path(k Key, now instant.Time) *Path {
-	s := &b.shards[maphash.Comparable(b.seed, k)%shardCount]
+	s := b.shard(k)
 	s.mu.RLock()
 	p := s.paths[k]
 	s.mu.RUnlock()
-	if p == nil {
-		p = s.add(b, k, now)
+	if p != nil {
+		p.use(now)
 	}
-	p.use(now)
 	return p
+}
+
+// Make is Path for when something has: a path that is missing is made.
+func (b *Book) Make(k Key, now instant.Time) *Path {
+	if p := b.Path(k, now); p != nil {
+		return p
+	}
+	return b.shard(k).add(b, k, now)
 }
 
 func (s *shard) add(b *Book, k Key, now instant.Time) *Path {

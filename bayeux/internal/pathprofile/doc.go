@@ -5,8 +5,8 @@
 // out; stock clients go on as they do, and the server answers sooner, or less.
 //
 // A Path is what is known of a network address, a Seat what is known of one
-// session's way through it. A seat is for sessions that something happened to:
-// the others need none, see Path.Quiet.
+// session's way through it. There are paths for addresses, and seats for sessions,
+// that something happened to: nobody else needs one, see Path.Quiet.
 //
 // # What is learned from what
 //

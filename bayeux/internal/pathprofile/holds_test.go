@@ -113,7 +113,7 @@ func TestShortPolls(t *testing.T) {
 	require.NotZero(t, cl.news&pathprofile.ShortPolling)
 	require.InDelta(t, 60, cl.pauses, 10, "ten seconds, nearly always")
 	require.Equal(t, 10*second, cl.seat.Pause(cl.path()))
-	cl.seat.Wrote(cl.path(), 100, true, -1)
+	cl.seat.Wrote(cl.key, 100, true, -1)
 	require.Equal(t, second, cl.seat.Pause(cl.path()), "something came")
 	require.Equal(t, 1500*time.Millisecond, cl.seat.Pause(cl.path()))
 	require.Equal(t, 1, w.book.Stats(w.now).ShortPolls)
@@ -236,7 +236,7 @@ func TestFirstComer(t *testing.T) {
 // Of a socket it is the silence that counts; and what polls have learned does not.
 func TestSockets(t *testing.T) {
 	w := newWorld(pathprofile.Config{}, 1)
-	p := w.book.Path(key(1), w.now)
+	p := w.book.Make(key(1), w.now)
 	var s pathprofile.Seat
 	s.Newcomer()
 	turn := func(serial int64, retry bool, want time.Duration) time.Duration {
@@ -248,7 +248,7 @@ func TestSockets(t *testing.T) {
 	}
 	lose := func(age time.Duration) {
 		w.now = w.now.Add(10 * second)
-		s.Left(w.now, age)
+		s.Left(p, w.now, age)
 		w.now = w.now.Add(second)
 	}
 	require.Equal(t, 30*second, turn(1, false, 30*second))
@@ -270,7 +270,9 @@ func TestSockets(t *testing.T) {
 func TestPins(t *testing.T) {
 	pinned := newWorld(pathprofile.Config{PinHold: 9 * second, PinResponse: 5000}, 1)
 	cl := pinned.client(1, 8*second, 30*second)
-	require.False(t, cl.path().Quiet())
+	hold, response := pinned.book.Pins()
+	require.Equal(t, 9*second, hold)
+	require.Equal(t, 5000, response)
 	cl.idle(minute)
 	require.Greater(t, cl.failed, 2)
 	require.Equal(t, 9*second, cl.planned)
@@ -280,7 +282,7 @@ func TestPins(t *testing.T) {
 	cl = off.client(1, 8*second, 30*second)
 	cl.idle(minute)
 	require.Equal(t, 30*second, cl.planned)
-	cl.seat.Wrote(cl.path(), 100_000, false, -1)
+	cl.seat.Wrote(cl.key, 100_000, false, -1)
 	require.Equal(t, 1_000_000, cl.seat.Limit(cl.path(), off.now, 1_000_000))
 	for range 5 {
 		cl.path().Dead(off.now)

@@ -2,7 +2,6 @@ package pathprofile_test
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"time"
 
 	"github.com/halleypush/halley/bayeux/internal/instant"
@@ -25,9 +24,7 @@ func newWorld(c pathprofile.Config, seed uint64) *world {
 	return &world{book: pathprofile.New(c), now: instant.Time(24 * time.Hour), rnd: rand.New(rand.NewPCG(seed, 1))}
 }
 
-func key(last byte) pathprofile.Key {
-	return pathprofile.KeyOf(netip.AddrFrom4([4]byte{127, 0, 1, last}), 0, "")
-}
+func key(last byte) pathprofile.Key { return 0xffff<<48 | 127<<24 | 1<<8 | pathprofile.Key(last) }
 
 // client is a stock client that polls: after a failure it comes back in a second,
 // asking for an answer at once.
@@ -56,7 +53,7 @@ func (w *world) client(last byte, cut, want time.Duration) *client {
 	return c
 }
 
-func (c *client) path() *pathprofile.Path { return c.w.book.Path(c.key, c.w.now) }
+func (c *client) path() *pathprofile.Path { return c.w.book.Make(c.key, c.w.now) }
 
 // come sends a connect and returns how long the server will hold it.
 func (c *client) come(want time.Duration) time.Duration {
@@ -101,7 +98,7 @@ func (c *client) abort(age time.Duration) {
 	c.failed++
 	c.w.now = c.w.now.Add(age)
 	if !c.open {
-		c.seat.Left(c.w.now, age)
+		c.seat.Left(c.path(), c.w.now, age)
 	}
 	c.w.now = c.w.now.Add(second + time.Duration(c.w.rnd.Int64N(int64(50*time.Millisecond))))
 	c.retry = true

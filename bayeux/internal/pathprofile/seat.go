@@ -25,7 +25,7 @@ const (
 // Seat is what is remembered of one session's way. The zero value is one of which
 // nothing is known. The lock of the session guards it.
 type Seat struct {
-	way   *Path        // of the hold, and of what follows from it
+	way   Key          // of the hold or the answer, and of what follows from it
 	began instant.Time // of the hold; zero: there is none
 	left  instant.Time // when the client left a hold, and has not come back
 
@@ -102,7 +102,7 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 	if c.Serial > math.MaxInt32 {
 		c.Serial = -1
 	}
-	goesOn := (c.Serial < 0 || s.serial < 0 || c.Serial > int64(s.serial)) && s.way == p
+	goesOn := (c.Serial < 0 || s.serial < 0 || c.Serial > int64(s.serial)) && s.way == p.key
 	if !s.began.IsZero() {
 		// It comes while one is held: what lies between has ended the client's side,
 		// and left us ours. When the silence of a socket ended is not known.
@@ -110,7 +110,7 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 		if s.is(socket) {
 			age = -1
 		}
-		s.Left(now, age)
+		s.Left(p, now, age)
 	}
 	if !s.left.IsZero() {
 		news |= s.back(p, now, goesOn && c.Retry)
@@ -126,17 +126,17 @@ func (s *Seat) back(p *Path, now instant.Time, failed bool) News {
 	age, since := time.Duration(s.age)*time.Millisecond, now.Sub(s.left)
 	s.left, s.age = 0, 0
 	if !failed || since > comeBack || age < shortest {
-		s.giveWay(now)
+		s.giveWay(p, now)
 		return Ignored
 	}
 	return s.wasCut(p, now, age)
 }
 
 // giveWay lets others try longer holds if the session was about to.
-func (s *Seat) giveWay(now instant.Time) {
+func (s *Seat) giveWay(p *Path, now instant.Time) {
 	if s.is(probing) {
 		s.set(probing|climbing, false)
-		s.way.tried(s.lane(), now, false)
+		p.tried(s.lane(), now, false)
 	}
 }
 
@@ -224,7 +224,7 @@ func (s *Seat) Hold(p *Path, now instant.Time, want time.Duration) time.Duration
 	default:
 		length = s.length(p, now, want)
 	}
-	if s.way = p; length > 0 {
+	if s.way = p.key; length > 0 {
 		s.began = now
 	}
 	return length
@@ -301,10 +301,10 @@ func (s *Seat) probeHeld(p *Path, now instant.Time, age time.Duration, full bool
 // Left says that the client has ended the hold, or what lies between has: at that
 // age, or of a WebSocket after so long a silence. A negative age is not known, and
 // teaches nothing. What it means is seen when the client comes back.
-func (s *Seat) Left(now instant.Time, age time.Duration) {
+func (s *Seat) Left(p *Path, now instant.Time, age time.Duration) {
 	s.began = 0
 	if age < 0 {
-		s.giveWay(now)
+		s.giveWay(p, now)
 		return
 	}
 	s.left, s.age = now, max(millis(age), 1)

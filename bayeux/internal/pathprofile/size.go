@@ -38,7 +38,7 @@ func (s *Seat) Limit(p *Path, now instant.Time, most int) int {
 // Wrote says that an answer was written, with so many bytes of messages, whole or
 // not, and the number of its batch; -1: it has none. What that means is seen when
 // the client comes back.
-func (s *Seat) Wrote(p *Path, bytes int, whole bool, batch int64) {
+func (s *Seat) Wrote(by Key, bytes int, whole bool, batch int64) {
 	if bytes > 0 {
 		s.set(busy, true)
 	}
@@ -46,7 +46,7 @@ func (s *Seat) Wrote(p *Path, bytes int, whole bool, batch int64) {
 	if bytes < large {
 		return
 	}
-	s.way = p
+	s.way = by
 	s.set(torn, !whole)
 	s.sent, s.batch = uint32(min(bytes, math.MaxInt32)), uint32(batch) //nolint:gosec // bounded; the low bits are enough
 }
@@ -57,14 +57,35 @@ func (s *Seat) judge(p *Path, now instant.Time, c Came, goesOn bool) News {
 	if s.sent = 0; bytes == 0 || !goesOn {
 		return 0
 	}
-	lost := c.Retry || s.is(torn)
-	if c.Ack >= 0 {
-		lost = int32(uint32(c.Ack)-s.batch) < 0 //nolint:gosec // of numbers that are near each other
-	}
-	if lost {
+	if s.lost(c) {
 		return s.tooLarge(p, now, bytes)
 	}
 	return s.arrived(p, now, bytes)
+}
+
+// lost tells whether the last large answer was, of one whose client comes by the
+// same path with the next message.
+func (s *Seat) lost(c Came) bool {
+	if c.Ack >= 0 {
+		return int32(uint32(c.Ack)-s.batch) < 0 //nolint:gosec // of numbers that are near each other
+	}
+	return c.Retry || s.is(torn)
+}
+
+// Sent makes a seat for an answer to the connect with that serial number; Wrote is
+// to follow. No path is needed for it as long as nothing happens: see Done.
+func Sent(serial int64) *Seat {
+	if serial > math.MaxInt32 {
+		serial = -1
+	}
+	return &Seat{serial: int32(serial)} //nolint:gosec // bounded
+}
+
+// Done tells that a seat, with this connect, is of no more use: its answer has
+// arrived, and nothing else has ever happened.
+func (s *Seat) Done(c Came) bool {
+	clean := Seat{way: s.way, serial: s.serial, sent: s.sent, batch: s.batch, flags: s.flags &^ torn & (busy | acks)}
+	return *s == clean && !s.lost(c)
 }
 
 // tooLarge counts an answer that was lost, for its size it seems.

@@ -26,7 +26,7 @@ type fetch struct {
 // run fetches so many messages and tells how many were lost.
 func (f *fetch) run(t *testing.T, messages, size int) (lost int) {
 	t.Helper()
-	p := f.w.book.Path(key(1), f.w.now)
+	p := f.w.book.Make(key(1), f.w.now)
 	retry := true
 	for f.answers = 0; messages > 0; f.answers++ {
 		require.Less(t, f.answers, 10_000)
@@ -43,7 +43,7 @@ func (f *fetch) run(t *testing.T, messages, size int) (lost int) {
 			batch = f.batch
 		}
 		arrives := n*size <= f.cap
-		f.seat.Wrote(p, n*size, arrives || f.whole, batch)
+		f.seat.Wrote(key(1), n*size, arrives || f.whole, batch)
 		retry = !arrives
 		switch {
 		case arrives:
@@ -102,12 +102,12 @@ func TestSizesWithoutAcknowledgement(t *testing.T) {
 // give up.
 func TestTooLargeByItself(t *testing.T) {
 	w := newWorld(pathprofile.Config{}, 1)
-	p := w.book.Path(key(1), w.now)
+	p := w.book.Make(key(1), w.now)
 	var s pathprofile.Seat
 	for i := range int64(3) {
 		require.Less(t, s.Failures(), 3)
 		s.Came(p, w.now, pathprofile.Came{Serial: i + 1, Retry: true, Ack: 0})
-		s.Wrote(p, 100_000, true, i+1)
+		s.Wrote(key(1), 100_000, true, i+1)
 	}
 	s.Came(p, w.now, pathprofile.Came{Serial: 4, Retry: true, Ack: 0})
 	require.Equal(t, 3, s.Failures())
@@ -128,10 +128,11 @@ func TestNoLoss(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(pathprofile.Config{}, 1)
-			p := w.book.Path(key(1), w.now)
+			p := w.book.Make(key(1), w.now)
 			var s pathprofile.Seat
 			s.Came(p, w.now, pathprofile.Came{Serial: 7, Ack: -1})
-			s.Wrote(p, 500_000, true, 5)
+			s.Wrote(key(1), 500_000, true, 5)
+			require.Equal(t, name != "a reload", s.Done(came) && !came.Retry || came.Ack >= 5, "no more use, where that can be told")
 			require.Zero(t, s.Came(p, w.now, came))
 			require.Equal(t, 1_000_000, s.Limit(p, w.now, 1_000_000))
 		})
@@ -148,7 +149,7 @@ func TestSizeTries(t *testing.T) {
 	w.now = w.now.Add(2 * minute)
 	f.run(t, 5000, 4096)
 	require.Equal(t, before, f.failed)
-	require.Equal(t, 1_000_000, f.seat.Limit(w.book.Path(key(1), w.now), w.now, 1_000_000))
+	require.Equal(t, 1_000_000, f.seat.Limit(w.book.Make(key(1), w.now), w.now, 1_000_000))
 	require.Zero(t, w.book.Stats(w.now).Sizes)
 
 	f.cap = 64 << 10
