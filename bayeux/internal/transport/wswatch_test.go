@@ -306,25 +306,6 @@ func TestWatchMoved(t *testing.T) {
 	})
 }
 
-// While messages are processed nobody reads, and a pong waits.
-func TestWatchSlowServer(t *testing.T) {
-	watchEach(t, func(e *watchEnv) {
-		e.connect("held")
-		e.port.onReceive(func(p *wsPort, batch []*bayeux.Message) error {
-			p.push(Output{Replies: wsReplies([]string{`{"late":1}`})})
-			p.link.Wake()
-			time.Sleep(time.Minute)
-			return answerAll(p, batch)
-		})
-		e.client.text(`[{"channel":"/a","id":"p"}]`)
-		e.client.expect(`[{"late":1}]`)
-		e.ping(watchSilence)
-		go e.pong() // a pipe keeps nothing
-		e.client.expect(`[{"id":"p"}]`)
-		e.lives(0)
-	})
-}
-
 // A peer that makes no room is bounded by WriteTimeout, and the ping may not have
 // left.
 func TestWatchStuckWriter(t *testing.T) {
