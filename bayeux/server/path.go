@@ -90,27 +90,29 @@ func (p *pass) cameLocked(s *session, now instant.Time, m *bayeux.Message) (l le
 	}
 	s.replacedLocked(now)
 	way := p.srv.way(t.from, now)
-	if s.path == nil {
+	seat := s.seatLocked()
+	if seat == nil {
 		if way == nil || way.Quiet() {
 			return l
 		}
-		if s.path = new(pathprofile.Seat); s.machine.State() == machine.Handshaken {
-			s.path.Newcomer()
+		seat = s.sitLocked(new(pathprofile.Seat))
+		if s.machine.State() == machine.Handshaken {
+			seat.Newcomer()
 		}
 	}
 	c := came(s, m, lane, t.serial)
 	if way == nil {
-		if s.path.Done(c) {
-			s.path = nil
+		if seat.Done(c) {
+			s.sitLocked(nil)
 			return l
 		}
 		way = p.srv.made(t.from, now)
 	}
 	l.from = t.from
-	l.news = s.path.Came(way, now, c)
-	if s.path.Failures() >= maxTries {
+	l.news = seat.Came(way, now, c)
+	if seat.Failures() >= maxTries {
 		l.lost = s.queue.GiveUp()
-		s.path.GaveUp()
+		seat.GaveUp()
 	}
 	return l
 }
@@ -149,11 +151,12 @@ func (s *session) replacedLocked(now instant.Time) {
 // recallLocked gives a session a seat as it would have it, had it had one since
 // its connect came: that is held, or was until now.
 func (s *session) recallLocked(t *trip, lane pathprofile.Lane, now instant.Time) *pathprofile.Seat {
-	if s.path == nil {
-		s.path = new(pathprofile.Seat)
-		t.recall(s.path, s.srv.made(t.from, now), lane)
+	seat := s.seatLocked()
+	if seat == nil {
+		seat = s.sitLocked(new(pathprofile.Seat))
+		t.recall(seat, s.srv.made(t.from, now), lane)
 	}
-	return s.path
+	return seat
 }
 
 // recall tells a seat of the connect.
@@ -172,7 +175,8 @@ func (p *pass) planLocked(s *session, now instant.Time, in *machine.Input) {
 		return
 	}
 	in.Most = p.srv.pinnedHold
-	if s.path == nil {
+	seat := s.seatLocked()
+	if seat == nil {
 		return
 	}
 	want := s.machine.Patience(*in)
@@ -180,9 +184,8 @@ func (p *pass) planLocked(s *session, now instant.Time, in *machine.Input) {
 		return
 	}
 	way := p.srv.made(t.from, now)
-	in.Most = s.path.Hold(way, now, want)
-	if in.Most <= 0 {
-		in.Pause = s.path.Pause(way)
+	if in.Most = seat.Hold(way, now, want); in.Most <= 0 {
+		in.Pause = seat.Pause(way)
 		in.Pending = in.Pending || in.Pause <= 0
 	}
 }
@@ -203,7 +206,7 @@ func (s *session) arrived(t *trip, lane pathprofile.Lane, why machine.Cause) {
 	now := s.srv.moment()
 	s.mu.Lock()
 	full := why == machine.TimedOut
-	if !t.began.IsZero() && (s.path != nil || full) {
+	if !t.began.IsZero() && (s.seatLocked() != nil || full) {
 		l.news = s.heldLocked(t, lane, now, full)
 	}
 	s.mu.Unlock()
@@ -212,11 +215,11 @@ func (s *session) arrived(t *trip, lane pathprofile.Lane, why machine.Cause) {
 
 func (s *session) heldLocked(t *trip, lane pathprofile.Lane, now instant.Time, full bool) pathprofile.News {
 	way := s.srv.way(t.from, now)
-	switch {
-	case way == nil:
+	if way == nil {
 		return 0
-	case s.path != nil:
-		return s.path.Held(way, now, full)
+	}
+	if seat := s.seatLocked(); seat != nil {
+		return seat.Held(way, now, full)
 	}
 	// It needs no seat: what it tells is for others.
 	var seat pathprofile.Seat
@@ -239,11 +242,16 @@ func (s *session) carriedLocked(t *trip, limit int) int {
 	if most := s.srv.pinnedResponse; most > 0 {
 		limit = min(limit, most)
 	}
-	if s.path == nil {
+	seat := s.seatLocked()
+	if seat == nil {
 		return limit // nothing is known, or it has been here for longer than that
 	}
 	now := s.srv.moment()
-	return s.path.Limit(s.srv.made(t.from, now), now, limit)
+	way := s.srv.way(t.from, now)
+	if way == nil {
+		return limit
+	}
+	return seat.Limit(way, now, limit)
 }
 
 // wrote says how the writing of an answer with messages ended.
@@ -258,13 +266,28 @@ func (s *session) wrote(t trip, l *queue.Lease, sent int) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.path == nil {
+	seat := s.seatLocked()
+	if seat == nil {
 		if bytes < largeAnswer {
 			return
 		}
-		s.path = pathprofile.Sent(t.serial)
+		seat = s.sitLocked(pathprofile.Sent(t.serial))
 	}
-	s.path.Wrote(pathprofile.Key(t.from), bytes, sent == len(l.Messages), batch)
+	seat.Wrote(pathprofile.Key(t.from), bytes, sent == len(l.Messages), batch)
+}
+
+// seatLocked is the session's seat, nil for none.
+func (s *session) seatLocked() *pathprofile.Seat {
+	if m := s.more.Load(); m != nil {
+		return m.path
+	}
+	return nil
+}
+
+// sitLocked gives it one, nil for none, and returns it.
+func (s *session) sitLocked(seat *pathprofile.Seat) *pathprofile.Seat {
+	s.rare().path = seat
+	return seat
 }
 
 // tell counts what was learned and has it written to the log.

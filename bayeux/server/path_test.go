@@ -29,7 +29,7 @@ type traveller struct {
 // travel lets tests name the addresses of clients.
 func travel(pairs ...string) func(*server.Config) {
 	return func(c *server.Config) {
-		c.Options["maxInterval"] = "60000"
+		c.Options["maxInterval"], c.Options["paths"] = "60000", "learn"
 		option(pairs...)(c)
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}
@@ -159,7 +159,7 @@ func TestPathCutUnseen(t *testing.T) {
 				Body: v.fill(fmt.Sprintf(`[{"channel":"/meta/connect","clientId":"$","id":"%d"}]`, v.id)), Cookie: v.cookie,
 				Header: http.Header{"X-Forwarded-For": {v.from}},
 			})
-			time.Sleep(2 * time.Second)
+			time.Sleep(3 * time.Second) // cut after two; a stock client pauses for one
 			v.retry = true
 			require.NotNil(t, v.poll(0))
 			require.Equal(t, 500, (<-held).Status)
@@ -255,7 +255,7 @@ func TestPathGivesUp(t *testing.T) {
 
 // A WebSocket that nothing comes through is cut, and after two no more are opened.
 func TestPathDeadSockets(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, option("paths", "learn"), func(t *testing.T, r *rig) {
 		for range 2 {
 			require.Contains(t, r.upgrade(""), "101") // closed at once: that is no dead one
 			begin := time.Now()
@@ -272,7 +272,7 @@ func TestPathDeadSockets(t *testing.T) {
 
 // One whose client says something, or answers a ping, is left alone.
 func TestPathLivingSockets(t *testing.T) {
-	bubble(t, option("timeout", "60000"), func(t *testing.T, r *rig) {
+	bubble(t, option("timeout", "60000", "paths", "learn"), func(t *testing.T, r *rig) {
 		busy, quiet := r.Dial(nil), r.Dial(nil)
 		busy.Send(`[{"channel":"/meta/handshake"}]`)
 		id := text(busy.Next(time.Second).Messages[0]["clientId"])
@@ -289,7 +289,7 @@ func TestPathLivingSockets(t *testing.T) {
 
 // Sockets that are cut when nothing has come for a time get something sooner.
 func TestPathIdleSockets(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, r *rig) {
+	bubble(t, option("paths", "learn"), func(t *testing.T, r *rig) {
 		sock := r.Dial(nil)
 		sock.Send(`[{"channel":"/meta/handshake"}]`)
 		clientID := text(sock.Next(time.Second).Messages[0]["clientId"])

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/halleypush/halley/bayeux/internal/pathprofile"
@@ -20,7 +19,7 @@ const (
 // clients come through.
 func pathOptionTable() []OptionInfo {
 	return []OptionInfo{
-		{"paths", "text", pathLearn, "server", "learn what the networks carry that clients come through, and keep within it: learn or off; off switches all of the following off"},
+		{"paths", "text", pathOff, "server", "learn what the networks carry that clients come through, and keep within it: learn or off; off switches all of the following off"},
 		{"pathHolds", "text", pathLearn, "server", "how long networks let a /meta/connect be held: learn, off, or a time in ms that no hold passes"},
 		{"pathMinHold", "ms", "1000", "server", "the shortest hold that is learned; below it clients poll instead, see pathShortPolls"},
 		{"pathShortPolls", "text", pathLearn, "server", "where nothing is let through that takes long, answer at once and have clients come back after one to ten seconds: learn or off"},
@@ -75,7 +74,7 @@ func parsePrefixes(list string) ([]netip.Prefix, error) {
 
 // book makes what remembers networks, nil where nothing is to be learned.
 func (l lookup) book() *pathprofile.Book {
-	if l.text("paths", pathLearn) == pathOff {
+	if l.text("paths", pathOff) == pathOff {
 		return nil
 	}
 	c := pathprofile.Config{
@@ -124,7 +123,7 @@ func (t *trickle) to(addr netip.Addr) time.Duration {
 
 // silence is how long a new WebSocket may say nothing before it is looked after.
 func (l lookup) silence() time.Duration {
-	if strings.EqualFold(l.text("paths", pathLearn), pathOff) || l.text("pathUpgrades", pathLearn) == pathOff {
+	if l.text("paths", pathOff) == pathOff || l.text("pathUpgrades", pathLearn) == pathOff {
 		return 0
 	}
 	return max(0, l.millis("pathSilence", 1500*time.Millisecond))

@@ -52,8 +52,7 @@ type session struct {
 	place   int32           // in the agenda of deadlines; guarded by its lock
 	rank    int32           // in the account; guarded by its lock
 
-	seated      atomic.Bool       // it counts among the sessions of its network
-	path        *pathprofile.Seat // nil: its path has shown no fault; guarded by mu
+	seated      atomic.Bool // it counts among the sessions of its network
 	slow        slowChoice
 	connectOnly bool // messages leave with connect replies only
 	noEcho      bool // its own messages do not come back
@@ -69,9 +68,10 @@ type more struct {
 	story      *notify.Line // what is told of it; owned by the turns
 
 	// Guarded by the session's mu.
-	parting holder        // see partingLocked
-	ended   chan struct{} // closed when the session ends
-	turned  chan struct{} // closed when a turn has been carried out
+	parting holder            // see partingLocked
+	path    *pathprofile.Seat // nil: its path has shown no fault
+	ended   chan struct{}     // closed when the session ends
+	turned  chan struct{}     // closed when a turn has been carried out
 }
 
 // AgendaPlace implements agenda.Item.

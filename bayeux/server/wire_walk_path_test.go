@@ -27,28 +27,28 @@ func walkPaths() map[string]walkRow {
 	}
 	return map[string]walkRow{
 		"paths":       {values: [2]string{"learn", "off"}, want: [2]string{"1.6s", "4s"}, change: trusting, probe: hold},
-		"pathHolds":   {values: [2]string{"off", "3000"}, want: [2]string{"4s", "3s"}, change: trusting, probe: hold},
-		"pathMinHold": {values: [2]string{"1000", "1800"}, want: [2]string{"1.6s", "1.8s"}, with: []string{"pathShortPolls", "off"}, change: trusting, probe: hold},
-		"pathShortPolls": {values: [2]string{"learn", "off"}, want: [2]string{"0s", "1s"}, change: trusting, probe: func(w *walker) string {
+		"pathHolds":   {values: [2]string{"off", "3000"}, want: [2]string{"4s", "3s"}, with: []string{"paths", "learn"}, change: trusting, probe: hold},
+		"pathMinHold": {values: [2]string{"1000", "1800"}, want: [2]string{"1.6s", "1.8s"}, with: []string{"paths", "learn", "pathShortPolls", "off"}, change: trusting, probe: hold},
+		"pathShortPolls": {values: [2]string{"learn", "off"}, want: [2]string{"0s", "1s"}, with: []string{"paths", "learn"}, change: trusting, probe: func(w *walker) string {
 			return cut(w, 800*time.Millisecond).poll(0).Took.String()
 		}},
-		"pathResponses": {values: [2]string{"learn", "9000"}, want: [2]string{"5", "2"}, change: trusting, probe: func(w *walker) string {
+		"pathResponses": {values: [2]string{"learn", "9000"}, want: [2]string{"5", "2"}, with: []string{"paths", "learn"}, change: trusting, probe: func(w *walker) string {
 			v := w.r.travel("192.0.2.1", false).subscribed("/a")
 			for range 5 {
 				require.NoError(w.r.t, w.r.srv.Publish(w.r.t.Context(), "/a", strings.Repeat("x", 4000)))
 			}
 			return fmt.Sprint(len(v.poll(0).Messages) - 1)
 		}},
-		"pathUpgrades": {values: [2]string{"learn", "off"}, want: [2]string{"400", "101"}, probe: func(w *walker) string {
+		"pathUpgrades": {values: [2]string{"learn", "off"}, want: [2]string{"400", "101"}, with: []string{"paths", "learn"}, probe: func(w *walker) string {
 			for range 2 {
 				w.silent()
 			}
 			return w.r.upgrade("")[:3]
 		}},
-		"pathSilence": {values: [2]string{"500", "2000"}, want: [2]string{"1s", "4s"}, probe: func(w *walker) string {
+		"pathSilence": {values: [2]string{"500", "2000"}, want: [2]string{"1s", "4s"}, with: []string{"paths", "learn"}, probe: func(w *walker) string {
 			return walkTook(w.silent)
 		}},
-		"pathProbe": {values: [2]string{"-1", "10000"}, want: [2]string{"1.6s", "2.4s"}, change: trusting, probe: func(w *walker) string {
+		"pathProbe": {values: [2]string{"-1", "10000"}, want: [2]string{"1.6s", "2.4s"}, with: []string{"paths", "learn"}, change: trusting, probe: func(w *walker) string {
 			v := cut(w, 2*time.Second)
 			time.Sleep(time.Second)
 			for range 6 {
@@ -56,9 +56,9 @@ func walkPaths() map[string]walkRow {
 			}
 			return v.poll(0).Took.String()
 		}},
-		"pathTrickle": {values: [2]string{"0", "1500"}, want: [2]string{"0", "2"}, change: trusting, probe: blanks},
+		"pathTrickle": {values: [2]string{"0", "1500"}, want: [2]string{"0", "2"}, with: []string{"paths", "learn"}, change: trusting, probe: blanks},
 		"pathTrickleFrom": {
-			values: [2]string{"10.0.0.0/8", "10.0.0.0/8,192.0.2.1"}, want: [2]string{"0", "2"}, with: []string{"pathTrickle", "1500"},
+			values: [2]string{"10.0.0.0/8", "10.0.0.0/8,192.0.2.1"}, want: [2]string{"0", "2"}, with: []string{"paths", "learn", "pathTrickle", "1500"},
 			change: trusting, probe: blanks,
 		},
 	}

@@ -235,6 +235,18 @@ func (p *Path) fits(bytes int) (news News) {
 	return news
 }
 
+// mistaken says that what was lost for its size was not.
+func (p *Path) mistaken() (news News) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sizes.limit > 0 {
+		news = SizeWithdrawn
+	}
+	p.sizes = opinion{passed: p.sizes.passed}
+	p.heed()
+	return news
+}
+
 // triesSize and triedSize are tries and tried for sizes.
 func (p *Path) triesSize(now instant.Time) bool {
 	p.mu.Lock()

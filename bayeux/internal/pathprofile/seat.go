@@ -63,6 +63,8 @@ const (
 	torn                        // the last large answer was not written whole
 	climbing                    // the last try was carried, so that the next may follow
 	answered                    // the hold that was left has ended with an answer
+	retried                     // the last connect asked for an answer at once
+	habit                       // it always does
 )
 
 func (s *Seat) is(f flags) bool { return s.flags&f != 0 }
@@ -106,6 +108,7 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 		c.Serial = -1
 	}
 	goesOn := (c.Serial < 0 || s.serial < 0 || c.Serial > int64(s.serial)) && s.way == p.key
+	news |= s.accustom(p, c)
 	if !s.began.IsZero() {
 		// It comes while one is held: what lies between has ended the client's side,
 		// and left us ours. When the silence of a socket ended is not known.
@@ -123,6 +126,24 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 	news |= s.judge(p, now, c, goesOn)
 	s.set(acks, c.Ack >= 0)
 	s.serial = int32(c.Serial) //nolint:gosec // bounded above
+	return news
+}
+
+// accustom finds out whether the client asks for answers at once by habit, as those
+// do that poll at times of their own: then it is no sign of a failure. Who had a
+// small answer after asking so, and asks so again, does.
+func (s *Seat) accustom(p *Path, c Came) (news News) {
+	switch {
+	case !c.Retry:
+		s.set(habit, false)
+	case s.is(retried) && s.sent == 0 && s.left.IsZero() && s.began.IsZero() && !s.is(habit):
+		s.set(habit, true)
+		if s.bad > 0 && !s.is(acks) {
+			s.limit, s.bad, s.fails = 0, 0, 0
+			news = p.mistaken()
+		}
+	}
+	s.set(retried, c.Retry)
 	return news
 }
 

@@ -58,7 +58,8 @@ func (s *Seat) judge(p *Path, now instant.Time, c Came, goesOn bool) News {
 		return 0
 	}
 	if s.lost(c) {
-		return s.tooLarge(p, now, bytes)
+		// What left whole and is not acknowledged does not come again.
+		return s.tooLarge(p, now, bytes, c.Ack >= 0 || s.is(torn))
 	}
 	return s.arrived(p, now, bytes)
 }
@@ -69,7 +70,7 @@ func (s *Seat) lost(c Came) bool {
 	if c.Ack >= 0 {
 		return int32(uint32(c.Ack)-s.batch) < 0 //nolint:gosec // of numbers that are near each other
 	}
-	return c.Retry || s.is(torn)
+	return s.is(torn) || c.Retry && c.Serial >= 0 && !s.is(habit)
 }
 
 // Sent makes a seat for an answer to the connect with that serial number; Wrote is
@@ -84,12 +85,13 @@ func Sent(serial int64) *Seat {
 // Done tells that a seat, with this connect, is of no more use: its answer has
 // arrived, and nothing else has ever happened.
 func (s *Seat) Done(c Came) bool {
-	clean := Seat{way: s.way, serial: s.serial, sent: s.sent, batch: s.batch, flags: s.flags &^ torn & (busy | acks)}
+	clean := Seat{way: s.way, serial: s.serial, sent: s.sent, batch: s.batch, flags: s.flags & (busy | acks | retried | habit)}
 	return *s == clean && !s.lost(c)
 }
 
-// tooLarge counts an answer that was lost, for its size it seems.
-func (s *Seat) tooLarge(p *Path, now instant.Time, bytes int) News {
+// tooLarge counts an answer that was lost, for its size it seems. again tells that
+// what was in it is still there.
+func (s *Seat) tooLarge(p *Path, now instant.Time, bytes int, again bool) News {
 	if p.config.off(Responses) || p.config.PinResponse > 0 {
 		return 0
 	}
@@ -99,11 +101,16 @@ func (s *Seat) tooLarge(p *Path, now instant.Time, bytes int) News {
 		return SizeLowered
 	}
 	if s.limit > 0 && bytes > int(s.limit) {
-		s.fails = min(s.fails+1, math.MaxUint8-1) // it could not be made smaller
-		s.bad = min(s.bad, uint32(bytes))         //nolint:gosec // bounded
+		if again {
+			s.fails = min(s.fails+1, math.MaxUint8-1) // it could not be made smaller
+		}
+		s.bad = min(s.bad, uint32(bytes)) //nolint:gosec // bounded
 		return 0
 	}
-	s.fails = 1
+	s.fails = 0
+	if again {
+		s.fails = 1
+	}
 	s.bad = uint32(min(bytes, math.MaxInt32))            //nolint:gosec // bounded
 	s.limit = max(s.bad/4, uint32(p.config.MinResponse)) //nolint:gosec // a few KiB
 	news := SizeLowered | p.tooLarge(now, int(s.limit), int(s.bad), s.is(votedSize))

@@ -156,3 +156,36 @@ func TestSizeTries(t *testing.T) {
 	f.run(t, 1250, 4096)
 	require.LessOrEqual(t, f.failed-before, 5)
 }
+
+// A client that always asks for an answer at once has not lost what it had before.
+func TestHabit(t *testing.T) {
+	w := newWorld(pathprofile.Config{}, 1)
+	p := w.book.Make(key(1), w.now)
+	var s pathprofile.Seat
+	for serial := range int64(40) {
+		s.Came(p, w.now, pathprofile.Came{Serial: serial + 1, Retry: true, Ack: -1})
+		require.Less(t, s.Failures(), 1)
+		bytes := min(100_000, s.Limit(p, w.now, 1_000_000))
+		if serial == 0 || serial%9 == 8 {
+			bytes = 50
+		}
+		s.Wrote(key(1), bytes, true, -1)
+		w.now = w.now.Add(second)
+	}
+	require.Equal(t, 1_000_000, s.Limit(p, w.now, 1_000_000))
+	require.Zero(t, w.book.Stats(w.now).Sizes)
+
+	// One that comes when it is known by nothing but large answers is found out a
+	// little later.
+	var late pathprofile.Seat
+	for serial := range int64(40) {
+		late.Came(p, w.now, pathprofile.Came{Serial: serial + 1, Retry: true, Ack: -1})
+		bytes := min(100_000, late.Limit(p, w.now, 1_000_000))
+		if serial == 20 {
+			bytes = 50
+		}
+		late.Wrote(key(1), bytes, true, -1)
+	}
+	require.Equal(t, 1_000_000, late.Limit(p, w.now, 1_000_000))
+	require.Zero(t, w.book.Stats(w.now).Sizes)
+}

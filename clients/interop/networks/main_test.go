@@ -56,11 +56,11 @@ func TestOptions(t *testing.T) {
 	c := &config{scale: 0.5, off: switchOff}
 	require.Equal(t, map[string]string{"timeout": "15000"}, c.options("faye", sc))
 	require.Equal(t, map[string]string{"timeout": "15000", "maxInterval": "60000"}, c.options("cometd8", sc))
-	require.Equal(t, map[string]string{"timeout": "15000", "maxInterval": "60000", "maxQueueBytes": "5", "pathProbe": "30000"}, c.options(ours, sc))
+	require.Equal(t, map[string]string{"timeout": "15000", "maxInterval": "60000", "maxQueueBytes": "5", "paths": "learn", "pathProbe": "30000"}, c.options(ours, sc))
 	c.unadapted = true
 	require.Equal(t, map[string]string{"timeout": "15000", "maxInterval": "60000", "maxQueueBytes": "5", "paths": "off"}, c.options(ours, sc))
 	c.off = ""
-	require.NotContains(t, c.options(ours, sc), "paths")
+	require.Equal(t, "learn", c.options(ours, sc)["paths"])
 }
 
 func TestFindings(t *testing.T) {

@@ -63,6 +63,7 @@ func (c *config) options(server string, sc *scenario) map[string]string {
 	if c.program != "" {
 		all["program"] = c.program
 	}
+	all["paths"] = "learn"
 	if c.unadapted {
 		if name, value, ok := strings.Cut(c.off, "="); ok {
 			all[name] = value
