@@ -159,7 +159,7 @@ func TestPathCutUnseen(t *testing.T) {
 				Body: v.fill(fmt.Sprintf(`[{"channel":"/meta/connect","clientId":"$","id":"%d"}]`, v.id)), Cookie: v.cookie,
 				Header: http.Header{"X-Forwarded-For": {v.from}},
 			})
-			time.Sleep(2 * time.Second)
+			time.Sleep(3 * time.Second) // cut after two; a stock client pauses for one
 			v.retry = true
 			require.NotNil(t, v.poll(0))
 			require.Equal(t, 500, (<-held).Status)

@@ -56,8 +56,12 @@ func (c Config) withDefaults() Config {
 		value *time.Duration
 		def   time.Duration
 	}{
-		{&c.MinHold, time.Second}, {&c.ProbeEvery, 30 * time.Minute}, {&c.TTL, 24 * time.Hour}, {&c.RefuseUpgrades, time.Hour},
-		{&c.ShortPollInterval, time.Second}, {&c.MaxShortPollInterval, 10 * time.Second},
+		{&c.MinHold, time.Second},
+		{&c.ProbeEvery, 30 * time.Minute},
+		{&c.TTL, 24 * time.Hour},
+		{&c.RefuseUpgrades, time.Hour},
+		{&c.ShortPollInterval, time.Second},
+		{&c.MaxShortPollInterval, 10 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.def

@@ -44,9 +44,11 @@ const (
 	end
 )
 
-var names = []string{
-	"cut", "ignored", "ceiling_set", "ceiling_shared", "ceiling_withdrawn", "probe_held", "probe_failed",
-	"size_lowered", "size_raised", "size_shared", "size_withdrawn", "socket_dead", "upgrades_refused", "upgrades_back", "short_polling",
+func names() []string {
+	return []string{
+		"cut", "ignored", "ceiling_set", "ceiling_shared", "ceiling_withdrawn", "probe_held", "probe_failed",
+		"size_lowered", "size_raised", "size_shared", "size_withdrawn", "socket_dead", "upgrades_refused", "upgrades_back", "short_polling",
+	}
 }
 
 // All returns each piece by itself.
@@ -63,7 +65,7 @@ func (n News) All() iter.Seq[News] {
 // String names all pieces, with commas between them.
 func (n News) String() string {
 	var all []string
-	for i, name := range names {
+	for i, name := range names() {
 		if n&(1<<i) != 0 {
 			all = append(all, name)
 		}

@@ -177,11 +177,23 @@ func (p *Path) carried(l Lane, age time.Duration) (news News) {
 	return news
 }
 
-// tries tells whether a session may try a longer hold now.
-func (p *Path) tries(l Lane, now instant.Time, length time.Duration) bool {
+// tries tells whether a session may try a longer hold now. climbs tells that its
+// last try was carried: then the next need not wait for its time.
+func (p *Path) tries(l Lane, now instant.Time, length time.Duration, climbs bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if way := &p.ways[l]; climbs && p.config.ProbeEvery >= 0 && !now.Before(way.until) {
+		way.until = now.Add(length + comeBack)
+		return true
+	}
 	return p.ways[l].take(now, p.config.ProbeEvery, length)
+}
+
+// untried says that it ended before anything could be seen.
+func (p *Path) untried(l Lane) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ways[l].until = 0
 }
 
 // tried says how that ended.

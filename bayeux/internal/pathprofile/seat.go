@@ -11,6 +11,8 @@ const (
 	// comeBack is how soon a client is back after a cut. Stock clients wait for a
 	// second, and a little longer each time.
 	comeBack = 15 * time.Second
+	// pauseBack is that second.
+	pauseBack = time.Second
 	// shortest is the least age of a cut: what ends sooner was not cut for its
 	// duration.
 	shortest = 200 * time.Millisecond
@@ -60,6 +62,7 @@ const (
 	busy                        // messages have left since the last short poll
 	torn                        // the last large answer was not written whole
 	climbing                    // the last try was carried, so that the next may follow
+	answered                    // the hold that was left has ended with an answer
 	retried                     // the last connect asked for an answer at once
 	habit                       // it always does
 )
@@ -109,7 +112,9 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 	if !s.began.IsZero() {
 		// It comes while one is held: what lies between has ended the client's side,
 		// and left us ours. When the silence of a socket ended is not known.
+		// A poll's client has paused before it came.
 		age := now.Sub(s.began)
+		age = max(age-pauseBack, age/2)
 		if s.is(socket) {
 			age = -1
 		}
@@ -120,7 +125,7 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 	}
 	news |= s.judge(p, now, c, goesOn)
 	s.set(acks, c.Ack >= 0)
-	s.serial = int32(c.Serial)
+	s.serial = int32(c.Serial) //nolint:gosec // bounded above
 	return news
 }
 
@@ -146,9 +151,33 @@ func (s *Seat) accustom(p *Path, c Came) (news News) {
 func (s *Seat) back(p *Path, now instant.Time, failed bool) News {
 	age, since := time.Duration(s.age)*time.Millisecond, now.Sub(s.left)
 	s.left, s.age = 0, 0
+	if s.is(answered) {
+		s.set(answered, false)
+		return s.heard(p, now, age, failed && since <= comeBack)
+	}
 	if !failed || since > comeBack || age < shortest {
 		s.giveWay(p, now)
 		return Ignored
+	}
+	return s.wasCut(p, now, age)
+}
+
+// heard judges a hold that was over before the client came again: who comes as
+// after a failure was cut before the answer left, and that went nowhere.
+func (s *Seat) heard(p *Path, now instant.Time, age time.Duration, failed bool) News {
+	switch {
+	case !failed:
+		if s.cuts > 0 && millis(age) >= s.cut {
+			s.cuts, s.cut = 0, 0
+		}
+		return 0
+	case s.sent > 0: // its size may be why
+		return 0
+	case s.is(climbing): // it was taken for carried: back to what it was a half more than
+		s.set(climbing, false)
+		s.ceiling = millis(age * 2 / 3)
+		p.tried(s.lane(), now, false)
+		return Cut | ProbeFailed
 	}
 	return s.wasCut(p, now, age)
 }
@@ -259,7 +288,7 @@ func (s *Seat) length(p *Path, now instant.Time, want time.Duration) time.Durati
 		return want
 	}
 	more := max(ceiling, p.config.MinHold) * 3 / 2
-	if more = min(more, want); s.is(climbing) || p.tries(s.lane(), now, more) {
+	if more = min(more, want); p.tries(s.lane(), now, more, s.is(climbing)) {
 		s.set(probing, true)
 		return more
 	}
@@ -293,8 +322,10 @@ func (s *Seat) Held(p *Path, now instant.Time, full bool) (news News) {
 	if s.cuts > 0 && millis(age) > s.cut+s.cut/20 {
 		s.cuts, s.cut = 0, 0 // whatever that was, it was no limit
 	}
-	if full && s.noise > 0 {
-		s.noise--
+	if full {
+		s.noise -= min(s.noise, 1)
+		s.left, s.age = now, max(millis(age), 1)
+		s.set(answered, true)
 	}
 	if s.is(probing) {
 		news = s.probeHeld(p, now, age, full)
@@ -309,12 +340,13 @@ func (s *Seat) Held(p *Path, now instant.Time, full bool) (news News) {
 // probeHeld takes what was tried for what is carried.
 func (s *Seat) probeHeld(p *Path, now instant.Time, age time.Duration, full bool) News {
 	s.set(probing, false)
-	s.set(climbing, true)
-	p.tried(s.lane(), now, true)
 	own := s.ceilingOf(p)
 	if !full && age <= own*5/4 {
+		p.untried(s.lane())
 		return 0 // a message came before anything could be seen
 	}
+	s.set(climbing, true)
+	p.tried(s.lane(), now, true)
 	s.ceiling = millis(max(age, own))
 	return ProbeHeld
 }
@@ -324,6 +356,7 @@ func (s *Seat) probeHeld(p *Path, now instant.Time, age time.Duration, full bool
 // teaches nothing. What it means is seen when the client comes back.
 func (s *Seat) Left(p *Path, now instant.Time, age time.Duration) {
 	s.began = 0
+	s.set(answered, false)
 	if age < 0 {
 		s.giveWay(p, now)
 		return

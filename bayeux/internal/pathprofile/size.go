@@ -79,7 +79,7 @@ func Sent(serial int64) *Seat {
 	if serial > math.MaxInt32 {
 		serial = -1
 	}
-	return &Seat{serial: int32(serial)} //nolint:gosec // bounded
+	return &Seat{serial: int32(serial)}
 }
 
 // Done tells that a seat, with this connect, is of no more use: its answer has
