@@ -132,6 +132,7 @@ func limitHelp(name string) string {
 		"handshakes":      "handshakesPerSecond",
 		"queue":           "maxQueue or maxQueueBytes: messages that were dropped, sessions that ended",
 		"sessions":        "maxSessions",
+		"path":            "a message that its client's network does not carry, see `paths`",
 		"subscriptions":   "maxSubscriptions",
 		"totalQueue":      "totalQueueBytes; the session with the largest queue ends",
 	}[name]
