@@ -66,7 +66,7 @@ func musts() []must {
 		few("Long-polling, 100 rooms of 10, 12,000/s", "lp-rooms-12k", us, micros, 28, 18, 12),
 		many("the same, maximum", "lp-rooms-max", 40e3, 60e3, faye, 14e3),
 		many("Long-polling, handshake and disconnect", "lp-churn", 25e3, 35e3, cometd, 11.3e3),
-		few("the same at 20,000/s", "lp-churn-20k", us, micros, 40, 28, 24.5),
+		few("the same", "lp-churn", us, micros, 40, 28, 24.5),
 		many("WebSocket, connect, handshake, disconnect", "ws-churn", 8e3, 12e3, faye, 2.9e3),
 		few("the same", "ws-churn", us, micros, 120, 85, 60),
 		many("Acknowledged publishes, one on its way", "acks-1", 14e3, 16e3, centrifuge, 14e3),

@@ -116,8 +116,8 @@ const (
 	duration = 6 * time.Second
 
 	findWarmup   = time.Second
-	findDuration = 3 * time.Second
-	findSteps    = 14
+	findDuration = 2500 * time.Millisecond
+	findSteps    = 11
 )
 
 // idleHold is longer than the case idle-cpu takes: no connect is due in it.
@@ -156,9 +156,8 @@ func cases() []benchCase {
 		over(ws, "shape-max", "the same, maximum with p99 < 1 s", maxRate, floorMany, shape+"--deliveries 100000 --find-max"),
 		over(lp, "lp-rooms-12k", "Long-polling, 100 rooms of 10, 10 publishers, 12,000 deliveries/s", cpuMicros, floorHTTP, rooms+"--deliveries 12000"),
 		over(lp, "lp-rooms-max", "the same, maximum with p99 < 1 s", maxRate, floorHTTP, rooms+"--deliveries 12000 --find-max"),
-		over(lp, "lp-churn", "Long-polling, handshake and disconnect, 50 at a time", maxRate, floorHTTP, "--mode churn --clients 50"),
-		over(lp, "lp-churn-20k", "the same, 20,000 a second at most", cpuMicros, floorHTTP, "--mode churn --clients 50 --connect-rate 20000"),
-		over(ws, "ws-churn", "WebSocket, connect, handshake and disconnect, 50 at a time, 10,000 a second at most", maxRate, floorWS, "--mode churn --clients 50 --connect-rate 10000"),
+		over(lp, "lp-churn", "Long-polling, handshake and disconnect, 50 at a time, 29,000 a second at most", maxRate, floorHTTP, "--mode churn --clients 50 --connect-rate 29000"),
+		over(ws, "ws-churn", "WebSocket, connect, handshake and disconnect, 50 at a time, 9,000 a second at most", maxRate, floorWS, "--mode churn --clients 50 --connect-rate 9000"),
 		over(ws, "acks-1", "Publishes over one WebSocket, one on its way", maxRate, floorWS, "--mode acks"),
 		over(ws, "acks-64", "the same, 64 on their way", maxRate, floorMany, "--mode acks --window 64"),
 		over(ws, "ws-fanout-20k-ack", "WebSocket, 1,000 subscribers, 20,000 deliveries/s, acknowledged", cpuMicros, floorWS, "--clients 1000 --deliveries 20000 --ack"),
