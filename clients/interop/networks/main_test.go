@@ -29,8 +29,14 @@ func TestParse(t *testing.T) {
 	require.EqualValues(t, 7, c.seed)
 
 	for _, args := range [][]string{
-		{"-servers", "nobody"}, {"-scenarios", "rain"}, {"-scale", "0"}, {"-scale", "2"}, {"-jobs", "0"},
-		{"-done", "faye"}, {"-done", "halley", "-unadapted"}, {"-what"},
+		{"-servers", "nobody"},
+		{"-scenarios", "rain"},
+		{"-scale", "0"},
+		{"-scale", "2"},
+		{"-jobs", "0"},
+		{"-done", "faye"},
+		{"-done", "halley", "-unadapted"},
+		{"-what"},
 	} {
 		_, err := parse(args, io.Discard)
 		require.Error(t, err, args)

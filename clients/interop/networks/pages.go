@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/halleypush/halley/internal/hostileproxy"
@@ -28,24 +29,21 @@ const holeChannel = "/networks/hole"
 const twoSockets = 25 * time.Second
 
 func runHole(ctx context.Context, s *stage) error {
-	over := make(chan struct{})
+	var over atomic.Bool
 	ticks := func(ctx context.Context) error {
-		for {
-			select {
-			case <-over:
-				return nil
-			default:
+		for !over.Load() {
+			err := s.publish(ctx, holeChannel, 1, "")
+			if err == nil {
+				err = pause(ctx, 100*time.Millisecond)
 			}
-			if err := s.publish(ctx, holeChannel, 1, ""); err != nil {
-				return err
-			}
-			if err := pause(ctx, 100*time.Millisecond); err != nil {
+			if err != nil {
 				return err
 			}
 		}
+		return nil
 	}
 	return together(ctx, ticks, func(ctx context.Context) error {
-		defer close(over)
+		defer over.Store(true)
 		// The first page of a browser is slow for other reasons.
 		for _, sp := range []spec{{name: "warm", network: 9, noisy: true}, {name: "direct", network: 9}} {
 			if err := s.visit(ctx, sp, 2*pageWithin); err != nil {

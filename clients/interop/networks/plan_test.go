@@ -86,7 +86,8 @@ func TestPlanIsTheSame(t *testing.T) {
 		require.NoError(t, err)
 		return plan
 	}
-	require.Equal(t, draw(1), draw(1))
+	one, again := draw(1), draw(1)
+	require.Equal(t, one, again)
 	require.NotEqual(t, draw(1), draw(2))
 }
 

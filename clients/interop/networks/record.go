@@ -66,7 +66,7 @@ func (d *diary) all() []event {
 func (d *diary) wait(ctx context.Context, condition func([]event) bool) error {
 	for {
 		d.mu.Lock()
-		events, changed := d.events[:len(d.events):len(d.events)], d.changed
+		events, changed := slices.Clip(d.events), d.changed
 		d.mu.Unlock()
 		if condition(events) {
 			return nil
@@ -236,27 +236,23 @@ func within(moments []time.Time, from, to time.Time) bool {
 
 // messages fills in what became of messages.
 func (f *figures) messages(events []event, sent []sending, left bool) {
-	var opened, subscribed time.Time
+	opened, subscribed := first(events, kindOpened), first(events, kindSubscribed)
 	last := 0
 	got := map[int]time.Time{}
 	for _, e := range events {
-		switch {
-		case e.Kind == kindOpened && opened.IsZero():
-			opened = e.time()
-		case e.Kind == kindSubscribed && e.OK && subscribed.IsZero():
-			subscribed = e.time()
-		case e.Kind == kindMessage:
-			if len(got) == 0 && !opened.IsZero() {
-				f.First = e.time().Sub(opened)
-			}
-			if _, again := got[e.N]; again {
-				f.Doubled++
-				continue
-			}
-			got[e.N] = e.time()
-			f.Ordered = f.Ordered && e.N > last
-			last = max(last, e.N)
+		if e.Kind != kindMessage {
+			continue
 		}
+		if len(got) == 0 && !opened.IsZero() {
+			f.First = e.time().Sub(opened)
+		}
+		if _, again := got[e.N]; again {
+			f.Doubled++
+			continue
+		}
+		got[e.N] = e.time()
+		f.Ordered = f.Ordered && e.N > last
+		last = max(last, e.N)
 	}
 	for _, s := range sent {
 		at, came := got[s.n]
@@ -271,6 +267,16 @@ func (f *figures) messages(events []event, sent []sending, left bool) {
 			f.Lost++
 		}
 	}
+}
+
+// first is when the first event of a kind was that did not fail; zero if there is none.
+func first(events []event, kind string) time.Time {
+	for _, e := range events {
+		if e.Kind == kind && (e.OK || kind == kindOpened) {
+			return e.time()
+		}
+	}
+	return time.Time{}
 }
 
 // long counts polls that were held longer than that and answered.

@@ -32,7 +32,6 @@ type stage struct {
 	conf   *config
 	server string
 	root   string // of the source tree
-	log    func(format string, args ...any)
 	rng    *rand.Rand
 
 	peer  *peers.Peer
