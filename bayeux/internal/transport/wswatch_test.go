@@ -423,8 +423,11 @@ func TestWebSocketEnds(t *testing.T) {
 			e.port.link.Wake()
 			<-e.port.gone
 		}, EndStuck},
-		"cut":             {WSOptions{}, func(e *wsEnv) { e.port.link.Cut("moved") }, EndCut},
-		"the server ends": {WSOptions{}, func(e *wsEnv) { e.carrier.Close() }, EndCut},
+		"cut": {WSOptions{}, func(e *wsEnv) { e.port.link.Cut("moved") }, EndCut},
+		"the server ends": {WSOptions{}, func(e *wsEnv) {
+			synctest.Wait() // until it reads
+			e.carrier.Close()
+		}, EndCut},
 		"the server shuts down": {WSOptions{}, func(e *wsEnv) {
 			done := make(chan error)
 			go func() { done <- e.carrier.Shutdown(context.Background()) }()
