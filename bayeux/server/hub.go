@@ -167,17 +167,25 @@ func (p *pass) connect(s *session, m *bayeux.Message) *bayeux.Message {
 	var stuck *port
 	var began instant.Time
 	var l lesson
+	t, lane := p.tripOf()
 	eff := s.stepWith(p.holder, nil, func(now instant.Time) machine.Effects {
 		began = now
 		if p.port == nil {
 			stuck = s.moveLocked(nil) // the session has moved to HTTP ([R-WS-21])
 		}
-		l = p.cameLocked(s, now, m)
+		if t != nil {
+			l = t.cameLocked(s, now, lane, m)
+		}
 		in.Pending = p.srv.draining.Load() ||
 			(!in.Via.Push || s.onlyLocked(s.port)) && s.pendingLocked(now)
-		p.planLocked(s, now, &in)
+		if t == nil {
+			return s.machine.Step(now, in)
+		}
+		t.planLocked(s, now, &in)
 		e := s.machine.Step(now, in)
-		p.departsLocked(now, e.Hold.ID != 0)
+		if e.Hold.ID != 0 {
+			t.began = now
+		}
 		return e
 	})
 	stuck.cut()

@@ -19,14 +19,8 @@ import (
 // or its path is known for it: where nothing does, a connect costs a look at the
 // path, and a session nothing.
 
-const (
-	// largeAnswer is what an answer has to have for its loss to say something of
-	// sizes, in bytes.
-	largeAnswer = 8 << 10
-	// maxTries is how often a message leaves alone, and is lost, before it is given
-	// up.
-	maxTries = 3
-)
+// maxTries is how often a message leaves alone, and is lost, before it is given up.
+const maxTries = 3
 
 // trip is a connect on its way.
 type trip struct {
@@ -64,32 +58,27 @@ func (srv *Server) made(n network, now instant.Time) *pathprofile.Path {
 	return srv.paths.Make(pathprofile.Key(n), now)
 }
 
-// tripOf is that of the connect which p processes, and by which lane.
+// tripOf is that of the connect which p processes, and by which lane; nil where
+// nothing is learned of it.
 func (p *pass) tripOf() (*trip, pathprofile.Lane) {
 	switch h := p.holder.(type) {
 	case *exchange:
-		return &h.trip, pathprofile.Polling
+		if h.trip.from = p.srv.from(p.origin.Request); h.trip.from.IsValid() {
+			return &h.trip, pathprofile.Polling
+		}
 	case *port:
-		return &h.trip, pathprofile.Socket
+		if h.trip.from.IsValid() {
+			return &h.trip, pathprofile.Socket
+		}
 	}
 	return nil, 0
 }
 
-// cameLocked says that a connect of s has come, before anything is done with it.
-func (p *pass) cameLocked(s *session, now instant.Time, m *bayeux.Message) (l lesson) {
-	t, lane := p.tripOf()
-	if t == nil || p.srv.paths == nil || s.isLocal() {
-		return l
-	}
-	if p.port == nil {
-		t.from = p.srv.from(p.origin.Request)
-	}
+// cameLocked says that a connect has come, before anything is done with it.
+func (t *trip) cameLocked(s *session, now instant.Time, lane pathprofile.Lane, m *bayeux.Message) (l lesson) {
 	t.began, t.serial = 0, serial(m.ID)
-	if !t.from.IsValid() {
-		return l
-	}
 	s.replacedLocked(now)
-	way := p.srv.way(t.from, now)
+	way := s.srv.way(t.from, now)
 	seat := s.seatLocked()
 	if seat == nil {
 		if way == nil || way.Quiet() {
@@ -106,7 +95,7 @@ func (p *pass) cameLocked(s *session, now instant.Time, m *bayeux.Message) (l le
 			s.sitLocked(nil)
 			return l
 		}
-		way = p.srv.made(t.from, now)
+		way = s.srv.made(t.from, now)
 	}
 	l.from = t.from
 	l.news = seat.Came(way, now, c)
@@ -169,12 +158,8 @@ func (t *trip) recall(seat *pathprofile.Seat, way *pathprofile.Path, lane pathpr
 }
 
 // planLocked has the connect held for as long as its path carries.
-func (p *pass) planLocked(s *session, now instant.Time, in *machine.Input) {
-	t, _ := p.tripOf()
-	if t == nil || !t.from.IsValid() {
-		return
-	}
-	in.Most = p.srv.pinnedHold
+func (t *trip) planLocked(s *session, now instant.Time, in *machine.Input) {
+	in.Most = s.srv.pinnedHold
 	seat := s.seatLocked()
 	if seat == nil {
 		return
@@ -183,17 +168,10 @@ func (p *pass) planLocked(s *session, now instant.Time, in *machine.Input) {
 	if want <= 0 {
 		return
 	}
-	way := p.srv.made(t.from, now)
+	way := s.srv.made(t.from, now)
 	if in.Most = seat.Hold(way, now, want); in.Most <= 0 {
 		in.Pause = seat.Pause(way)
 		in.Pending = in.Pending || in.Pause <= 0
-	}
-}
-
-// departsLocked notes whether the connect is held.
-func (p *pass) departsLocked(now instant.Time, held bool) {
-	if t, _ := p.tripOf(); held && t != nil && t.from.IsValid() {
-		t.began = now
 	}
 }
 
@@ -268,7 +246,7 @@ func (s *session) wrote(t trip, l *queue.Lease, sent int) {
 	defer s.mu.Unlock()
 	seat := s.seatLocked()
 	if seat == nil {
-		if bytes < largeAnswer {
+		if bytes < pathprofile.Large {
 			return
 		}
 		seat = s.sitLocked(pathprofile.Sent(t.serial))

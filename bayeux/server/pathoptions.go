@@ -49,25 +49,31 @@ func wrongPath(name, value string) string {
 			return "learn, off, or a number of bytes above 0"
 		}
 	case "pathTrickleFrom":
-		if _, err := parsePrefixes(value); err != nil {
+		if _, err := parseNetworks(value); err != nil {
 			return "networks such as 10.1.0.0/16 or addresses, with commas between them"
 		}
 	}
 	return ""
 }
 
-func parsePrefixes(list string) ([]netip.Prefix, error) {
+// ParseNetwork reads a network such as 10.1.0.0/16, or an address as the network of
+// itself.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix.Masked(), err
+}
+
+func parseNetworks(list string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
 	for _, text := range splitList(list) {
-		if addr, err := netip.ParseAddr(text); err == nil {
-			all = append(all, netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()))
-			continue
-		}
-		p, err := netip.ParsePrefix(text)
+		p, err := ParseNetwork(text)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, p.Masked())
+		all = append(all, p)
 	}
 	return all, nil
 }
@@ -81,19 +87,18 @@ func (l lookup) book() *pathprofile.Book {
 		MinHold:    l.millis("pathMinHold", 0),
 		ProbeEvery: l.millis("pathProbe", 0),
 	}
-	for name, off := range map[string]pathprofile.Adaptations{
-		"pathHolds": pathprofile.Holds, "pathResponses": pathprofile.Responses,
-		"pathUpgrades": pathprofile.Upgrades, "pathShortPolls": pathprofile.ShortPolls,
-	} {
-		switch value := l.text(name, pathLearn); {
-		case value == pathOff:
-			c.Off |= off
-		case name == "pathHolds":
-			c.PinHold, _ = parseMillis(value) // 0 for what is no time
-		case name == "pathResponses":
-			c.PinResponse, _ = strconv.Atoi(value)
+	value := func(name string, what pathprofile.Adaptations) string {
+		text := l.text(name, pathLearn)
+		if text == pathOff {
+			c.Off |= what
 		}
+		return text
 	}
+	value("pathUpgrades", pathprofile.Upgrades)
+	value("pathShortPolls", pathprofile.ShortPolls)
+	// 0 for what is no number.
+	c.PinHold, _ = parseMillis(value("pathHolds", pathprofile.Holds))
+	c.PinResponse, _ = strconv.Atoi(value("pathResponses", pathprofile.Responses))
 	return pathprofile.New(c)
 }
 
@@ -105,7 +110,7 @@ type trickle struct {
 
 func (l lookup) trickle() trickle {
 	t := trickle{every: max(0, l.millis("pathTrickle", 0))}
-	t.from, _ = parsePrefixes(l.text("pathTrickleFrom", "")) // it has been checked
+	t.from, _ = parseNetworks(l.text("pathTrickleFrom", "")) // it has been checked
 	return t
 }
 
@@ -121,9 +126,10 @@ func (t *trickle) to(addr netip.Addr) time.Duration {
 	return 0
 }
 
-// silence is how long a new WebSocket may say nothing before it is looked after.
+// silence is how long a new WebSocket may say nothing before it is looked after,
+// where anything is learned.
 func (l lookup) silence() time.Duration {
-	if l.text("paths", pathOff) == pathOff || l.text("pathUpgrades", pathLearn) == pathOff {
+	if l.text("pathUpgrades", pathLearn) == pathOff {
 		return 0
 	}
 	return max(0, l.millis("pathSilence", 1500*time.Millisecond))

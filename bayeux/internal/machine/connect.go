@@ -131,10 +131,10 @@ func (s *Session) answer(in Input) *bayeux.Message {
 	case BrowserPoll:
 		reply.Advice = s.poll(in).Raw() // [R-MC-2]
 	case BrowserFree:
-		s.pause(in.Pause)
-		s.advise(reply)
 		if in.Pause > 0 {
-			s.advised = nil // the answer after this one tells what holds then
+			s.pause(reply, in.Pause)
+		} else {
+			s.advise(reply)
 		}
 	}
 	return reply
@@ -142,11 +142,11 @@ func (s *Session) answer(in Input) *bayeux.Message {
 
 // pause has the client come again after d instead of its interval. Unlike that of
 // poll it lets the session live as much longer: it is the server's wish.
-func (s *Session) pause(d time.Duration) {
-	if d > 0 {
-		s.asked = clamp(d)
-		s.advised = nil
-	}
+// The answer after this one tells what holds then.
+func (s *Session) pause(reply *bayeux.Message, d time.Duration) {
+	s.asked, s.advised = clamp(d), nil
+	s.advise(reply)
+	s.advised = nil
 }
 
 // poll returns the advice that asks for polls, merged into full advice where

@@ -70,7 +70,7 @@ func (c Config) withDefaults() Config {
 	for _, n := range []struct {
 		value *int
 		def   int
-	}{{&c.MaxPaths, 1 << 16}, {&c.MinResponse, large}, {&c.DeadSockets, 2}} {
+	}{{&c.MaxPaths, 1 << 16}, {&c.MinResponse, Large}, {&c.DeadSockets, 2}} {
 		if *n.value <= 0 {
 			*n.value = n.def
 		}

@@ -92,9 +92,11 @@ func (s *schedule) begin(now instant.Time, every time.Duration) {
 	s.next = now.Add(s.wait)
 }
 
-// take tells whether a session may try now. What it tries takes that long.
-func (s *schedule) take(now instant.Time, every, length time.Duration) bool {
-	if every < 0 || s.next.IsZero() || now.Before(s.next) || now.Before(s.until) {
+// take tells whether a session may try now. What it tries takes that long. climbs
+// tells that its last try was carried: then the next need not wait for its time.
+func (s *schedule) take(now instant.Time, every, length time.Duration, climbs bool) bool {
+	due := climbs || !s.next.IsZero() && !now.Before(s.next)
+	if every < 0 || !due || now.Before(s.until) {
 		return false
 	}
 	s.until = now.Add(length + comeBack)
@@ -112,9 +114,6 @@ func (s *schedule) done(now instant.Time, every time.Duration, carried bool) {
 		s.wait = min(2*s.wait, 16*every)
 	}
 }
-
-// Key returns the key.
-func (p *Path) Key() Key { return p.key }
 
 // Quiet tells that newcomers have nothing to heed: a session without a Seat needs
 // none.
@@ -177,16 +176,11 @@ func (p *Path) carried(l Lane, age time.Duration) (news News) {
 	return news
 }
 
-// tries tells whether a session may try a longer hold now. climbs tells that its
-// last try was carried: then the next need not wait for its time.
+// tries tells whether a session may try a longer hold now: see schedule.take.
 func (p *Path) tries(l Lane, now instant.Time, length time.Duration, climbs bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if way := &p.ways[l]; climbs && p.config.ProbeEvery >= 0 && !now.Before(way.until) {
-		way.until = now.Add(length + comeBack)
-		return true
-	}
-	return p.ways[l].take(now, p.config.ProbeEvery, length)
+	return p.ways[l].take(now, p.config.ProbeEvery, length, climbs)
 }
 
 // untried says that it ended before anything could be seen.
@@ -251,7 +245,7 @@ func (p *Path) mistaken() (news News) {
 func (p *Path) triesSize(now instant.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.size.take(now, p.config.ProbeEvery, comeBack)
+	return p.size.take(now, p.config.ProbeEvery, comeBack, false)
 }
 
 func (p *Path) triedSize(now instant.Time, carried bool) {

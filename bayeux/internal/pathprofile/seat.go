@@ -16,8 +16,6 @@ const (
 	// shortest is the least age of a cut: what ends sooner was not cut for its
 	// duration.
 	shortest = 200 * time.Millisecond
-	// large is what an answer must have for its loss to be one of size, in bytes.
-	large = 8 << 10
 	// maxNoise bounds what has to be made good by full holds.
 	maxNoise = 4
 	// shortPoll is the ceiling of who is not held at all.
@@ -104,10 +102,9 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 		*s = Seat{flags: s.flags & (newcomer | acks)} // what it knows is of another way
 		s.set(socket, c.Lane == Socket)
 	}
-	if c.Serial > math.MaxInt32 {
-		c.Serial = -1
-	}
-	goesOn := (c.Serial < 0 || s.serial < 0 || c.Serial > int64(s.serial)) && s.way == p.key
+	serial := short(c.Serial)
+	c.Serial = int64(serial)
+	goesOn := (serial < 0 || s.serial < 0 || serial > s.serial) && s.way == p.key
 	news |= s.accustom(p, c)
 	if !s.began.IsZero() {
 		// It comes while one is held: what lies between has ended the client's side,
@@ -125,8 +122,16 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 	}
 	news |= s.judge(p, now, c, goesOn)
 	s.set(acks, c.Ack >= 0)
-	s.serial = int32(c.Serial) //nolint:gosec // bounded above
+	s.serial = serial
 	return news
+}
+
+// short is a serial number as a seat keeps it: one that is too large is none.
+func short(serial int64) int32 {
+	if serial > math.MaxInt32 {
+		return -1
+	}
+	return int32(serial) //nolint:gosec // bounded
 }
 
 // accustom finds out whether the client asks for answers at once by habit, as those

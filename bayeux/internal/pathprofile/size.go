@@ -6,6 +6,10 @@ import (
 	"github.com/halleypush/halley/bayeux/internal/instant"
 )
 
+// Large is what an answer must have for its loss to be one of size, in bytes: of
+// smaller ones nobody without a Seat need tell.
+const Large = 8 << 10
+
 // Limit is how many bytes the next answer may have; most is what it may have
 // anyway, 0 or less for no bound.
 func (s *Seat) Limit(p *Path, now instant.Time, most int) int {
@@ -43,7 +47,7 @@ func (s *Seat) Wrote(by Key, bytes int, whole bool, batch int64) {
 		s.set(busy, true)
 	}
 	s.sent = 0
-	if bytes < large {
+	if bytes < Large {
 		return
 	}
 	s.way = by
@@ -76,10 +80,7 @@ func (s *Seat) lost(c Came) bool {
 // Sent makes a seat for an answer to the connect with that serial number; Wrote is
 // to follow. No path is needed for it as long as nothing happens: see Done.
 func Sent(serial int64) *Seat {
-	if serial > math.MaxInt32 {
-		serial = -1
-	}
-	return &Seat{serial: int32(serial)}
+	return &Seat{serial: short(serial)}
 }
 
 // Done tells that a seat, with this connect, is of no more use: its answer has

@@ -3,7 +3,6 @@ package serve
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,22 +131,13 @@ func applyPosture(s *Settings, values []string) error {
 func applyProxies(s *Settings, values []string) error {
 	s.TrustedProxies = nil
 	for _, v := range list(values) {
-		prefix, err := parsePrefix(v)
+		prefix, err := server.ParseNetwork(v)
 		if err != nil {
 			return fmt.Errorf("%q: want networks such as 10.0.0.0/8 or addresses", v)
 		}
 		s.TrustedProxies = append(s.TrustedProxies, prefix)
 	}
 	return nil
-}
-
-// parsePrefix reads a network, or an address as the network of itself.
-func parsePrefix(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen()), nil
-	}
-	prefix, err := netip.ParsePrefix(text)
-	return prefix.Masked(), err
 }
 
 func applyAdmin(s *Settings, values []string) error {
