@@ -131,14 +131,14 @@ func (e *watchEnv) publish() {
 	e.client.expect(`[{"id":"p"}]`)
 }
 
-// ping expects one at that time since the last step.
-func (e *watchEnv) ping(after time.Duration) {
+// ping expects one when nothing has come for long enough.
+func (e *watchEnv) ping() {
 	e.t.Helper()
 	start := time.Now()
 	f, err := e.client.next()
 	require.NoError(e.t, err)
 	require.Equal(e.t, wsFrame{ws.OpPing, 0, ""}, f)
-	require.Equal(e.t, after, time.Since(start))
+	require.Equal(e.t, watchSilence, time.Since(start))
 }
 
 func (e *watchEnv) pong() {
@@ -149,7 +149,7 @@ func (e *watchEnv) pong() {
 // dies expects a ping after Silence, and a cut after another.
 func (e *watchEnv) dies() {
 	e.t.Helper()
-	e.ping(watchSilence)
+	e.ping()
 	start := time.Now()
 	_, err := e.client.next()
 	require.Error(e.t, err, "no close frame")
@@ -187,7 +187,7 @@ func TestWatchOpened(t *testing.T) {
 	t.Run("nothing comes", func(t *testing.T) { watchEach(t, (*watchEnv).dies) })
 	t.Run("a pong comes", func(t *testing.T) {
 		watchEach(t, func(e *watchEnv) {
-			e.ping(watchSilence)
+			e.ping()
 			time.Sleep(watchSilence - 1)
 			e.pong()
 			e.lives(0)
@@ -203,7 +203,7 @@ func TestWatchOpened(t *testing.T) {
 	})
 	t.Run("the peer leaves", func(t *testing.T) {
 		watchEach(t, func(e *watchEnv) {
-			e.ping(watchSilence)
+			e.ping()
 			time.Sleep(time.Second)
 			require.NoError(e.t, e.client.conn.Close())
 			<-e.port.gone
@@ -214,7 +214,7 @@ func TestWatchOpened(t *testing.T) {
 	})
 	t.Run("we leave", func(t *testing.T) {
 		watchEach(t, func(e *watchEnv) {
-			e.ping(watchSilence)
+			e.ping()
 			time.Sleep(time.Second)
 			e.port.link.Close(1008, "not you")
 			f, err := e.client.next()
@@ -251,7 +251,7 @@ func TestWatchHandshake(t *testing.T) {
 	t.Run("a publish follows, much later", func(t *testing.T) {
 		watchEach(t, func(e *watchEnv) {
 			e.handshake()
-			e.ping(watchSilence)
+			e.ping()
 			e.pong()
 			e.lives(0)
 			e.publish()
@@ -308,6 +308,7 @@ func TestWatchMoved(t *testing.T) {
 func TestWatchSlowServer(t *testing.T) {
 	watchEach(t, func(e *watchEnv) {
 		e.connect("held")
+		synctest.Wait()
 		e.port.onReceive(func(p *wsPort, batch []*bayeux.Message) error {
 			p.push(Output{Replies: wsReplies([]string{`{"late":1}`})})
 			p.link.Wake()
@@ -316,7 +317,7 @@ func TestWatchSlowServer(t *testing.T) {
 		})
 		e.client.text(`[{"channel":"/a","id":"p"}]`)
 		e.client.expect(`[{"late":1}]`)
-		e.ping(watchSilence)
+		e.ping()
 		go e.pong() // a pipe keeps nothing
 		e.client.expect(`[{"id":"p"}]`)
 		e.lives(0)
