@@ -81,6 +81,10 @@ func watchEach(t *testing.T, f func(e *watchEnv)) {
 				}
 				f(e)
 				e.end()
+				c, _ := e.port.link.(*wsConn)
+				c.mu.Lock()
+				require.Nil(t, c.watchLocked(), "nothing is kept")
+				c.mu.Unlock()
 				if kind == "poller" {
 					require.NoError(t, o.Poller.Wait(context.Background()))
 				}
@@ -332,6 +336,24 @@ func TestWatchStuckWriter(t *testing.T) {
 		require.Equal(e.t, 2+30, int(time.Since(e.start).Seconds()))
 		require.Equal(e.t, []End{EndStuck}, e.port.ends)
 		require.Equal(e.t, [2]int{}, e.paths.told())
+	})
+}
+
+// TestWatchLate: where timers are late, what has come may not have been read either.
+func TestWatchLate(t *testing.T) {
+	wsBubble(t, WSOptions{Silence: time.Hour, IdleTimeout: -1}, func(e *wsEnv) {
+		c, _ := e.port.link.(*wsConn)
+		synctest.Wait()
+		for _, tt := range []struct {
+			late time.Duration
+			want wsVerdict
+		}{{-1, watchNothing}, {16 * time.Minute, watchNothing}, {0, watchCut}, {15 * time.Minute, watchCut}} {
+			c.mu.Lock()
+			w := c.aside.watch
+			w.pinged, w.due = true, c.carrier.clock.Now().Add(-tt.late)
+			c.mu.Unlock()
+			require.Equal(e.t, tt.want, c.judge(), tt.late)
+		}
 	})
 }
 
