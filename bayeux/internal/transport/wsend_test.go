@@ -2,8 +2,10 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,4 +190,93 @@ func TestWebSocketOwes(t *testing.T) {
 	stop()
 	require.Equal(t, 701, sum)
 	require.LessOrEqual(t, most, wsOwesMax)
+}
+
+// resetConn can fail as a connection does that the peer has reset.
+type resetConn struct {
+	net.Conn
+
+	broken *atomic.Bool
+}
+
+func (c resetConn) Write(p []byte) (int, error) {
+	if c.broken.Load() {
+		return 0, errors.New("reset by peer")
+	}
+	return c.Conn.Write(p)
+}
+
+func TestWebSocketEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		o    WSOptions
+		end  func(e *wsEnv)
+		want End
+	}{
+		"the peer closes": {WSOptions{}, func(e *wsEnv) {
+			e.client.frame(frameFin|byte(ws.OpClose), "\x03\xe9")
+			e.client.expectClose(1001)
+		}, EndClosed},
+		"we close": {WSOptions{}, func(e *wsEnv) {
+			e.port.link.Close(1008, "queue full")
+			e.client.expectClose(1008)
+		}, EndClosed},
+		"we close, the peer just leaves": {WSOptions{}, func(e *wsEnv) {
+			e.port.link.Close(1008, "queue full")
+			_, err := e.client.next()
+			require.NoError(e.t, err)
+		}, EndClosed},
+		"a violation": {WSOptions{}, func(e *wsEnv) {
+			e.client.text("null")
+			e.client.expectClose(1011)
+		}, EndClosed},
+		"the peer leaves":         {WSOptions{}, func(*wsEnv) {}, EndLost},
+		"the peer leaves halfway": {WSOptions{}, func(e *wsEnv) { e.client.raw([]byte{0x81}) }, EndLost},
+		"idle": {WSOptions{}, func(e *wsEnv) {
+			require.Equal(e.t, "idle timeout", e.client.expectClose(1001))
+		}, EndIdle},
+		"idle, and gone": {WSOptions{}, func(e *wsEnv) { <-e.port.gone }, EndIdle},
+		"stuck": {WSOptions{IdleTimeout: -1}, func(e *wsEnv) {
+			e.port.push(Output{Messages: wsFrozen(`{"n":1}`)})
+			e.port.link.Wake()
+			<-e.port.gone
+		}, EndStuck},
+		"cut": {WSOptions{}, func(e *wsEnv) { e.port.link.Cut("moved") }, EndCut},
+		"the server ends": {WSOptions{}, func(e *wsEnv) {
+			synctest.Wait() // it is known to the carrier
+			e.carrier.Close()
+		}, EndCut},
+		"the server shuts down": {WSOptions{}, func(e *wsEnv) {
+			done := make(chan error)
+			go func() { done <- e.carrier.Shutdown(context.Background()) }()
+			e.client.expectClose(1001)
+			require.NoError(e.t, <-done)
+		}, EndClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var port *wsPort
+			wsBubble(t, c.o, func(e *wsEnv) {
+				port = e.port
+				c.end(e)
+			})
+			require.Equal(t, []End{c.want}, port.ends)
+		})
+	}
+	t.Run("a write fails", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e, broken := newWSEnv(t, WSOptions{}), new(atomic.Bool)
+			e.dialPipe("", func(c net.Conn) net.Conn { return resetConn{c, broken} })
+			broken.Store(true)
+			e.port.push(Output{Messages: wsFrozen(`{"n":1}`)})
+			e.port.link.Wake()
+			<-e.port.gone
+			e.end()
+			require.Equal(t, []End{EndLost}, e.port.ends)
+		})
+	})
+	names := map[string]bool{}
+	for end := EndClosed; end <= EndCut+1; end++ {
+		names[end.String()] = true
+	}
+	require.Len(t, names, int(EndCut)+2)
+	require.Equal(t, "unknown", (EndCut + 1).String())
 }

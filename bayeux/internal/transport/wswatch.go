@@ -156,7 +156,6 @@ func (c *wsConn) watchBatch(batch []*bayeux.Message) {
 		w.busy = true
 		if handshake := batch[0].Channel == wsMetaHandshake; handshake || !w.began {
 			w.began, w.handshake, w.replied = true, handshake, false
-			w.rest() // until there is an answer
 		}
 	}
 	c.mu.Unlock()

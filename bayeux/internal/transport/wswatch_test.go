@@ -2,13 +2,10 @@ package transport
 
 import (
 	"context"
-	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +84,10 @@ func watchEach(t *testing.T, f func(e *watchEnv)) {
 				}
 				f(e)
 				e.end()
+				c, _ := e.port.link.(*wsConn)
+				c.mu.Lock()
+				require.Nil(t, c.watchLocked(), "nothing is kept")
+				c.mu.Unlock()
 				if kind == "poller" {
 					require.NoError(t, o.Poller.Wait(context.Background()))
 				}
@@ -133,14 +134,14 @@ func (e *watchEnv) publish() {
 	e.client.expect(`[{"id":"p"}]`)
 }
 
-// ping expects one at that time since the last step.
-func (e *watchEnv) ping(after time.Duration) {
+// ping expects one when nothing has come for long enough.
+func (e *watchEnv) ping() {
 	e.t.Helper()
 	start := time.Now()
 	f, err := e.client.next()
 	require.NoError(e.t, err)
 	require.Equal(e.t, wsFrame{ws.OpPing, 0, ""}, f)
-	require.Equal(e.t, after, time.Since(start))
+	require.Equal(e.t, watchSilence, time.Since(start))
 }
 
 func (e *watchEnv) pong() {
@@ -151,7 +152,7 @@ func (e *watchEnv) pong() {
 // dies expects a ping after Silence, and a cut after another.
 func (e *watchEnv) dies() {
 	e.t.Helper()
-	e.ping(watchSilence)
+	e.ping()
 	start := time.Now()
 	_, err := e.client.next()
 	require.Error(e.t, err, "no close frame")
@@ -189,7 +190,7 @@ func TestWatchOpened(t *testing.T) {
 	t.Run("nothing comes", func(t *testing.T) { watchEach(t, (*watchEnv).dies) })
 	t.Run("a pong comes", func(t *testing.T) {
 		watchEach(t, func(e *watchEnv) {
-			e.ping(watchSilence)
+			e.ping()
 			time.Sleep(watchSilence - 1)
 			e.pong()
 			e.lives(0)
@@ -205,7 +206,7 @@ func TestWatchOpened(t *testing.T) {
 	})
 	t.Run("the peer leaves", func(t *testing.T) {
 		watchEach(t, func(e *watchEnv) {
-			e.ping(watchSilence)
+			e.ping()
 			time.Sleep(time.Second)
 			require.NoError(e.t, e.client.conn.Close())
 			<-e.port.gone
@@ -216,7 +217,7 @@ func TestWatchOpened(t *testing.T) {
 	})
 	t.Run("we leave", func(t *testing.T) {
 		watchEach(t, func(e *watchEnv) {
-			e.ping(watchSilence)
+			e.ping()
 			time.Sleep(time.Second)
 			e.port.link.Close(1008, "not you")
 			f, err := e.client.next()
@@ -253,7 +254,7 @@ func TestWatchHandshake(t *testing.T) {
 	t.Run("a publish follows, much later", func(t *testing.T) {
 		watchEach(t, func(e *watchEnv) {
 			e.handshake()
-			e.ping(watchSilence)
+			e.ping()
 			e.pong()
 			e.lives(0)
 			e.publish()
@@ -306,6 +307,26 @@ func TestWatchMoved(t *testing.T) {
 	})
 }
 
+// While messages are processed nobody reads, and a pong waits.
+func TestWatchSlowServer(t *testing.T) {
+	watchEach(t, func(e *watchEnv) {
+		e.connect("held")
+		synctest.Wait()
+		e.port.onReceive(func(p *wsPort, batch []*bayeux.Message) error {
+			p.push(Output{Replies: wsReplies([]string{`{"late":1}`})})
+			p.link.Wake()
+			time.Sleep(time.Minute)
+			return answerAll(p, batch)
+		})
+		e.client.text(`[{"channel":"/a","id":"p"}]`)
+		e.client.expect(`[{"late":1}]`)
+		e.ping()
+		go e.pong() // a pipe keeps nothing
+		e.client.expect(`[{"id":"p"}]`)
+		e.lives(0)
+	})
+}
+
 // A peer that makes no room is bounded by WriteTimeout, and the ping may not have
 // left.
 func TestWatchStuckWriter(t *testing.T) {
@@ -314,6 +335,24 @@ func TestWatchStuckWriter(t *testing.T) {
 		require.Equal(e.t, 2+30, int(time.Since(e.start).Seconds()))
 		require.Equal(e.t, []End{EndStuck}, e.port.ends)
 		require.Equal(e.t, [2]int{}, e.paths.told())
+	})
+}
+
+// TestWatchLate: where timers are late, what has come may not have been read either.
+func TestWatchLate(t *testing.T) {
+	wsBubble(t, WSOptions{Silence: time.Hour, IdleTimeout: -1}, func(e *wsEnv) {
+		c, _ := e.port.link.(*wsConn)
+		synctest.Wait()
+		for _, tt := range []struct {
+			late time.Duration
+			want wsVerdict
+		}{{-1, watchNothing}, {16 * time.Minute, watchNothing}, {0, watchCut}, {15 * time.Minute, watchCut}} {
+			c.mu.Lock()
+			w := c.aside.watch
+			w.pinged, w.due = true, c.carrier.clock.Now().Add(-tt.late)
+			c.mu.Unlock()
+			require.Equal(e.t, tt.want, c.judge(), tt.late)
+		}
 	})
 }
 
@@ -373,93 +412,4 @@ func TestPathRefused(t *testing.T) { // [R-WS-4]
 	require.NotContains(t, w.Body.String(), wsPathRefused)
 	require.Len(t, paths.asked, 1)
 	e.carrier.Close()
-}
-
-// resetConn can fail as a connection does that the peer has reset.
-type resetConn struct {
-	net.Conn
-
-	broken *atomic.Bool
-}
-
-func (c resetConn) Write(p []byte) (int, error) {
-	if c.broken.Load() {
-		return 0, errors.New("reset by peer")
-	}
-	return c.Conn.Write(p)
-}
-
-func TestWebSocketEnds(t *testing.T) {
-	for name, c := range map[string]struct {
-		o    WSOptions
-		end  func(e *wsEnv)
-		want End
-	}{
-		"the peer closes": {WSOptions{}, func(e *wsEnv) {
-			e.client.frame(frameFin|byte(ws.OpClose), "\x03\xe9")
-			e.client.expectClose(1001)
-		}, EndClosed},
-		"we close": {WSOptions{}, func(e *wsEnv) {
-			e.port.link.Close(1008, "queue full")
-			e.client.expectClose(1008)
-		}, EndClosed},
-		"we close, the peer just leaves": {WSOptions{}, func(e *wsEnv) {
-			e.port.link.Close(1008, "queue full")
-			_, err := e.client.next()
-			require.NoError(e.t, err)
-		}, EndClosed},
-		"a violation": {WSOptions{}, func(e *wsEnv) {
-			e.client.text("null")
-			e.client.expectClose(1011)
-		}, EndClosed},
-		"the peer leaves":         {WSOptions{}, func(*wsEnv) {}, EndLost},
-		"the peer leaves halfway": {WSOptions{}, func(e *wsEnv) { e.client.raw([]byte{0x81}) }, EndLost},
-		"idle": {WSOptions{}, func(e *wsEnv) {
-			require.Equal(e.t, "idle timeout", e.client.expectClose(1001))
-		}, EndIdle},
-		"idle, and gone": {WSOptions{}, func(e *wsEnv) { <-e.port.gone }, EndIdle},
-		"stuck": {WSOptions{IdleTimeout: -1}, func(e *wsEnv) {
-			e.port.push(Output{Messages: wsFrozen(`{"n":1}`)})
-			e.port.link.Wake()
-			<-e.port.gone
-		}, EndStuck},
-		"cut": {WSOptions{}, func(e *wsEnv) { e.port.link.Cut("moved") }, EndCut},
-		"the server ends": {WSOptions{}, func(e *wsEnv) {
-			synctest.Wait() // until it reads
-			e.carrier.Close()
-		}, EndCut},
-		"the server shuts down": {WSOptions{}, func(e *wsEnv) {
-			done := make(chan error)
-			go func() { done <- e.carrier.Shutdown(context.Background()) }()
-			e.client.expectClose(1001)
-			require.NoError(e.t, <-done)
-		}, EndClosed},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var port *wsPort
-			wsBubble(t, c.o, func(e *wsEnv) {
-				port = e.port
-				c.end(e)
-			})
-			require.Equal(t, []End{c.want}, port.ends)
-		})
-	}
-	t.Run("a write fails", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			e, broken := newWSEnv(t, WSOptions{}), new(atomic.Bool)
-			e.dialPipe("", func(c net.Conn) net.Conn { return resetConn{c, broken} })
-			broken.Store(true)
-			e.port.push(Output{Messages: wsFrozen(`{"n":1}`)})
-			e.port.link.Wake()
-			<-e.port.gone
-			e.end()
-			require.Equal(t, []End{EndLost}, e.port.ends)
-		})
-	})
-	names := map[string]bool{}
-	for end := EndClosed; end <= EndCut+1; end++ {
-		names[end.String()] = true
-	}
-	require.Len(t, names, int(EndCut)+2)
-	require.Equal(t, "unknown", (EndCut + 1).String())
 }
