@@ -75,18 +75,23 @@ interop: deps ## every published client through every scenario; writes docs/COMP
 	$(GO) test ./internal/readme -update || rc=1; \
 	exit $$rc
 
+# What a recipe ends with that has put the missing ones into packages.
+define install
+if [ -n "$$packages" ]; then \
+		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+			if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
+				printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); fi; \
+			apt-get update -q && apt-get install -qy --no-install-recommends $$packages; \
+		else echo "missing programs: install the packages$$packages" >&2; exit 1; fi; fi
+endef
+
 deps: $(CLIENT) $(JS)/$(NPM) $(BROWSER)/$(NPM) $(PYTHON)/.venv/installed $(JAVA)/target/installed $(PEBBLE) ## install what the tests need
 	$(GO) mod download
 	@missing=; for program in chromium zsh fish groff mandoc script nginx haproxy apache2; do \
 		PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	[ -e $(NGINX_STREAM) ] || missing="$$missing libnginx-mod-stream"; \
 	packages=$${missing/script/bsdutils}; \
-	if [ -n "$$missing" ]; then \
-		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-			if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
-				printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); fi; \
-			apt-get update -q && apt-get install -qy --no-install-recommends $$packages; \
-		else echo "missing programs: install the packages$$packages" >&2; exit 1; fi; fi
+	$(install)
 
 # npm writes this file when all is there.
 $(JS)/$(NPM) $(BROWSER)/$(NPM): %/$(NPM): %/package-lock.json
@@ -173,14 +178,9 @@ networks: deps networks-deps ## halley doctor through the hostile proxy, nginx, 
 	$(GO) test -count=1 -timeout 10m -tags networks -run Networks ./internal/cli/doctor ./internal/hostileproxy
 
 networks-deps:
-	@missing=; for program in varnishd/varnish squid/squid; do \
-		PATH="$$PATH:/usr/sbin" command -v $${program%/*} >/dev/null || missing="$$missing $${program#*/}"; done; \
-	if [ -n "$$missing" ]; then \
-		if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-			if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
-				printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); fi; \
-			apt-get update -q && apt-get install -qy --no-install-recommends $$missing; \
-		else echo "missing programs: install the packages$$missing" >&2; exit 1; fi; fi
+	@packages=; for program in varnishd/varnish squid/squid; do \
+		PATH="$$PATH:/usr/sbin" command -v $${program%/*} >/dev/null || packages="$$packages $${program#*/}"; done; \
+	$(install)
 
 # Stock clients behind networks that break push; mostly they wait.
 networks-clients: build deps ## npm's, Java's and Chromium's CometD clients behind cuts, caps, black holes and noise: Halley within the bounds of docs/NETWORKS.md; 45 minutes (Linux); ARGS="-scenarios cut,cap"
