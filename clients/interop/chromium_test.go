@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
@@ -19,13 +18,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/halleypush/halley/clients/interop/drive"
 )
 
 // chromium is one browser for all clients that live in pages; browser/chromium.mjs drives it. It starts with the first
 // page. Each page has cookies of its own.
 type chromium struct {
 	files *httptest.Server // this folder, and in it the pages and what `make deps` installs, below /interop/.
-	log   *tail
+	log   *drive.Tail
 	start sync.Once
 	fault error // why it did not start.
 	proc  *exec.Cmd
@@ -44,8 +45,8 @@ func pageDriver(page, needs string) driver {
 func newChromium(t *testing.T) *chromium {
 	t.Helper()
 	b := &chromium{
-		files: httptest.NewServer(http.StripPrefix("/interop/", anybodyMayRead(http.FileServer(http.Dir("."))))),
-		log:   &tail{limit: 16 << 10}, done: make(chan struct{}),
+		files: httptest.NewServer(drive.Files(".")),
+		log:   &drive.Tail{Limit: 16 << 10}, done: make(chan struct{}),
 	}
 	t.Cleanup(func() {
 		b.close()
@@ -55,14 +56,6 @@ func newChromium(t *testing.T) *chromium {
 		}
 	})
 	return b
-}
-
-// anybodyMayRead lets pages of the servers under test load scripts from here.
-func anybodyMayRead(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		next.ServeHTTP(w, r)
-	})
 }
 
 func (b *chromium) run() error {
@@ -93,30 +86,13 @@ func (b *chromium) run() error {
 	return nil
 }
 
-// envelope carries the lines of one page, both ways.
-type envelope struct {
-	Page   int             `json:"page"`
-	Open   *opening        `json:"open,omitempty"`
-	Line   json.RawMessage `json:"line,omitempty"`
-	Said   string          `json:"said,omitempty"`
-	Gone   string          `json:"gone,omitempty"`
-	Reload bool            `json:"reload,omitempty"`
-	Close  bool            `json:"close,omitempty"`
-}
-
-// opening says which page, and where it has its files if the server at its address has not.
-type opening struct {
-	Address string `json:"address"`
-	Files   string `json:"files"`
-}
-
 // read takes the driver's lines until it ends, and all pages with it.
 func (b *chromium) read(out io.Reader) {
 	defer close(b.done)
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
-		var e envelope
+		var e drive.Envelope
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			_, _ = b.log.Write(append(lines.Bytes(), '\n'))
 			continue
@@ -142,7 +118,7 @@ func (b *chromium) read(out io.Reader) {
 	}
 }
 
-func (b *chromium) send(e envelope) error {
+func (b *chromium) send(e drive.Envelope) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -185,7 +161,7 @@ func (b *chromium) open(t *testing.T, page string, abroad bool, o driverOptions)
 	b.start.Do(func() { b.fault = b.run() })
 	require.NoError(t, b.fault)
 	p := &pageClient{talk: newTalk(), browser: b}
-	p.write = func(line []byte) error { return b.send(envelope{Page: p.number, Line: line}) }
+	p.write = func(line []byte) error { return b.send(drive.Envelope{Page: p.number, Line: line}) }
 	b.mu.Lock()
 	p.number = len(b.pages)
 	b.pages = append(b.pages, p)
@@ -203,7 +179,7 @@ func (b *chromium) open(t *testing.T, page string, abroad bool, o driverOptions)
 		require.NoError(t, err)
 	}
 	address.Path, address.RawQuery = "/interop/browser/pages/"+page, url.Values{"options": {string(options)}}.Encode()
-	require.NoError(t, b.send(envelope{Page: p.number, Open: &opening{Address: address.String(), Files: b.files.URL}}))
+	require.NoError(t, b.send(drive.Envelope{Page: p.number, Open: &drive.Opening{Address: address.String(), Files: b.files.URL}}))
 	return p
 }
 
@@ -211,7 +187,7 @@ func (b *chromium) open(t *testing.T, page string, abroad bool, o driverOptions)
 func (p *pageClient) reload(t *testing.T) {
 	t.Helper()
 	mark := p.Inbox().mark()
-	require.NoError(t, p.browser.send(envelope{Page: p.number, Reload: true}))
+	require.NoError(t, p.browser.send(drive.Envelope{Page: p.number, Reload: true}))
 	ctx, cancel := context.WithTimeout(t.Context(), arrival)
 	defer cancel()
 	require.NoError(t, p.Inbox().wait(ctx, mark, func(events []event) bool {
@@ -221,6 +197,6 @@ func (p *pageClient) reload(t *testing.T) {
 
 // Close implements client.
 func (p *pageClient) Close() {
-	_ = p.browser.send(envelope{Page: p.number, Close: true}) // It may have ended.
+	_ = p.browser.send(drive.Envelope{Page: p.number, Close: true}) // It may have ended.
 	p.end()
 }

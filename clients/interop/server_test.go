@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/halleypush/halley/clients/interop/drive"
 	"github.com/halleypush/halley/internal/testkit"
 )
 
@@ -28,7 +28,7 @@ var serverOptions = []string{"timeout=4000", "maxInterval=60000", "sweepPeriod=5
 type server struct {
 	addr string
 	args []string
-	log  *tail
+	log  *drive.Tail
 	proc *exec.Cmd
 	done chan struct{}
 }
@@ -38,7 +38,7 @@ type server struct {
 func startServer(t *testing.T, timeout time.Duration, flags ...string) *server {
 	t.Helper()
 	addr := testkit.FreeAddress(t)
-	s := &server{addr: addr, args: serverCommand(addr, timeout, flags), log: &tail{limit: 16 << 10}}
+	s := &server{addr: addr, args: serverCommand(addr, timeout, flags), log: &drive.Tail{Limit: 16 << 10}}
 	s.start(t)
 	t.Cleanup(func() {
 		s.kill()
@@ -129,31 +129,6 @@ func (s *server) stop(t *testing.T) {
 func (s *server) kill() {
 	_ = s.proc.Process.Kill()
 	<-s.done
-}
-
-// tail keeps the last bytes written to it.
-type tail struct {
-	limit int
-
-	mu   sync.Mutex
-	data []byte
-}
-
-// Write implements io.Writer.
-func (w *tail) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.data = append(w.data, b...)
-	if n := len(w.data) - w.limit; n > 0 {
-		w.data = append(w.data[:0:0], w.data[n:]...)
-	}
-	return len(b), nil
-}
-
-func (w *tail) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return string(w.data)
 }
 
 // seedOf gives each cell of the matrix its own random numbers, which depend on its name and the run's seed only.

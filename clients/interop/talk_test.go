@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+
+	"github.com/halleypush/halley/clients/interop/drive"
 )
 
 // maxLine bounds the lines of drivers, in bytes.
@@ -19,7 +21,7 @@ const maxLine = 8 << 20
 type talk struct {
 	write func(line []byte) error // sends a line without its end.
 	box   *inbox
-	log   *tail         // what client and driver say besides.
+	log   *drive.Tail   // what client and driver say besides.
 	told  chan struct{} // closed when the driver has said what it drives.
 	about about
 	over  chan struct{} // closed by end.
@@ -32,7 +34,7 @@ type talk struct {
 
 func newTalk() *talk {
 	return &talk{
-		box: newInbox(), log: &tail{limit: 16 << 10},
+		box: newInbox(), log: &drive.Tail{Limit: 16 << 10},
 		told: make(chan struct{}), over: make(chan struct{}), waiting: map[int]chan event{},
 	}
 }

@@ -49,7 +49,7 @@ func arrows() map[string][]string {
 		"clients/interop":             {},
 		"clients/interop/*":           {},
 		"clients/interop/conform":     {"bayeux", "clients/bayeuxclient"},
-		"clients/interop/networks":    {"clients/bayeuxclient", "internal/hostileproxy", "internal/peers"},
+		"clients/interop/networks":    {"clients/bayeuxclient", "clients/interop/drive", "internal/hostileproxy", "internal/peers"},
 		"conformance":                 {"conformance/*"},
 		"conformance/*":               {"conformance", "conformance/*"},
 		"internal/cli/doctor":         {"internal/cli/interrupt", "internal/doctor", "internal/probe"},

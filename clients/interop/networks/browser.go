@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/halleypush/halley/clients/interop/drive"
 )
 
 // browser is one Chromium for the pages of a scenario; browser/chromium.mjs of the interop tests drives it. Each page has
@@ -21,22 +23,6 @@ type browser struct {
 	origin string       // of files
 	mu     sync.Mutex
 	pages  []*client
-}
-
-// envelope carries the lines of one page, both ways.
-type envelope struct {
-	Page   int             `json:"page"`
-	Open   *opening        `json:"open,omitempty"`
-	Line   json.RawMessage `json:"line,omitempty"`
-	Gone   string          `json:"gone,omitempty"`
-	Reload bool            `json:"reload,omitempty"`
-	Close  bool            `json:"close,omitempty"`
-}
-
-// opening says where a page is to be seen as coming from, and where its files are.
-type opening struct {
-	Address string `json:"address"`
-	Files   string `json:"files"`
 }
 
 func (s *stage) startBrowser(ctx context.Context) (*browser, error) {
@@ -55,7 +41,7 @@ func (s *stage) startBrowser(ctx context.Context) (*browser, error) {
 	}
 	b := &browser{origin: "http://" + ln.Addr().String()}
 	b.files = &http.Server{
-		Handler:           http.StripPrefix("/interop/", anybodyMayRead(http.FileServer(http.Dir(folder)))),
+		Handler:           drive.Files(folder),
 		ReadHeaderTimeout: arrival,
 	}
 	go func() { _ = b.files.Serve(ln) }()
@@ -66,14 +52,6 @@ func (s *stage) startBrowser(ctx context.Context) (*browser, error) {
 	return b, nil
 }
 
-// anybodyMayRead lets pages of the servers load scripts from here.
-func anybodyMayRead(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		next.ServeHTTP(w, r)
-	})
-}
-
 func (b *browser) close() {
 	b.stop()
 	_ = b.files.Close()
@@ -81,7 +59,7 @@ func (b *browser) close() {
 
 // hear gives a line of the browser's to its page.
 func (b *browser) hear(line []byte) {
-	var v envelope
+	var v drive.Envelope
 	if json.Unmarshal(line, &v) != nil {
 		return
 	}
@@ -129,18 +107,18 @@ func (s *stage) startPage(ctx context.Context, c *client, set settings) error {
 	}
 	address.Path, address.RawQuery = "/interop/browser/pages/networks.html", url.Values{"options": {string(options)}}.Encode()
 	c.tell = func(line any) error {
-		if v, ok := line.(envelope); ok {
+		if v, ok := line.(drive.Envelope); ok {
 			v.Page = number
 			return b.tell(v)
 		}
-		return b.tell(envelope{Page: number, Line: json.RawMessage(`{}`)})
+		return b.tell(drive.Envelope{Page: number, Line: json.RawMessage(`{}`)})
 	}
-	c.end = func() { _ = c.tell(envelope{Close: true}) }
-	return s.load(ctx, c, envelope{Open: &opening{Address: address.String(), Files: b.origin}})
+	c.end = func() { _ = c.tell(drive.Envelope{Close: true}) }
+	return s.load(ctx, c, drive.Envelope{Open: &drive.Opening{Address: address.String(), Files: b.origin}})
 }
 
 // load has a page loaded, for the first time or anew, and its client begin when it is there.
-func (s *stage) load(ctx context.Context, c *client, how envelope) error {
+func (s *stage) load(ctx context.Context, c *client, how drive.Envelope) error {
 	before := 0
 	for _, e := range c.diary.all() {
 		if e.Kind == kindAbout {

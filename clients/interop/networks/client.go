@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/halleypush/halley/clients/interop/drive"
 	"github.com/halleypush/halley/internal/hostileproxy"
 )
 
@@ -183,7 +184,7 @@ func (s *stage) spawn(ctx context.Context, c *client, set any, folder string, he
 // program is a driver: JSON lines on stdin and stdout. It ends with its stdin, so also when this process dies.
 type program struct {
 	cmd   *exec.Cmd
-	words *tail
+	words *drive.Tail
 	done  chan struct{}
 
 	mu sync.Mutex
@@ -191,7 +192,7 @@ type program struct {
 }
 
 func startProgram(ctx context.Context, dir string, hear func([]byte), name string, args ...string) (*program, error) {
-	p := &program{cmd: exec.CommandContext(ctx, name, args...), words: new(tail), done: make(chan struct{})} //nolint:gosec // drivers of this tree
+	p := &program{cmd: exec.CommandContext(ctx, name, args...), words: &drive.Tail{Limit: 4 << 10}, done: make(chan struct{})} //nolint:gosec // drivers of this tree
 	p.cmd.Dir, p.cmd.Stderr, p.cmd.WaitDelay = dir, p.words, arrival
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
@@ -245,28 +246,4 @@ func (p *program) stop() {
 	case <-late.C:
 		p.kill()
 	}
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// Write implements io.Writer.
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, b...)
-	if n := len(t.text) - 4<<10; n > 0 {
-		t.text = append(t.text[:0:0], t.text[n:]...)
-	}
-	return len(b), nil
-}
-
-// String is what is kept.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.text)
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/halleypush/halley/clients/interop/drive"
 	"github.com/halleypush/halley/internal/hostileproxy"
 )
 
@@ -142,7 +143,7 @@ func (s *stage) reloads(c *client) func(context.Context) error {
 			if err := pause(ctx, s.chance(20*time.Second)); err != nil {
 				return err
 			}
-			if err := s.load(ctx, c, envelope{Reload: true}); err != nil {
+			if err := s.load(ctx, c, drive.Envelope{Reload: true}); err != nil {
 				return err
 			}
 		}

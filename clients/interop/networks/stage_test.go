@@ -106,16 +106,6 @@ func TestTogether(t *testing.T) {
 	})
 }
 
-func TestTail(t *testing.T) {
-	var w tail
-	for range 1000 {
-		n, err := w.Write([]byte("0123456789"))
-		require.NoError(t, err)
-		require.Equal(t, 10, n)
-	}
-	require.Len(t, w.String(), 4<<10)
-}
-
 func TestHoles(t *testing.T) {
 	names := map[string]bool{}
 	for _, h := range holes() {
