@@ -94,13 +94,6 @@ func (v *traveller) cutTwice(age time.Duration) {
 	}
 }
 
-func (v *traveller) subscribed(ch string) *traveller {
-	v.r.t.Helper()
-	reply := v.ask(context.Background(), fmt.Sprintf(`[{"channel":"/meta/subscribe","clientId":"$","subscription":%q}]`, ch))
-	require.Equal(v.r.t, true, reply.Messages[0]["successful"])
-	return v
-}
-
 // Two polls that are cut make the holds of their path shorter, and of no other.
 func TestPathCut(t *testing.T) {
 	bubble(t, travel(), func(t *testing.T, r *rig) {
@@ -181,7 +174,7 @@ func TestPathShortPolls(t *testing.T) {
 			require.Equal(t, "retry", advice["reconnect"])
 			time.Sleep(time.Duration(interval) * time.Millisecond)
 		}
-		v.subscribed("/a")
+		v.subscribe("/a")
 		require.NoError(t, r.srv.Publish(t.Context(), "/a", 1))
 		reply := v.poll(0)
 		require.Len(t, reply.Messages, 2)
@@ -196,7 +189,8 @@ func TestPathShortPolls(t *testing.T) {
 // Answers that are lost for their size become smaller, and nothing is lost.
 func TestPathSizes(t *testing.T) {
 	bubble(t, travel(), func(t *testing.T, r *rig) {
-		v := r.travel("192.0.2.1", true).subscribed("/a")
+		v := r.travel("192.0.2.1", true)
+		v.subscribe("/a")
 		filler := strings.Repeat("x", 4000)
 		const messages = 500
 		for i := range messages {
@@ -233,7 +227,8 @@ func TestPathSizes(t *testing.T) {
 // what follows flows.
 func TestPathGivesUp(t *testing.T) {
 	bubble(t, travel(), func(t *testing.T, r *rig) {
-		v := r.travel("192.0.2.1", true).subscribed("/a")
+		v := r.travel("192.0.2.1", true)
+		v.subscribe("/a")
 		require.NoError(t, r.srv.Publish(t.Context(), "/a", strings.Repeat("x", 100_000)))
 		require.NoError(t, r.srv.Publish(t.Context(), "/a", 2))
 		tries := 0
@@ -320,7 +315,8 @@ func TestPathIdleSockets(t *testing.T) {
 // Blanks keep a held poll in motion. What is told is the same.
 func TestPathTrickle(t *testing.T) {
 	bubble(t, travel("pathTrickle", "1500", "pathTrickleFrom", "192.0.2.0/24"), func(t *testing.T, r *rig) {
-		v, w := r.travel("192.0.2.1", false).subscribed("/a"), r.travel("203.0.113.1", false)
+		v, w := r.travel("192.0.2.1", false), r.travel("203.0.113.1", false)
+		v.subscribe("/a")
 		reply := v.poll(0)
 		require.Equal(t, "  [", reply.Body[:3], "in four seconds")
 		require.Len(t, reply.Messages, 1)

@@ -33,7 +33,8 @@ func walkPaths() map[string]walkRow {
 			return cut(w, 800*time.Millisecond).poll(0).Took.String()
 		}},
 		"pathResponses": {values: [2]string{"learn", "9000"}, want: [2]string{"5", "2"}, with: []string{"paths", "learn"}, change: trusting, probe: func(w *walker) string {
-			v := w.r.travel("192.0.2.1", false).subscribed("/a")
+			v := w.r.travel("192.0.2.1", false)
+			v.subscribe("/a")
 			for range 5 {
 				require.NoError(w.r.t, w.r.srv.Publish(w.r.t.Context(), "/a", strings.Repeat("x", 4000)))
 			}

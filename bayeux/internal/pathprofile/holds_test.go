@@ -20,7 +20,7 @@ func TestCuts(t *testing.T) {
 			t.Run(fmt.Sprintf("%v of %v, server's side open %v", c.cut, c.want, open), func(t *testing.T) {
 				for seed := range uint64(20) {
 					w := newWorld(pathprofile.Config{}, seed)
-					cl := w.client(1, c.cut, c.want)
+					cl := w.client(c.cut, c.want)
 					cl.open = open
 					cl.run(10 * minute)
 					require.LessOrEqual(t, cl.failed, 2, "seed %d", seed)
@@ -34,7 +34,7 @@ func TestCuts(t *testing.T) {
 						}
 						require.GreaterOrEqual(t, long, 12)
 					}
-					second := w.client(1, c.cut, c.want)
+					second := w.client(c.cut, c.want)
 					second.run(10 * minute)
 					if cl.news&pathprofile.CeilingSet != 0 {
 						require.Zero(t, second.failed, "the next one on the path")
@@ -50,7 +50,7 @@ func TestCuts(t *testing.T) {
 func TestCutsMatter(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(pathprofile.Config{Off: pathprofile.Holds}, seed)
-		cl := w.client(1, 20*second, 30*second)
+		cl := w.client(20*second, 30*second)
 		cl.run(10 * minute)
 		require.GreaterOrEqual(t, cl.failed, 8)
 	}
@@ -59,14 +59,14 @@ func TestCutsMatter(t *testing.T) {
 // A cut that becomes shorter costs two more failures.
 func TestShorterCut(t *testing.T) {
 	w := newWorld(pathprofile.Config{}, 1)
-	cl := w.client(1, 20*second, 30*second)
+	cl := w.client(20*second, 30*second)
 	cl.run(5 * minute)
 	require.Equal(t, 2, cl.failed)
 	cl.cut = 8 * second
 	cl.run(5 * minute)
 	require.Equal(t, 4, cl.failed)
 	require.Equal(t, 6400*time.Millisecond, cl.longest(5))
-	late := w.client(1, 8*second, 30*second)
+	late := w.client(8*second, 30*second)
 	late.run(5 * minute)
 	require.Zero(t, late.failed)
 }
@@ -75,7 +75,7 @@ func TestShorterCut(t *testing.T) {
 // until then.
 func TestLongerCut(t *testing.T) {
 	w := newWorld(pathprofile.Config{ProbeEvery: 2 * minute}, 1)
-	cl := w.client(1, 8*second, 120*second)
+	cl := w.client(8*second, 120*second)
 	cl.idle(5 * minute)
 	require.LessOrEqual(t, cl.failed, 2+2)
 	cl.cut = 60 * second
@@ -93,13 +93,13 @@ func TestLongerCut(t *testing.T) {
 // Tries that fail become rarer.
 func TestTriesBecomeRarer(t *testing.T) {
 	w := newWorld(pathprofile.Config{ProbeEvery: minute}, 1)
-	cl := w.client(1, 10*second, 120*second)
+	cl := w.client(10*second, 120*second)
 	cl.idle(10 * time.Hour)
 	require.Greater(t, cl.failed, 2+5)
 	require.Less(t, cl.failed, 2+5+10*60/16+1)
 	require.Equal(t, 8*second, cl.longest(5))
 
-	never := newWorld(pathprofile.Config{ProbeEvery: -1}, 1).client(1, 10*second, 120*second)
+	never := newWorld(pathprofile.Config{ProbeEvery: -1}, 1).client(10*second, 120*second)
 	never.idle(10 * time.Hour)
 	require.Equal(t, 2, never.failed)
 }
@@ -107,7 +107,7 @@ func TestTriesBecomeRarer(t *testing.T) {
 // Where nothing can be held clients poll, less often while nothing comes.
 func TestShortPolls(t *testing.T) {
 	w := newWorld(pathprofile.Config{}, 1)
-	cl := w.client(1, 700*time.Millisecond, 30*second)
+	cl := w.client(700*time.Millisecond, 30*second)
 	cl.idle(10 * minute)
 	require.Equal(t, 2, cl.failed)
 	require.NotZero(t, cl.news&pathprofile.ShortPolling)
@@ -122,7 +122,7 @@ func TestShortPolls(t *testing.T) {
 	cl.idle(2 * time.Hour)
 	require.Equal(t, 30*second, cl.longest(1), "and holds again when it can")
 
-	off := newWorld(pathprofile.Config{Off: pathprofile.ShortPolls}, 1).client(1, 1100*time.Millisecond, 30*second)
+	off := newWorld(pathprofile.Config{Off: pathprofile.ShortPolls}, 1).client(1100*time.Millisecond, 30*second)
 	off.idle(minute)
 	require.Equal(t, second, off.longest(1))
 	require.Zero(t, off.pauses)
@@ -135,7 +135,7 @@ func TestNoise(t *testing.T) {
 	ceilings := 0
 	for seed := range uint64(seeds) {
 		w := newWorld(pathprofile.Config{}, seed)
-		cl := w.client(1, 0, 30*second)
+		cl := w.client(0, 30*second)
 		for range 50 {
 			cl.come(30 * second)
 			age := time.Duration(w.rnd.Int64N(int64(30 * second)))
@@ -144,7 +144,7 @@ func TestNoise(t *testing.T) {
 			case 0: // a reload: ids begin anew
 				cl.serial = 1
 			case 1: // a closed tab, and another client
-				cl = w.client(1, 0, 30*second)
+				cl = w.client(0, 30*second)
 			case 2: // another network, and back
 				cl.key = key(2)
 				cl.poll(time.Hour)
@@ -164,7 +164,7 @@ func TestFlapping(t *testing.T) {
 	ceilings := 0
 	for seed := range uint64(200) {
 		w := newWorld(pathprofile.Config{}, seed)
-		cl := w.client(1, 0, 30*second)
+		cl := w.client(0, 30*second)
 		for range 50 {
 			cl.come(30 * second)
 			cl.abort(time.Duration(w.rnd.Int64N(int64(30 * second))))
@@ -179,13 +179,13 @@ func TestFlapping(t *testing.T) {
 // nobody's holds but its own.
 func TestSelfCutter(t *testing.T) {
 	w := newWorld(pathprofile.Config{}, 1)
-	full := w.client(1, 0, 30*second)
+	full := w.client(0, 30*second)
 	full.idle(minute)
-	odd := w.client(1, 7*second, 30*second)
+	odd := w.client(7*second, 30*second)
 	odd.run(10 * minute)
 	require.Equal(t, 2, odd.failed)
 	require.Zero(t, w.book.Stats(w.now).Ceilings)
-	late := w.client(1, 0, 30*second)
+	late := w.client(0, 30*second)
 	late.idle(minute)
 	full.idle(minute)
 	require.Equal(t, 30*second, late.longest(1))
@@ -196,14 +196,14 @@ func TestSelfCutter(t *testing.T) {
 // Three that have learned the same count, whatever one has seen.
 func TestThreeAgree(t *testing.T) {
 	w := newWorld(pathprofile.Config{}, 1)
-	full := w.client(1, 0, 30*second)
+	full := w.client(0, 30*second)
 	full.idle(minute)
 	for i := range 3 {
 		require.Zero(t, w.book.Stats(w.now).Ceilings, i)
-		w.client(1, 20*second, 30*second).idle(2 * minute)
+		w.client(20*second, 30*second).idle(2 * minute)
 	}
 	require.Equal(t, 1, w.book.Stats(w.now).Ceilings)
-	late := w.client(1, 20*second, 30*second)
+	late := w.client(20*second, 30*second)
 	late.idle(5 * minute)
 	require.Zero(t, late.failed)
 	require.Equal(t, 16*second, late.longest(1))
@@ -214,16 +214,16 @@ func TestThreeAgree(t *testing.T) {
 // them holds longer.
 func TestFirstComer(t *testing.T) {
 	w := newWorld(pathprofile.Config{ProbeEvery: 5 * minute}, 1)
-	odd := w.client(1, 7*second, 30*second)
+	odd := w.client(7*second, 30*second)
 	odd.idle(minute)
 	require.Equal(t, 1, w.book.Stats(w.now).Ceilings)
-	late := w.client(1, 0, 30*second)
+	late := w.client(0, 30*second)
 	late.idle(4 * minute)
 	require.Equal(t, 5600*time.Millisecond, late.longest(1))
 	late.idle(5 * minute)
 	require.Equal(t, 30*second, late.longest(1), "after its first try")
 	require.Zero(t, w.book.Stats(w.now).Ceilings)
-	later := w.client(1, 0, 30*second)
+	later := w.client(0, 30*second)
 	later.idle(minute)
 	require.Equal(t, 30*second, later.holds[0])
 	odd.cut = 7 * second
@@ -269,7 +269,7 @@ func TestSockets(t *testing.T) {
 // Holds can be bounded by hand, and left alone.
 func TestPins(t *testing.T) {
 	pinned := newWorld(pathprofile.Config{PinHold: 9 * second, PinResponse: 5000}, 1)
-	cl := pinned.client(1, 8*second, 30*second)
+	cl := pinned.client(8*second, 30*second)
 	hold, response := pinned.book.Pins()
 	require.Equal(t, 9*second, hold)
 	require.Equal(t, 5000, response)
@@ -279,7 +279,7 @@ func TestPins(t *testing.T) {
 	require.Equal(t, 5000, cl.seat.Limit(cl.path(), pinned.now, 1_000_000))
 
 	off := newWorld(pathprofile.Config{Off: pathprofile.Holds | pathprofile.Responses | pathprofile.Upgrades}, 1)
-	cl = off.client(1, 8*second, 30*second)
+	cl = off.client(8*second, 30*second)
 	cl.idle(minute)
 	require.Equal(t, 30*second, cl.planned)
 	cl.seat.Wrote(cl.key, 100_000, false, -1)

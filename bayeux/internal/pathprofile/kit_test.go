@@ -46,8 +46,8 @@ type client struct {
 	planned time.Duration
 }
 
-func (w *world) client(last byte, cut, want time.Duration) *client {
-	c := &client{w: w, key: key(last), cut: cut, want: want}
+func (w *world) client(cut, want time.Duration) *client {
+	c := &client{w: w, key: key(1), cut: cut, want: want}
 	c.seat.Newcomer()
 	c.come(0) // its first connect, answered at once
 	return c
@@ -71,26 +71,25 @@ func (c *client) come(want time.Duration) time.Duration {
 }
 
 // poll is one turn: until a message comes after quiet, the hold's time is over, or
-// the way is cut. It tells whether that was a message.
-func (c *client) poll(quiet time.Duration) (message bool) {
+// the way is cut.
+func (c *client) poll(quiet time.Duration) {
 	retry := c.retry
 	hold := c.come(c.want)
 	switch {
 	case retry:
-		return false // answered at once
+		return // answered at once
 	case hold == 0:
 		pause := c.seat.Pause(c.path())
 		c.pauses++
 		c.w.now = c.w.now.Add(pause)
-		return pause >= quiet
+		return
 	case c.cut > 0 && min(quiet, hold) >= c.cut:
 		c.abort(c.cut)
-		return false
+		return
 	}
 	c.w.now = c.w.now.Add(min(quiet, hold))
 	c.holds = append(c.holds, min(quiet, hold))
 	c.news |= c.seat.Held(c.path(), c.w.now, quiet >= hold)
-	return quiet < hold
 }
 
 // abort ends the hold at that age from the client's side, or between.

@@ -23,9 +23,10 @@ type fetch struct {
 	serial, batch, acked        int64
 }
 
-// run fetches so many messages and tells how many were lost.
-func (f *fetch) run(t *testing.T, messages, size int) (lost int) {
+// run fetches so many messages of 4 KiB and tells how many were lost.
+func (f *fetch) run(t *testing.T, messages int) (lost int) {
 	t.Helper()
+	const size = 4096
 	p := f.w.book.Make(key(1), f.w.now)
 	retry := true
 	for f.answers = 0; messages > 0; f.answers++ {
@@ -72,7 +73,7 @@ func TestSizes(t *testing.T) {
 				w := newWorld(pathprofile.Config{}, 1)
 				f := &fetch{w: w, cap: most, ack: true, whole: whole}
 				f.seat.Newcomer()
-				require.Zero(t, f.run(t, 1250, 4096))
+				require.Zero(t, f.run(t, 1250))
 				require.LessOrEqual(t, f.failed, 5)
 				require.LessOrEqual(t, f.lastFailed, 10, "all at the start")
 				if most < 1_000_000 {
@@ -81,7 +82,7 @@ func TestSizes(t *testing.T) {
 				}
 				next := &fetch{w: w, cap: most, ack: true, whole: whole}
 				next.seat.Newcomer()
-				require.Zero(t, next.run(t, 1250, 4096))
+				require.Zero(t, next.run(t, 1250))
 				require.LessOrEqual(t, next.failed, 2, "the next one on the path")
 			})
 		}
@@ -92,7 +93,7 @@ func TestSizes(t *testing.T) {
 // of it than has to be for the size to be found.
 func TestSizesWithoutAcknowledgement(t *testing.T) {
 	f := &fetch{w: newWorld(pathprofile.Config{}, 1), cap: 64 << 10, whole: true}
-	lost := f.run(t, 1250, 4096)
+	lost := f.run(t, 1250)
 	require.Positive(t, lost)
 	require.Less(t, lost, 400)
 	require.LessOrEqual(t, f.failed, 5)
@@ -143,17 +144,17 @@ func TestNoLoss(t *testing.T) {
 func TestSizeTries(t *testing.T) {
 	w := newWorld(pathprofile.Config{ProbeEvery: minute}, 1)
 	f := &fetch{w: w, cap: 64 << 10, ack: true}
-	f.run(t, 1250, 4096)
+	f.run(t, 1250)
 	before := f.failed
 	f.cap = 1 << 30
 	w.now = w.now.Add(2 * minute)
-	f.run(t, 5000, 4096)
+	f.run(t, 5000)
 	require.Equal(t, before, f.failed)
 	require.Equal(t, 1_000_000, f.seat.Limit(w.book.Make(key(1), w.now), w.now, 1_000_000))
 	require.Zero(t, w.book.Stats(w.now).Sizes)
 
 	f.cap = 64 << 10
-	f.run(t, 1250, 4096)
+	f.run(t, 1250)
 	require.LessOrEqual(t, f.failed-before, 5)
 }
 

@@ -47,8 +47,11 @@ func samplesOf(s server.Stats) []Sample {
 		state string
 		count int
 	}{
-		{"known", s.Paths.Known}, {"short_holds", s.Paths.ShortHolds}, {"small_responses", s.Paths.SmallResponses},
-		{"upgrades_refused", s.Paths.UpgradesRefused}, {"short_polls", s.Paths.ShortPolls},
+		{"known", s.Paths.Known},
+		{"short_holds", s.Paths.ShortHolds},
+		{"small_responses", s.Paths.SmallResponses},
+		{"upgrades_refused", s.Paths.UpgradesRefused},
+		{"short_polls", s.Paths.ShortPolls},
 	} {
 		one := gauge("paths", pathsHelp, float64(p.count))
 		one.Labels = []label{{"state", p.state}}
