@@ -143,7 +143,7 @@ func TestOnSession(t *testing.T) {
 			synctest.Wait()
 			require.Equal(t, []string{"begin long-polling", "end " + why}, got)
 			got = nil
-			require.EqualValues(t, 1, r.srv.Stats().Ended[why])
+			require.EqualValues(t, 1, r.stats().Ended[why])
 		}
 		remove()
 		r.hello("").send(leave)
@@ -215,7 +215,7 @@ func TestStats(t *testing.T) {
 		held := u.later(connectHold)
 		s.say(connectHold)
 		synctest.Wait()
-		st := r.srv.Stats()
+		st := r.stats()
 		require.EqualValues(t, 2, st.Sessions)
 		require.EqualValues(t, 2, st.Holds)
 		require.EqualValues(t, 1, st.WebSockets)
@@ -230,7 +230,7 @@ func TestStats(t *testing.T) {
 		s.get()
 		s.Cut()
 		synctest.Wait()
-		st = r.srv.Stats()
+		st = r.stats()
 		require.Zero(t, st.Holds)
 		require.Zero(t, st.WebSockets)
 		require.Zero(t, st.Browsers)

@@ -103,13 +103,13 @@ func testQueue(t *testing.T, r *rig, how string, messages, size int) {
 	require.Len(t, r.srv.Sessions(), 2)
 	r.grows("queue", func() { r.say(size) })
 	require.Len(t, r.srv.Sessions(), 1)
-	require.EqualValues(t, 1, r.srv.Stats().Ended["slow_consumer"])
+	require.EqualValues(t, 1, r.stats().Ended["slow_consumer"])
 	require.Equal(t, "slow_consumer", reason.Load())
-	require.Zero(t, r.srv.Stats().QueuedBytes)
-	require.Zero(t, r.srv.Stats().Subscriptions)
+	require.Zero(t, r.stats().QueuedBytes)
+	require.Zero(t, r.stats().Subscriptions)
 	other.lives()
 	r.say(size) // nobody is left to receive it
-	require.Zero(t, r.srv.Stats().QueuedBytes)
+	require.Zero(t, r.stats().QueuedBytes)
 }
 
 // The largest queue goes first, and only as many as are needed.
@@ -143,7 +143,7 @@ func TestLimitTotalQueue(t *testing.T) {
 					fill(big, 2)
 					time.Sleep(1200 * time.Millisecond)
 				})
-				require.EqualValues(t, 1, r.srv.Stats().Ended["slow_consumer"])
+				require.EqualValues(t, 1, r.stats().Ended["slow_consumer"])
 				_, ok := r.srv.Session(big.id)
 				require.False(t, ok)
 				require.Equal(t, 3, data(others[0].send(connectNow)))
@@ -203,7 +203,7 @@ func TestFloodOfHandshakes(t *testing.T) {
 					}
 				}
 				require.Equal(t, map[int]int{200: 50, 429: 350}, count)
-				require.EqualValues(t, 350, r.srv.Stats().Limits[name])
+				require.EqualValues(t, 350, r.stats().Limits[name])
 				time.Sleep(5 * time.Second)
 				require.Empty(t, r.srv.Sessions())
 				r.hello("").connect().lives()
@@ -233,16 +233,16 @@ func TestSlowReader(t *testing.T) {
 			}
 			require.Len(t, s.Next(time.Second).Text, size+len(`[{"channel":"/a","data":""}]`))
 			require.Equal(t, fmt.Sprintf(`[{"channel":"/a","data":%d}]`, i), s.Next(time.Second).Text)
-			require.LessOrEqual(t, r.srv.Stats().QueuedBytes, int64(most))
+			require.LessOrEqual(t, r.stats().QueuedBytes, int64(most))
 		}
 		for n := 1; n > 0; polled += n {
 			n = data(poll.send(connectNow))
 		}
 		require.Equal(t, 2*messages, polled)
-		require.EqualValues(t, 1, r.srv.Stats().Ended["slow_consumer"])
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.EqualValues(t, 1, r.stats().Ended["slow_consumer"])
+		require.Zero(t, r.stats().QueuedBytes)
 		time.Sleep(time.Minute) // the write to it times out
-		require.EqualValues(t, 0, r.srv.Stats().WebSockets-int64(len(r.srv.Sessions())))
+		require.EqualValues(t, 0, r.stats().WebSockets-int64(len(r.srv.Sessions())))
 	})
 }
 
@@ -300,8 +300,8 @@ func TestHalfOpen(t *testing.T) {
 				require.EqualValues(t, 1001, f.Close)
 				soon(t, idle, f.At.Sub(start))
 				time.Sleep(time.Minute)
-				require.EqualValues(t, 2, r.srv.Stats().Events["websocket_closed_1001"])
-				require.Zero(t, r.srv.Stats().WebSockets)
+				require.EqualValues(t, 2, r.stats().Events["websocket_closed_1001"])
+				require.Zero(t, r.stats().WebSockets)
 				require.Empty(t, r.srv.Sessions())
 			})
 		})

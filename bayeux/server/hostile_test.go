@@ -30,7 +30,7 @@ func (r *rig) unharmed(sessions int) {
 	s.Cut()
 	u.send(`[{"channel":"/meta/disconnect","clientId":"$"}]`)
 	synctest.Wait()
-	stats := r.srv.Stats()
+	stats := r.stats()
 	require.Len(r.t, r.srv.Sessions(), sessions)
 	require.Equal(r.t, [4]int64{}, [4]int64{stats.Holds, stats.WebSockets, stats.Browsers, stats.QueuedBytes})
 }
@@ -235,12 +235,12 @@ func TestSubscriptionsWithoutEnd(t *testing.T) {
 			}
 		}
 		require.Equal(t, 10, refusals)
-		require.EqualValues(t, 10_000, r.srv.Stats().Subscriptions)
+		require.EqualValues(t, 10_000, r.stats().Subscriptions)
 		u.lives()
 		r.unharmed(1)
 		time.Sleep(8 * time.Second)
-		require.Zero(t, r.srv.Stats().Subscriptions)
-		require.Zero(t, r.srv.Stats().Channels)
+		require.Zero(t, r.stats().Subscriptions)
+		require.Zero(t, r.stats().Channels)
 	})
 }
 

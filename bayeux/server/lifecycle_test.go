@@ -53,7 +53,7 @@ func TestStoryOfASession(t *testing.T) {
 		u.send(leave)
 		synctest.Wait()
 		require.Equal(t, []string{u.id + " out /b/* false", u.id + " out /c false", u.id + " out /d false", u.id + " ends disconnect"}, d.take())
-		require.Zero(t, r.srv.Stats().Sessions)
+		require.Zero(t, r.stats().Sessions)
 	})
 }
 

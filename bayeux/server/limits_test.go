@@ -19,10 +19,10 @@ import (
 // grows asserts that f makes a limit's counter grow.
 func (r *rig) grows(limit string, f func()) {
 	r.t.Helper()
-	before := r.srv.Stats().Limits[limit]
+	before := r.stats().Limits[limit]
 	f()
 	synctest.Wait()
-	require.Greater(r.t, r.srv.Stats().Limits[limit], before, "limit %q is not counted", limit)
+	require.Greater(r.t, r.stats().Limits[limit], before, "limit %q is not counted", limit)
 }
 
 // lives asserts that a session still publishes.
@@ -240,9 +240,9 @@ func TestLimitChannelName(t *testing.T) {
 			bubble(t, c.change, func(t *testing.T, r *rig) {
 				u := r.hello("").subscribe(c.good)
 				require.Equal(t, true, u.publish(c.good, "1").Messages[1]["successful"])
-				before := r.srv.Stats().Refused["channel_invalid"]
+				before := r.stats().Refused["channel_invalid"]
 				require.Equal(t, "405::channel_invalid", u.publish(c.bad, "1").Messages[0]["error"])
-				require.Equal(t, before+1, r.srv.Stats().Refused["channel_invalid"])
+				require.Equal(t, before+1, r.stats().Refused["channel_invalid"])
 				r.grows("channel", func() {
 					reply := u.send(fmt.Sprintf(`[{"channel":"/meta/subscribe","clientId":"$","subscription":%q}]`, c.bad))
 					require.Equal(t, "403::subscription_invalid", reply.Messages[0]["error"])
@@ -276,7 +276,7 @@ func TestLimitSubscriptions(t *testing.T) {
 					reply = u.send(`[{"channel":"/meta/subscribe","clientId":"$","subscription":"/more"}]`)
 					require.Equal(t, "403:subscriptions_limit:subscribe_denied", reply.Messages[0]["error"])
 				})
-				require.EqualValues(t, c.limit, r.srv.Stats().Subscriptions)
+				require.EqualValues(t, c.limit, r.stats().Subscriptions)
 				u.subscribe("/s/0") // no further one
 				other.subscribe("/more")
 				u.lives()

@@ -232,8 +232,8 @@ func TestLocalInReceiver(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, l.Publish(ctx, "/count", 1))
 		d.told(t, "1", "2", "3", "4", "5")
-		require.Zero(t, r.srv.Stats().QueuedBytes)
-		require.Zero(t, r.srv.Stats().Sessions)
+		require.Zero(t, r.stats().QueuedBytes)
+		require.Zero(t, r.stats().Sessions)
 	})
 }
 
@@ -271,8 +271,8 @@ func TestLocalReceiversHarmNobody(t *testing.T) {
 		d.told(t, want...)
 		<-l.Done()
 		ends.told(t, "local slow_consumer")
-		require.EqualValues(t, 1, r.srv.Stats().Limits["queue"])
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.EqualValues(t, 1, r.stats().Limits["queue"])
+		require.Zero(t, r.stats().QueuedBytes)
 		well.Close(t.Context())
 	})
 }
@@ -300,7 +300,7 @@ func TestLocalIdleIsFree(t *testing.T) {
 		for _, l := range all {
 			l.Close(t.Context())
 		}
-		require.Zero(t, r.srv.Stats().Sessions)
+		require.Zero(t, r.stats().Sessions)
 	})
 }
 

@@ -105,8 +105,8 @@ func TestPathCut(t *testing.T) {
 		require.Equal(t, 1600*time.Millisecond, v.poll(2*time.Second).Took)
 		require.Equal(t, 4*time.Second, before.poll(0).Took, "who was there goes by what it has seen")
 		require.Equal(t, 4*time.Second, direct.poll(0).Took)
-		require.Zero(t, r.srv.Stats().Paths.ShortHolds, "somebody has held longer: that was v")
-		require.EqualValues(t, 2, r.srv.Stats().Paths.Learned["cut"])
+		require.Zero(t, r.stats().Paths.ShortHolds, "somebody has held longer: that was v")
+		require.EqualValues(t, 2, r.stats().Paths.Learned["cut"])
 	})
 }
 
@@ -114,7 +114,7 @@ func TestPathCut(t *testing.T) {
 func TestPathNewcomer(t *testing.T) {
 	bubble(t, travel(), func(t *testing.T, r *rig) {
 		r.travel("192.0.2.1", false).cutTwice(2 * time.Second)
-		stats := r.srv.Stats().Paths
+		stats := r.stats().Paths
 		require.Equal(t, 1, stats.Known)
 		require.Equal(t, 1, stats.ShortHolds)
 		require.EqualValues(t, 1, stats.Learned["ceiling_shared"])
@@ -137,7 +137,7 @@ func TestPathNoise(t *testing.T) {
 		require.Nil(t, r.travel("192.0.2.1", false).poll(2*time.Second))
 		require.Equal(t, 4*time.Second, v.poll(0).Took)
 		require.Equal(t, 4*time.Second, r.travel("192.0.2.1", false).poll(0).Took)
-		require.Zero(t, r.srv.Stats().Paths.Learned["cut"])
+		require.Zero(t, r.stats().Paths.Learned["cut"])
 	})
 }
 
@@ -182,7 +182,7 @@ func TestPathShortPolls(t *testing.T) {
 		require.InDelta(t, 0, advice["interval"], 0, "more may follow")
 		advice, _ = v.poll(0).Messages[0]["advice"].(map[string]any)
 		require.InDelta(t, 1000, advice["interval"], 0)
-		require.Equal(t, 1, r.srv.Stats().Paths.ShortPolls)
+		require.Equal(t, 1, r.stats().Paths.ShortPolls)
 	})
 }
 
@@ -219,7 +219,7 @@ func TestPathSizes(t *testing.T) {
 		}
 		require.Positive(t, failed)
 		require.LessOrEqual(t, failed, 5)
-		require.Equal(t, 1, r.srv.Stats().Paths.SmallResponses)
+		require.Equal(t, 1, r.stats().Paths.SmallResponses)
 	})
 }
 
@@ -244,7 +244,7 @@ func TestPathGivesUp(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		require.Equal(t, 3, tries)
-		require.EqualValues(t, 1, r.srv.Stats().Limits["path"])
+		require.EqualValues(t, 1, r.stats().Limits["path"])
 	})
 }
 
@@ -258,8 +258,8 @@ func TestPathDeadSockets(t *testing.T) {
 			require.Equal(t, 3*time.Second, time.Since(begin))
 		}
 		require.Contains(t, r.upgrade(""), "400")
-		require.Equal(t, 1, r.srv.Stats().Paths.UpgradesRefused)
-		require.EqualValues(t, 2, r.srv.Stats().Events["websocket_dead"])
+		require.Equal(t, 1, r.stats().Paths.UpgradesRefused)
+		require.EqualValues(t, 2, r.stats().Events["websocket_dead"])
 		time.Sleep(time.Hour)
 		require.Contains(t, r.upgrade(""), "101")
 	})
@@ -277,8 +277,8 @@ func TestPathLivingSockets(t *testing.T) {
 		quiet.Next(time.Second)
 		busy.Quiet(10 * time.Second)
 		quiet.Quiet(10 * time.Second)
-		require.Zero(t, r.srv.Stats().Events["websocket_dead"])
-		require.EqualValues(t, 2, r.srv.Stats().WebSockets)
+		require.Zero(t, r.stats().Events["websocket_dead"])
+		require.EqualValues(t, 2, r.stats().WebSockets)
 	})
 }
 

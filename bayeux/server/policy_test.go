@@ -72,7 +72,7 @@ func TestPolicyRefusals(t *testing.T) {
 				same(t, `[{`+hs+want+`}]`, reply.Messages)
 				require.Empty(t, reply.Header.Get("Set-Cookie"))
 				require.Empty(t, r.srv.Sessions())
-				require.EqualValues(t, 1, r.srv.Stats().HandshakesRefused)
+				require.EqualValues(t, 1, r.stats().HandshakesRefused)
 			})
 			bubble(t, ruled(policyFuncs{create: err}), func(t *testing.T, r *rig) {
 				u := r.hello("")
@@ -84,8 +84,8 @@ func TestPolicyRefusals(t *testing.T) {
 				u := r.hello("")
 				same(t, `[{`+sub+text("subscribe")+`}]`, u.send(subscribing("subscribe", `"/a"`)).Messages)
 				same(t, `[{`+pub+text("publish")+`}]`, u.publish("/a", "1").Messages)
-				require.Zero(t, r.srv.Stats().Subscriptions)
-				require.EqualValues(t, 2, r.srv.Stats().Denied)
+				require.Zero(t, r.stats().Subscriptions)
+				require.EqualValues(t, 2, r.stats().Denied)
 			})
 		})
 	}

@@ -31,6 +31,13 @@ type rig struct {
 	srv *server.Server
 }
 
+// stats are those of a server that has done what it can do now: who wrote what a
+// client has read notes it afterwards.
+func (r *rig) stats() server.Stats {
+	synctest.Wait()
+	return r.srv.Stats()
+}
+
 // bubble runs f with a rig inside a synctest bubble, where time is free.
 func bubble(t *testing.T, change func(*server.Config), f func(t *testing.T, r *rig)) {
 	t.Helper()

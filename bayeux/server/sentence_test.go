@@ -41,9 +41,9 @@ func TestEndOverLongPolling(t *testing.T) {
 		require.Equal(t, 200, reply.Status)
 		same(t, sentenceNone, reply.Messages)
 		require.Equal(t, before, time.Now())
-		require.Zero(t, r.srv.Stats().Subscriptions)
+		require.Zero(t, r.stats().Subscriptions)
 		require.Empty(t, r.srv.Sessions())
-		require.EqualValues(t, 1, r.srv.Stats().Ended["unauthorized"])
+		require.EqualValues(t, 1, r.stats().Ended["unauthorized"])
 
 		same(t, sentenceNone, u.send(connectHold).Messages)
 		same(t, `[{"channel":"/a","id":"p","successful":false,"error":"401::session_revoked"}]`, u.publish("/a", "1").Messages)
@@ -59,7 +59,7 @@ func TestEndOverLongPolling(t *testing.T) {
 		u := r.hello("").connect().subscribe("/a")
 		r.publish("/a", 1)
 		r.endSession(u.id, &bayeux.Error{Code: 401, Text: "token_expired", Advice: &bayeux.Advice{Reconnect: bayeux.ReconnectHandshake}})
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 		same(t, `[{"channel":"/meta/connect","id":"c1","successful":false,"error":"401::token_expired","advice":{"reconnect":"handshake"}}]`,
 			u.send(connectHold).Messages)
 	})
@@ -93,7 +93,7 @@ func TestEndTooLate(t *testing.T) {
 		u.send(leave)
 		s.(bayeux.Ending).End(t.Context(), &bayeux.Error{Code: 401, Text: "session_revoked"})
 		same(t, unknown, u.send(connectHold).Messages)
-		require.Zero(t, r.srv.Stats().Ended["unauthorized"])
+		require.Zero(t, r.stats().Ended["unauthorized"])
 	})
 }
 
@@ -149,7 +149,7 @@ func TestReviewMeetsSubscribe(t *testing.T) {
 		require.Zero(t, r.srv.Review(t.Context()))
 		close(answer)
 		require.Len(t, (<-reply).Messages, 1)
-		require.Zero(t, r.srv.Stats().Subscriptions)
+		require.Zero(t, r.stats().Subscriptions)
 	})
 }
 
@@ -171,10 +171,10 @@ func TestReview(t *testing.T) {
 		defer remove()
 		u := r.hello("").connect().subscribe("/a").subscribe("/b/*")
 		require.Zero(t, r.srv.Review(t.Context()))
-		require.EqualValues(t, 2, r.srv.Stats().Subscriptions)
+		require.EqualValues(t, 2, r.stats().Subscriptions)
 		closed.Store(true)
 		require.Equal(t, 2, r.srv.Review(t.Context()))
-		require.Zero(t, r.srv.Stats().Subscriptions)
+		require.Zero(t, r.stats().Subscriptions)
 		require.Zero(t, r.srv.Review(t.Context()))
 		r.publish("/a", 1)
 		require.Len(t, u.send(connectNow).Messages, 1, "the connect's reply alone")

@@ -129,13 +129,13 @@ func TestSlowConsumerPolicies(t *testing.T) {
 							defer func() { _ = s.conn.Close() }()
 							want, count = c.socket, c.pushed
 						}
-						require.Equal(t, []server.SlowCount{{Policy: c.policy, Limit: limit, Action: c.action, Count: count}}, r.srv.Stats().Slow)
+						require.Equal(t, []server.SlowCount{{Policy: c.policy, Limit: limit, Action: c.action, Count: count}}, r.stats().Slow)
 						got := s.fetch(strings.HasPrefix(how, "ack"), len(strings.Fields(want)))
 						require.Equal(t, want, strings.Join(got, " "))
 						require.Len(t, r.srv.Sessions(), 1)
 						if s.conn == nil { // all is acknowledged
 							s.send(fmt.Sprintf(`[{"channel":"/meta/connect","clientId":"$","advice":{"timeout":0},"ext":{"ack":%d}}]`, s.ack))
-							require.Zero(t, r.srv.Stats().QueuedBytes)
+							require.Zero(t, r.stats().QueuedBytes)
 						}
 					})
 				})
@@ -160,8 +160,8 @@ func TestSlowConsumerDisconnect(t *testing.T) {
 						synctest.Wait()
 					}
 					require.Empty(t, r.srv.Sessions())
-					require.Equal(t, []server.SlowCount{{Policy: "disconnect", Limit: limit, Action: "ended", Count: 1}}, r.srv.Stats().Slow)
-					require.Zero(t, r.srv.Stats().QueuedBytes)
+					require.Equal(t, []server.SlowCount{{Policy: "disconnect", Limit: limit, Action: "ended", Count: 1}}, r.stats().Slow)
+					require.Zero(t, r.stats().QueuedBytes)
 				})
 			})
 		}
@@ -184,7 +184,7 @@ func TestSlowConsumerMemory(t *testing.T) {
 				for i := range 100 {
 					require.NoError(t, r.srv.Publish(t.Context(), fmt.Sprintf("/s/%d", i%30), fmt.Sprint(i, pad)))
 					require.True(t, strings.HasPrefix(text(other.Next(time.Second).Messages[0]["data"]), fmt.Sprint(i)+pad[:1]))
-					require.LessOrEqual(t, r.srv.Stats().QueuedBytes, int64(2*bound))
+					require.LessOrEqual(t, r.stats().QueuedBytes, int64(2*bound))
 					for _, s := range r.srv.Sessions() {
 						b, ok := s.(bayeux.Backlog)
 						require.True(t, ok)
@@ -194,8 +194,8 @@ func TestSlowConsumerMemory(t *testing.T) {
 				}
 				_, lives := r.srv.Session(away.id)
 				require.Equal(t, policy != "disconnect", lives)
-				require.NotEmpty(t, r.srv.Stats().Slow)
-				require.Equal(t, policy, r.srv.Stats().Slow[0].Policy)
+				require.NotEmpty(t, r.stats().Slow)
+				require.Equal(t, policy, r.stats().Slow[0].Policy)
 			})
 		})
 	}
@@ -297,10 +297,10 @@ func TestSlowConsumerNeverAcknowledges(t *testing.T) {
 					publish(4, 7)
 					if policy == "disconnect" {
 						require.Empty(t, r.srv.Sessions())
-						require.Equal(t, []server.SlowCount{{Policy: policy, Limit: limit[0], Action: "ended", Count: 1}}, r.srv.Stats().Slow)
+						require.Equal(t, []server.SlowCount{{Policy: policy, Limit: limit[0], Action: "ended", Count: 1}}, r.stats().Slow)
 						return
 					}
-					require.Equal(t, []server.SlowCount{{Policy: policy, Limit: limit[0], Action: "dropped", Count: 3}}, r.srv.Stats().Slow)
+					require.Equal(t, []server.SlowCount{{Policy: policy, Limit: limit[0], Action: "dropped", Count: 3}}, r.stats().Slow)
 					data, batch := poll(1)
 					require.Equal(t, "0 1 2 3", data)
 					require.EqualValues(t, 6, batch)
@@ -335,9 +335,9 @@ func TestSlowConsumerEndsOnce(t *testing.T) {
 		}
 		all.Wait()
 		require.Empty(t, r.srv.Sessions())
-		require.Equal(t, []server.SlowCount{{Policy: "disconnect", Limit: "maxQueue", Action: "ended", Count: 50}}, r.srv.Stats().Slow)
-		require.EqualValues(t, 50, r.srv.Stats().Ended["slow_consumer"])
-		require.EqualValues(t, 50, r.srv.Stats().Limits["queue"])
+		require.Equal(t, []server.SlowCount{{Policy: "disconnect", Limit: "maxQueue", Action: "ended", Count: 50}}, r.stats().Slow)
+		require.EqualValues(t, 50, r.stats().Ended["slow_consumer"])
+		require.EqualValues(t, 50, r.stats().Limits["queue"])
 	})
 }
 

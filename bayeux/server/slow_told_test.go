@@ -81,7 +81,7 @@ func TestOnQueueMaxed(t *testing.T) {
 			require.NoError(t, r.srv.Publish(t.Context(), "/b", i))
 		}
 		require.False(t, wireAlive(v))
-		require.EqualValues(t, 1, r.srv.Stats().Ended["server"])
+		require.EqualValues(t, 1, r.stats().Ended["server"])
 	})
 }
 

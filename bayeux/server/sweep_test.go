@@ -39,7 +39,7 @@ func TestManyExpireAtOnce(t *testing.T) {
 		require.EqualValues(t, many, ends.Load())
 		require.Empty(t, r.srv.Sessions())
 		require.Empty(t, r.srv.Users())
-		st := r.srv.Stats()
+		st := r.stats()
 		require.EqualValues(t, many, st.Ended["expired"])
 		require.Zero(t, st.Subscriptions)
 		require.Zero(t, st.QueuedBytes)

@@ -109,7 +109,7 @@ func TestAckDialogue(t *testing.T) {
 		r.publish("/a", 3)
 		u.expect(acking("6", ""), "3", 7)
 		u.expect(acking("999", ackNow), "", 8) // more than ever sent [R-ACK-8]
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 	})
 }
 
@@ -170,7 +170,7 @@ func TestAckDeliversByConnect(t *testing.T) {
 			require.Len(t, u.send(body).Messages, 1)
 		}
 		synctest.Wait()
-		require.Zero(t, r.srv.Stats().QueuedBytes, "the store ends with the session") // [R-ACK-13]
+		require.Zero(t, r.stats().QueuedBytes, "the store ends with the session") // [R-ACK-13]
 	})
 }
 

@@ -72,7 +72,7 @@ func TestCutAfterFirstConnect(t *testing.T) {
 				require.Len(t, r.srv.Sessions(), 1)
 				time.Sleep(time.Second)
 				require.Empty(t, r.srv.Sessions())
-				require.Zero(t, r.srv.Stats().QueuedBytes)
+				require.Zero(t, r.stats().QueuedBytes)
 			})
 		})
 	}

@@ -212,7 +212,7 @@ func TestWireDuplicateConnect(t *testing.T) {
 			older = wireHold(u)
 			require.Equal(t, true, u.send(connectNow).Messages[0]["successful"])
 			require.Equal(t, status, wireAnswered(t, older).Status)
-			require.Zero(t, r.srv.Stats().Holds)
+			require.Zero(t, r.stats().Holds)
 		})
 	}
 }

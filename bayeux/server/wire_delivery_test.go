@@ -271,9 +271,9 @@ func TestQueueIsBounded(t *testing.T) {
 				require.NoError(t, r.srv.Publish(t.Context(), "/a", 3))
 				require.Equal(t, "slow_consumer", <-reason)
 				require.Empty(t, r.srv.Sessions())
-				require.EqualValues(t, 1, r.srv.Stats().Limits["queue"])
+				require.EqualValues(t, 1, r.stats().Limits["queue"])
 				require.Contains(t, u.send(connectHold).Body, "402::session_unknown")
-				require.Zero(t, r.srv.Stats().QueuedBytes)
+				require.Zero(t, r.stats().QueuedBytes)
 			})
 		})
 	}

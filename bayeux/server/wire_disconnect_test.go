@@ -36,14 +36,14 @@ func TestWireDisconnectDelivers(t *testing.T) {
 		r.hello("").publish("/a", "1")
 		same(t, `[{"channel":"/a","data":1},`+wireLeft[1:], u.send(wireLeave).Messages)
 		synctest.Wait()
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 	})
 	bubble(t, option("metaConnectDeliverOnly", "true"), func(t *testing.T, r *rig) {
 		u := r.hello("").connect().subscribe("/a")
 		r.hello("").publish("/a", "1")
 		same(t, wireLeft, u.send(wireLeave).Messages)
 		synctest.Wait()
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 	})
 }
 
@@ -109,7 +109,7 @@ func TestWireServerDisconnects(t *testing.T) {
 		same(t, wireGone, u.send(connectHold).Messages)
 		require.NoError(t, s.Disconnect(ctx), "once more has no effect")
 		require.NoError(t, s.Deliver(ctx, "/a", 1))
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 	})
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := r.hello("").connect() // not held: nothing is sent
@@ -133,7 +133,7 @@ func TestWireServerRemoves(t *testing.T) {
 		got := <-held
 		soon(t, 4*time.Second, got.Took)
 		same(t, wireHeldNone, got.Messages)
-		require.Zero(t, r.srv.Stats().Holds)
+		require.Zero(t, r.stats().Holds)
 	})
 }
 
@@ -211,7 +211,7 @@ func TestWireServerDisconnectsDuringRequest(t *testing.T) {
 			same(t, want, r.hello(more).connect().send(publish).Messages)
 			same(t, `[`+wireFarewell+`,`+rejected+`]`, r.hello(more).connect().send(connect).Messages)
 			synctest.Wait()
-			require.Zero(t, r.srv.Stats().QueuedBytes)
+			require.Zero(t, r.stats().QueuedBytes)
 			s := r.surf(more).connected()
 			s.say(connect)
 			if more == "" {
@@ -221,7 +221,7 @@ func TestWireServerDisconnectsDuringRequest(t *testing.T) {
 				same(t, `[`+wireFarewell+`,`+rejected+`]`, s.get())
 			}
 			s.handshake("").connected()
-			require.Zero(t, r.srv.Stats().QueuedBytes)
+			require.Zero(t, r.stats().QueuedBytes)
 		})
 	}
 }
@@ -255,14 +255,14 @@ func TestWireListenerDisconnects(t *testing.T) {
 			same(t, `[`+reply+`]`, u.send(publish).Messages)
 			same(t, `[`+last+wireFarewell+`,`+held[1:], wireAnswered(t, waits).Messages)
 			same(t, wireGone, u.send(connectHold).Messages)
-			require.Zero(t, r.srv.Stats().QueuedBytes)
+			require.Zero(t, r.stats().QueuedBytes)
 		})
 	}
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u := listening(t, r).hello("").connect()
 		same(t, `[`+last+wireFarewell+`,`+reply+`]`, u.send(publish).Messages)
 		synctest.Wait()
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 	})
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		s := listening(t, r).surf("").connected()

@@ -141,13 +141,13 @@ func TestWireExpiryCleansUp(t *testing.T) {
 		require.NoError(t, r.srv.Publish(context.Background(), "/a", 1))
 		u.send(`[{"channel":"/meta/connect","clientId":"$","ext":{"ack":1},"advice":{"timeout":0}}]`) // leaves one unacknowledged
 		require.NoError(t, r.srv.Publish(context.Background(), "/b/c", 1))
-		require.Positive(t, r.srv.Stats().QueuedBytes)
+		require.Positive(t, r.stats().QueuedBytes)
 		require.Equal(t, 1, r.srv.Subscribers("/a"))
 		time.Sleep(4 * time.Second)
 		require.False(t, wireAlive(u))
 		require.Zero(t, r.srv.Subscribers("/a"))
 		require.Zero(t, r.srv.Subscribers("/b/*"))
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 		require.Equal(t, u.id+" expired", <-ended)
 	})
 }
@@ -179,11 +179,11 @@ func TestWireBrowserCountersEnd(t *testing.T) {
 			all = append(all, wireHold(u))
 			r.helloWith(u.cookie, "").send(connectHold)
 		}
-		require.EqualValues(t, 3, r.srv.Stats().Browsers)
+		require.EqualValues(t, 3, r.stats().Browsers)
 		for _, held := range all {
 			<-held
 		}
-		require.Zero(t, r.srv.Stats().Browsers)
+		require.Zero(t, r.stats().Browsers)
 	})
 }
 

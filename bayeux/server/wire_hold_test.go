@@ -34,7 +34,7 @@ func TestWireAbortedConnect(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, r *rig) {
 		u, v := r.hello("").connect().subscribe("/a"), r.hello("").connect()
 		wireAbort(u)
-		require.Zero(t, r.srv.Stats().Holds)
+		require.Zero(t, r.stats().Holds)
 		v.publish("/a", "1")
 		got := u.send(connectHold)
 		require.Zero(t, got.Took)

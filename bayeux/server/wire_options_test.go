@@ -111,7 +111,7 @@ func TestMaxProcessing(t *testing.T) {
 		require.Len(t, r.srv.Sessions(), 1)
 		u.send(`[{"channel":"/meta/connect","clientId":"$","id":"slow","advice":{"timeout":0}}]`)
 		require.Empty(t, r.srv.Sessions())
-		require.EqualValues(t, 1, r.srv.Stats().Ended["max_processing"])
+		require.EqualValues(t, 1, r.stats().Ended["max_processing"])
 	})
 }
 

@@ -262,6 +262,6 @@ func TestDeliveryToEndedSession(t *testing.T) {
 		got := <-held
 		soon(t, 4*time.Second, got.Took)
 		same(t, `[{"channel":"/meta/connect","id":"c1","successful":true,"advice":{"reconnect":"none"}}]`, got.Messages)
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 	})
 }

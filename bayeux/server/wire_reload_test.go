@@ -158,7 +158,7 @@ func TestWireReloadWithAck(t *testing.T) {
 		r.publish("/a", 3)
 		u.expect(reload, "2,3", 5)
 		u.expect(acking("5", ackNow), "", 6)
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 
 		s := r.reliableSurf().subscribed("/b")
 		r.publish("/b", 1)

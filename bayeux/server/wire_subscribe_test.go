@@ -78,7 +78,7 @@ func TestSubscribeReplies(t *testing.T) {
 				reply := u.send(subscribing("subscribe", c.subscription))
 				same(t, answered("subscribe", c.subscription, c.want), reply.Messages)
 				if c.want != "" {
-					require.Zero(t, r.srv.Stats().Subscriptions, "something was subscribed")
+					require.Zero(t, r.stats().Subscriptions, "something was subscribed")
 				}
 			})
 		})
@@ -299,6 +299,6 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 		u := r.hello("")
 		same(t, answered("subscribe", `["/1","/2","/1","/3"]`, "403:subscriptions_limit:subscribe_denied"),
 			u.send(subscribing("subscribe", `["/1","/2","/1","/3"]`)).Messages)
-		require.EqualValues(t, 2, r.srv.Stats().Subscriptions)
+		require.EqualValues(t, 2, r.stats().Subscriptions)
 	})
 }

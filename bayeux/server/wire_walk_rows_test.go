@@ -145,7 +145,7 @@ func walkCookies() map[string]walkRow {
 			change: func(c *server.Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
 			probe: func(w *walker) string {
 				w.connected()
-				require.Contains(w.r.t, w.r.srv.Stats().Requests, w.via)
+				require.Contains(w.r.t, w.r.stats().Requests, w.via)
 				w.hello("") // with the cookie there is no further one
 				require.Empty(w.r.t, w.header.Values("Set-Cookie"))
 				fresh := &walker{r: w.r, via: w.via}

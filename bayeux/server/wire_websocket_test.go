@@ -476,6 +476,6 @@ func TestSocketSlowReader(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Empty(t, r.srv.Sessions())
-		require.Zero(t, r.srv.Stats().QueuedBytes)
+		require.Zero(t, r.stats().QueuedBytes)
 	})
 }
