@@ -23,12 +23,16 @@ import (
 // deaf is a WebSocket client that greets and then does not read any more.
 func (r *rig) deaf() (net.Conn, *user) {
 	r.t.Helper()
+	return r.mute(connectNow, `[{"channel":"/meta/subscribe","clientId":"$","subscription":"/a"}]`)
+}
+
+// mute is a session of a WebSocket that says nothing more by itself, after a
+// handshake and these messages.
+func (r *rig) mute(bodies ...string) (net.Conn, *user) {
+	r.t.Helper()
 	conn := r.open()
 	u := &user{r: r}
-	for _, body := range []string{
-		`[{"channel":"/meta/handshake"}]`, connectNow,
-		`[{"channel":"/meta/subscribe","clientId":"$","subscription":"/a"}]`,
-	} {
+	for _, body := range append([]string{`[{"channel":"/meta/handshake"}]`}, bodies...) {
 		require.NoError(r.t, wsutil.WriteClientText(conn, []byte(u.fill(body))))
 		reply, _, err := wsutil.ReadServerData(conn)
 		require.NoError(r.t, err)

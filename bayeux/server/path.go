@@ -79,13 +79,18 @@ func (t *trip) cameLocked(s *session, now instant.Time, lane pathprofile.Lane, m
 	t.began, t.serial = 0, serial(m.ID)
 	s.replacedLocked(now)
 	way := s.srv.way(t.from, now)
-	seat := s.seatLocked()
+	seat, first := s.seatLocked(), s.machine.State() == machine.Handshaken
 	if seat == nil {
+		if way == nil && !first && retries(m) {
+			// What is held in full may not arrive either: that is judged where there is
+			// a path.
+			s.srv.made(t.from, now)
+		}
 		if way == nil || way.Quiet() {
 			return l
 		}
 		seat = s.sitLocked(new(pathprofile.Seat))
-		if s.machine.State() == machine.Handshaken {
+		if first {
 			seat.Newcomer()
 		}
 	}
@@ -103,13 +108,20 @@ func (t *trip) cameLocked(s *session, now instant.Time, lane pathprofile.Lane, m
 		l.lost = s.queue.GiveUp()
 		seat.GaveUp()
 	}
+	if way.Quiet() && seat.Blank() {
+		s.sitLocked(nil)
+	}
 	return l
+}
+
+// retries tells that a connect is to be answered at once, as after a failure.
+func retries(m *bayeux.Message) bool {
+	return len(m.Advice) > 0 && m.ClientAdvice().Timeout == 0
 }
 
 // came is what a connect says of the one before it.
 func came(s *session, m *bayeux.Message, lane pathprofile.Lane, serial int64) pathprofile.Came {
-	c := pathprofile.Came{Lane: lane, Serial: serial, Ack: -1}
-	c.Retry = len(m.Advice) > 0 && m.ClientAdvice().Timeout == 0
+	c := pathprofile.Came{Lane: lane, Serial: serial, Retry: retries(m), Ack: -1}
 	if s.queue.Retaining() {
 		if v, ok := m.ExtMember("ack"); ok {
 			if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
@@ -196,13 +208,7 @@ func (s *session) heldLocked(t *trip, lane pathprofile.Lane, now instant.Time, f
 	if way == nil {
 		return 0
 	}
-	if seat := s.seatLocked(); seat != nil {
-		return seat.Held(way, now, full)
-	}
-	// It needs no seat: what it tells is for others.
-	var seat pathprofile.Seat
-	t.recall(&seat, way, lane)
-	return seat.Held(way, now, full)
+	return s.recallLocked(t, lane, now).Held(way, now, full)
 }
 
 // strandedLocked says that the client, or what lies between, has ended a hold.
@@ -301,10 +307,32 @@ func (g gate) Upgrade(from *bayeux.Request) bool {
 
 // Dead implements transport.Paths.
 func (g gate) Dead(to transport.Port) {
-	if p, ok := to.(*port); ok && p.trip.from.IsValid() {
-		now := g.srv.moment()
-		g.srv.learned(p.trip.from, g.srv.made(p.trip.from, now).Dead(now), "")
+	p, ok := to.(*port)
+	if !ok || !p.trip.from.IsValid() {
+		return
 	}
+	now := g.srv.moment()
+	g.srv.learned(p.trip.from, g.srv.made(p.trip.from, now).Dead(now), "")
+	p.mu.Lock()
+	s, greeted := p.sess, p.greeted
+	p.mu.Unlock()
+	if s != nil && greeted {
+		s.mu.Lock()
+		s.sitLocked(pathprofile.Bury())
+		s.mu.Unlock()
+	}
+}
+
+// stillborn tells that nothing has come through the WebSocket on which the session
+// began, nor by another way since.
+func (s *session) stillborn() bool {
+	if s.more.Load() == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seat := s.seatLocked()
+	return seat != nil && seat.Stillborn()
 }
 
 // Alive implements transport.Paths.

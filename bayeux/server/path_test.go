@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -105,7 +106,9 @@ func TestPathCut(t *testing.T) {
 		require.Equal(t, 1600*time.Millisecond, v.poll(2*time.Second).Took)
 		require.Equal(t, 4*time.Second, before.poll(0).Took, "who was there goes by what it has seen")
 		require.Equal(t, 4*time.Second, direct.poll(0).Took)
-		require.Zero(t, r.stats().Paths.ShortHolds, "somebody has held longer: that was v")
+		require.Equal(t, 1, r.stats().Paths.ShortHolds)
+		require.Equal(t, 4*time.Second, before.poll(0).Took)
+		require.Zero(t, r.stats().Paths.ShortHolds, "somebody has held longer, and had the answer")
 		require.EqualValues(t, 2, r.stats().Paths.Learned["cut"])
 	})
 }
@@ -158,6 +161,22 @@ func TestPathCutUnseen(t *testing.T) {
 			require.Equal(t, 500, (<-held).Status)
 		}
 		require.Equal(t, 1600*time.Millisecond, v.poll(0).Took)
+	})
+}
+
+// One that cuts just before a hold is over, and says nothing, is found by clients
+// that come back as after a failure.
+func TestPathCutAtTheEnd(t *testing.T) {
+	bubble(t, travel(), func(t *testing.T, r *rig) {
+		v := r.travel("192.0.2.1", false)
+		for range 3 {
+			require.Equal(t, 4*time.Second, v.poll(0).Took) // cut at 3.9 s; nobody has this answer
+			time.Sleep(900 * time.Millisecond)
+			v.retry = true
+			require.NotNil(t, v.poll(0))
+		}
+		require.Equal(t, 3200*time.Millisecond, v.poll(0).Took)
+		require.EqualValues(t, 2, r.stats().Paths.Learned["cut"], "the first is what has the path watched")
 	})
 }
 
@@ -262,6 +281,29 @@ func TestPathDeadSockets(t *testing.T) {
 		require.EqualValues(t, 2, r.stats().Events["websocket_dead"])
 		time.Sleep(time.Hour)
 		require.Contains(t, r.upgrade(""), "101")
+	})
+}
+
+// A session whose first WebSocket died after the handshake is not continued by
+// another one: its client is to shake hands again, and can then choose long-polling.
+func TestPathStrandedSession(t *testing.T) {
+	bubble(t, option("paths", "learn", "maxInterval", "60000"), func(t *testing.T, r *rig) {
+		conn, u := r.mute()
+		begin := time.Now()
+		_, err := io.Copy(io.Discard, conn)
+		require.NoError(t, err)
+		require.Equal(t, 3*time.Second, time.Since(begin))
+		require.EqualValues(t, 1, r.stats().Events["websocket_dead"])
+		sock := r.Dial(nil)
+		sock.Send(u.fill(connectNow))
+		reply := sock.Next(time.Second).Messages[0]
+		require.Equal(t, "402::session_unknown", reply["error"])
+		require.Equal(t, map[string]any{"reconnect": "handshake", "interval": 0.}, reply["advice"])
+		require.EqualValues(t, 1, r.stats().Ended["stranded"])
+		sock.Send(`[{"channel":"/meta/handshake"}]`)
+		id := text(sock.Next(time.Second).Messages[0]["clientId"])
+		sock.Send((&user{id: id}).fill(connectNow))
+		require.Equal(t, true, sock.Next(time.Second).Messages[0]["successful"])
 	})
 }
 

@@ -19,7 +19,7 @@ const (
 // clients come through.
 func pathOptionTable() []OptionInfo {
 	return []OptionInfo{
-		{"paths", "text", pathOff, "server", "learn what the networks carry that clients come through, and keep within it: learn or off; off switches all of the following off"},
+		{"paths", "text", pathLearn, "server", "learn what the networks carry that clients come through, and keep within it: learn or off; off switches all of the following off"},
 		{"pathHolds", "text", pathLearn, "server", "how long networks let a /meta/connect be held: learn, off, or a time in ms that no hold passes"},
 		{"pathMinHold", "ms", "1000", "server", "the shortest hold that is learned; below it clients poll instead, see pathShortPolls"},
 		{"pathShortPolls", "text", pathLearn, "server", "where nothing is let through that takes long, answer at once and have clients come back after one to ten seconds: learn or off"},
@@ -80,7 +80,7 @@ func parseNetworks(list string) ([]netip.Prefix, error) {
 
 // book makes what remembers networks, nil where nothing is to be learned.
 func (l lookup) book() *pathprofile.Book {
-	if l.text("paths", pathOff) == pathOff {
+	if l.text("paths", pathLearn) == pathOff {
 		return nil
 	}
 	c := pathprofile.Config{

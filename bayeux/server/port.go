@@ -30,6 +30,8 @@ type port struct {
 	// processing tells that a WebSocket message is.
 	processing bool
 	closed     bool
+	// greeted tells that the handshake of sess came by the connection.
+	greeted bool
 
 	// afterConnect tells that the last message handled was a connect
 	// ([R-WS-22]).
@@ -159,7 +161,7 @@ func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error 
 	g := group{sess: s}
 	if reply.OK() {
 		g.handshake = reply
-		p.adopt(s) // a further handshake leaves the old session to its expiry [R-WS-23]
+		p.adopt(s, true) // a further handshake leaves the old session to its expiry [R-WS-23]
 	} else {
 		s.discard()
 		g.replies = []*bayeux.Message{reply} // the socket stays open [R-WS-25]
@@ -183,18 +185,23 @@ func (p *port) resolve(clientID string) *session {
 		return own
 	}
 	s := p.settings.srv.resolve(p.origin(), p.settings, clientID)
-	if s != nil {
-		p.adopt(s)
+	switch {
+	case s == nil:
+	case s.stillborn():
+		s.end(machine.ReasonStranded)
+		return nil // by its next handshake the client can choose another transport
+	default:
+		p.adopt(s, false)
 	}
 	return s
 }
 
-// adopt makes s the session of the connection. The one before keeps its
-// expiry clock and loses the push path.
-func (p *port) adopt(s *session) {
+// adopt makes s the session of the connection, by which its handshake came, or
+// not. The one before keeps its expiry clock and loses the push path.
+func (p *port) adopt(s *session, greeted bool) {
 	p.mu.Lock()
 	before := p.sess
-	p.sess = s
+	p.sess, p.greeted = s, greeted
 	p.mu.Unlock()
 	if before != nil && before != s {
 		before.detach(p)

@@ -112,6 +112,8 @@ const (
 	// ReasonUnauthorized is server code that ends the session with an error: its
 	// credentials have expired or were revoked.
 	ReasonUnauthorized Reason = "unauthorized"
+	// ReasonStranded is a WebSocket that carried nothing since the handshake.
+	ReasonStranded Reason = "stranded"
 	// ReasonReplaced is another session that took the place of this one.
 	ReasonReplaced Reason = "replaced"
 )

@@ -193,6 +193,53 @@ func TestSelfCutter(t *testing.T) {
 	require.Equal(t, 30*second, late.holds[0])
 }
 
+// A hold of which the client did not have the end is no proof of anything.
+func TestUnheard(t *testing.T) {
+	w := newWorld(pathprofile.Config{}, 1)
+	before := w.client(20*second, 30*second)
+	before.poll(second)
+	w.client(20*second, 30*second).idle(2 * minute)
+	require.Equal(t, 1, w.book.Stats(w.now).Ceilings)
+	var old pathprofile.Seat // it was there before
+	held := func(serial int64, retry bool) pathprofile.News {
+		return old.Came(before.path(), w.now, pathprofile.Came{Serial: serial, Retry: retry, Ack: -1})
+	}
+	wait := func(due bool) {
+		require.Equal(t, 30*second, old.Hold(before.path(), w.now, 30*second))
+		w.now = w.now.Add(29 * second)
+		old.Held(before.path(), w.now, due)
+		w.now = w.now.Add(second)
+	}
+	held(1, false)
+	wait(true)
+	require.Equal(t, pathprofile.Cut, held(2, true))
+	held(3, false)
+	wait(false)
+	require.Equal(t, pathprofile.Ignored, held(4, true), "a message came, and went nowhere")
+	require.Equal(t, 1, w.book.Stats(w.now).Ceilings)
+	held(5, false)
+	wait(false)
+	require.Equal(t, pathprofile.CeilingWithdrawn, held(6, false))
+	require.Zero(t, w.book.Stats(w.now).Ceilings)
+}
+
+// A try whose client goes away makes the next one no rarer, and others do not try
+// at once.
+func TestTriesThatEndOtherwise(t *testing.T) {
+	w := newWorld(pathprofile.Config{ProbeEvery: minute}, 1)
+	w.client(10*second, 120*second).idle(minute / 2)
+	tries := 0
+	for range 60 * 4 {
+		c := w.client(10*second, 120*second)
+		if c.come(120*second) == 12*second {
+			tries++
+		}
+		c.seat.Left(c.path(), w.now, -1)
+		w.now = w.now.Add(15 * second)
+	}
+	require.InDelta(t, 60, tries, 2)
+}
+
 // Three that have learned the same count, whatever one has seen.
 func TestThreeAgree(t *testing.T) {
 	w := newWorld(pathprofile.Config{}, 1)

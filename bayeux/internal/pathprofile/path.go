@@ -43,39 +43,77 @@ type Path struct {
 // figure on.
 type opinion struct {
 	limit  int64 // what newcomers begin with; 0: nothing
-	cut    int64 // the figure it is from
-	votes  int   // sessions that agree
+	found  poll  // how often that was found
+	rival  poll  // while that holds: how often something else was, which somebody has seen pass
 	passed int64 // the largest figure that somebody has seen pass
+}
+
+// poll is how many sessions agree on a figure.
+type poll struct {
+	cut   int64
+	votes int
+}
+
+func (p *poll) agrees(cut int64) bool {
+	return p.votes > 0 && cut >= p.cut-p.cut/4 && cut <= p.cut+p.cut/3
+}
+
+// count counts a session. known tells that it has voted before.
+func (p *poll) count(cut int64, known bool) {
+	switch {
+	case !p.agrees(cut):
+		*p = poll{cut, 1}
+	case !known:
+		p.votes++
+	}
+	p.cut = min(p.cut, cut)
 }
 
 // vote says that a session has found limit, for it is cut at cut. known tells
 // that it said so before. It tells whether newcomers begin with it now.
 func (o *opinion) vote(limit, cut int64, known bool) (shared bool) {
-	if o.votes == 0 || cut < o.cut-o.cut/4 || cut > o.cut+o.cut/3 {
-		o.votes, known = 0, false
-		o.cut = cut
+	passes := o.passed >= cut
+	if passes && o.limit > 0 && !o.found.agrees(cut) {
+		if o.rival.count(cut, known); o.rival.votes < agree {
+			return false
+		}
+		o.found = o.rival
+	} else {
+		o.found.count(cut, known)
 	}
-	if !known {
-		o.votes++
-	}
-	if o.passed >= cut && o.votes < agree {
+	if passes && o.found.votes < agree {
 		return false
 	}
 	was := o.limit
-	o.passed, o.cut = 0, min(o.cut, cut)
+	o.passed, o.rival = 0, poll{}
 	o.limit = limit
 	return was != limit
+}
+
+// withdraw takes back the vote of a session that was cut at cut, for it was wrong.
+// It tells whether newcomers began with less until now.
+func (o *opinion) withdraw(cut int64) (withdrawn bool) {
+	switch {
+	case o.found.agrees(cut):
+		if o.found.votes--; o.found.votes == 0 {
+			withdrawn = o.limit > 0
+			*o = opinion{passed: o.passed}
+		}
+	case o.rival.agrees(cut):
+		o.rival.votes--
+	}
+	return withdrawn
 }
 
 // pass says that a figure has passed, for somebody. It tells whether newcomers
 // began with less until now.
 func (o *opinion) pass(figure int64) (withdrawn bool) {
 	o.passed = max(o.passed, figure)
-	if o.cut == 0 || figure <= o.cut+o.cut/20 {
+	if o.found.votes == 0 || figure <= o.found.cut+o.found.cut/20 {
 		return false
 	}
 	withdrawn = o.limit > 0
-	o.limit, o.cut, o.votes = 0, 0, 0
+	*o = opinion{passed: o.passed}
 	return withdrawn
 }
 
@@ -190,6 +228,15 @@ func (p *Path) untried(l Lane) {
 	p.ways[l].until = 0
 }
 
+// put says that it ended, and nothing was seen: the next try is as far away as it
+// was.
+func (p *Path) put(l Lane, now instant.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := &p.ways[l]
+	w.until, w.next = 0, now.Add(max(w.wait, p.config.ProbeEvery))
+}
+
 // tried says how that ended.
 func (p *Path) tried(l Lane, now instant.Time, carried bool) {
 	p.mu.Lock()
@@ -213,7 +260,7 @@ func (p *Path) tooLarge(now instant.Time, limit, failed int, known bool) (news N
 func (p *Path) settles(limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.sizes.limit > 0 && int64(limit) > p.sizes.limit && int64(limit) < p.sizes.cut {
+	if p.sizes.limit > 0 && int64(limit) > p.sizes.limit && int64(limit) < p.sizes.found.cut {
 		p.sizes.limit = int64(limit)
 	}
 }
@@ -229,15 +276,14 @@ func (p *Path) fits(bytes int) (news News) {
 	return news
 }
 
-// mistaken says that what was lost for its size was not.
-func (p *Path) mistaken() (news News) {
+// mistaken says that what a session took for lost for its size was not.
+func (p *Path) mistaken(bytes int) (news News) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.sizes.limit > 0 {
+	if p.sizes.withdraw(int64(bytes)) {
 		news = SizeWithdrawn
+		p.heed()
 	}
-	p.sizes = opinion{passed: p.sizes.passed}
-	p.heed()
 	return news
 }
 

@@ -61,8 +61,11 @@ const (
 	torn                        // the last large answer was not written whole
 	climbing                    // the last try was carried, so that the next may follow
 	answered                    // the hold that was left has ended with an answer
+	full                        // and that because its time had come
 	retried                     // the last connect asked for an answer at once
 	habit                       // it always does
+	longer                      // the last hold was a try that was carried
+	stillborn                   // the WebSocket that it began on was dead
 )
 
 func (s *Seat) is(f flags) bool { return s.flags&f != 0 }
@@ -72,6 +75,13 @@ func (s *Seat) set(f flags, on bool) {
 		s.flags |= f
 	}
 }
+
+// Stillborn tells that the WebSocket on which the session began was dead, and that
+// it has not come by another way since.
+func (s *Seat) Stillborn() bool { return s.is(stillborn) }
+
+// Bury makes a seat for such a session.
+func Bury() *Seat { return &Seat{flags: socket | stillborn, serial: -1} }
 
 // Newcomer has the session begin with what its path knows: it comes for the first
 // time.
@@ -144,8 +154,11 @@ func (s *Seat) accustom(p *Path, c Came) (news News) {
 	case s.is(retried) && s.sent == 0 && s.left.IsZero() && s.began.IsZero() && !s.is(habit):
 		s.set(habit, true)
 		if s.bad > 0 && !s.is(acks) {
+			if s.is(votedSize) {
+				news = p.mistaken(int(s.bad))
+			}
 			s.limit, s.bad, s.fails = 0, 0, 0
-			news = p.mistaken()
+			s.set(votedSize, false)
 		}
 	}
 	s.set(retried, c.Retry)
@@ -158,7 +171,7 @@ func (s *Seat) back(p *Path, now instant.Time, failed bool) News {
 	s.left, s.age = 0, 0
 	if s.is(answered) {
 		s.set(answered, false)
-		return s.heard(p, now, age, failed && since <= comeBack)
+		return s.heard(p, now, age, since, failed)
 	}
 	if !failed || since > comeBack || age < shortest {
 		s.giveWay(p, now)
@@ -169,13 +182,17 @@ func (s *Seat) back(p *Path, now instant.Time, failed bool) News {
 
 // heard judges a hold that was over before the client came again: who comes as
 // after a failure was cut before the answer left, and that went nowhere.
-func (s *Seat) heard(p *Path, now instant.Time, age time.Duration, failed bool) News {
+func (s *Seat) heard(p *Path, now instant.Time, age, since time.Duration, failed bool) News {
 	switch {
-	case !failed:
+	case !failed || since > comeBack:
 		if s.cuts > 0 && millis(age) >= s.cut {
 			s.cuts, s.cut = 0, 0
 		}
-		return 0
+		// One that is kept short tells others nothing; those who hold longer do.
+		if since > comeBack || s.ceiling > 0 && !s.is(longer) {
+			return 0
+		}
+		return p.carried(s.lane(), age)
 	case s.sent > 0: // its size may be why
 		return 0
 	case s.is(climbing): // it was taken for carried: back to what it was a half more than
@@ -183,15 +200,18 @@ func (s *Seat) heard(p *Path, now instant.Time, age time.Duration, failed bool) 
 		s.ceiling = millis(age * 2 / 3)
 		p.tried(s.lane(), now, false)
 		return Cut | ProbeFailed
+	case !s.is(full): // a message came, some time after the cut
+		return Ignored
 	}
 	return s.wasCut(p, now, age)
 }
 
-// giveWay lets others try longer holds if the session was about to.
+// giveWay lets others try longer holds if the session was about to, but not at
+// once: it may have been cut, and gone.
 func (s *Seat) giveWay(p *Path, now instant.Time) {
 	if s.is(probing) {
 		s.set(probing|climbing, false)
-		p.tried(s.lane(), now, false)
+		p.put(s.lane(), now)
 	}
 }
 
@@ -316,9 +336,10 @@ func (s *Seat) Pause(p *Path) time.Duration {
 	return d
 }
 
-// Held says that the hold has ended with an answer. full tells that it was its
-// time that had come, and not a message.
-func (s *Seat) Held(p *Path, now instant.Time, full bool) (news News) {
+// Held says that the hold has ended with an answer. due tells that it was its time
+// that had come, and not a message. Whether the client was still there to have it
+// is seen when it comes back.
+func (s *Seat) Held(p *Path, now instant.Time, due bool) (news News) {
 	if s.began.IsZero() {
 		return 0
 	}
@@ -327,26 +348,24 @@ func (s *Seat) Held(p *Path, now instant.Time, full bool) (news News) {
 	if s.cuts > 0 && millis(age) > s.cut+s.cut/20 {
 		s.cuts, s.cut = 0, 0 // whatever that was, it was no limit
 	}
-	if full {
+	if due {
 		s.noise -= min(s.noise, 1)
-		s.left, s.age = now, max(millis(age), 1)
-		s.set(answered, true)
 	}
+	s.left, s.age = now, max(millis(age), 1)
+	s.set(answered, true)
+	s.set(full, due)
 	if s.is(probing) {
-		news = s.probeHeld(p, now, age, full)
+		news = s.probeHeld(p, now, age, due)
 	}
-	// One that is kept short tells others nothing; those who hold longer do.
-	if s.ceiling == 0 || news != 0 {
-		news |= p.carried(s.lane(), age)
-	}
+	s.set(longer, news != 0)
 	return news
 }
 
 // probeHeld takes what was tried for what is carried.
-func (s *Seat) probeHeld(p *Path, now instant.Time, age time.Duration, full bool) News {
+func (s *Seat) probeHeld(p *Path, now instant.Time, age time.Duration, due bool) News {
 	s.set(probing, false)
 	own := s.ceilingOf(p)
-	if !full && age <= own*5/4 {
+	if !due && age <= own*5/4 {
 		p.untried(s.lane())
 		return 0 // a message came before anything could be seen
 	}

@@ -86,8 +86,15 @@ func Sent(serial int64) *Seat {
 // Done tells that a seat, with this connect, is of no more use: its answer has
 // arrived, and nothing else has ever happened.
 func (s *Seat) Done(c Came) bool {
-	clean := Seat{way: s.way, serial: s.serial, sent: s.sent, batch: s.batch, flags: s.flags & (busy | acks | retried | habit)}
-	return *s == clean && !s.lost(c)
+	return s.clean() && !s.lost(c)
+}
+
+// Blank tells that nothing is known in a seat that has heard of a connect: on a
+// quiet path it is of no more use.
+func (s *Seat) Blank() bool { return s.sent == 0 && s.clean() && !s.is(habit) }
+
+func (s *Seat) clean() bool {
+	return *s == Seat{way: s.way, serial: s.serial, sent: s.sent, batch: s.batch, flags: s.flags & (socket | busy | acks | retried | habit)}
 }
 
 // tooLarge counts an answer that was lost, for its size it seems. again tells that

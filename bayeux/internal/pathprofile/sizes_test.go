@@ -176,6 +176,17 @@ func TestHabit(t *testing.T) {
 	require.Equal(t, 1_000_000, s.Limit(p, w.now, 1_000_000))
 	require.Zero(t, w.book.Stats(w.now).Sizes)
 
+	// What others have found stays.
+	f := &fetch{w: w, cap: 64 << 10, ack: true}
+	f.run(t, 1250)
+	require.Equal(t, 1, w.book.Stats(w.now).Sizes)
+	var one pathprofile.Seat
+	for serial := range int64(20) {
+		one.Came(p, w.now, pathprofile.Came{Serial: serial + 1, Retry: true, Ack: -1})
+		one.Wrote(key(1), []int{240_000, 50}[serial/10], true, -1)
+	}
+	require.Equal(t, 1, w.book.Stats(w.now).Sizes)
+
 	// One that comes when it is known by nothing but large answers is found out a
 	// little later.
 	var late pathprofile.Seat

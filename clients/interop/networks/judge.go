@@ -150,7 +150,8 @@ func judgeUp(s seen, by float64) []finding {
 	var j judge
 	f, changed := s.of("cut-8-60"), s.Marks[markChanged]
 	after := f.failedAfter(changed)
-	j.want(changed > 0 && f.Failed-after <= mostFailed, "%s: failed connects %d while the cut is 8 s, at most %d", f.Client, f.Failed-after, mostFailed)
+	most := mostFailed + int(changed/scale(probeEvery, by)) // probes fail as long as the cut stays
+	j.want(changed > 0 && f.Failed-after <= most, "%s: failed connects %d while the cut is 8 s, at most %d", f.Client, f.Failed-after, most)
 	reach, reached := scale(leastReach, by), time.Duration(-1)
 	for _, h := range f.Holds {
 		if h.OK && h.At > changed && h.Lasted > reach {

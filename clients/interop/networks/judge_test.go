@@ -124,6 +124,7 @@ func TestJudgeOneWrong(t *testing.T) {
 		"the direct one is cut":    {"cut", "direct", func(f *figures) { *f = f.failing(1) }, "failed connects 1, at most 0"},
 		"the direct one shortened": {"cut", "direct", func(f *figures) { f.Holds[0].Lasted = 28 * second }, "the shortest lasted 28.00 s of 30.00 s"},
 		"three after the change":   {"moving-down", "cut-20-8", func(f *figures) { *f = f.failing(301*second, 309*second, 318*second) }, "failed connects 3 since it is 8 s"},
+		"too many before":          {"moving-up", "cut-8-60", func(f *figures) { *f = f.failing(8*second, 17*second, 140*second, 170*second) }, "failed connects 4 while the cut is 8 s, at most 3"},
 		"never longer":             {"moving-up", "cut-8-60", func(f *figures) { f.Holds = fine("", 50, 20*second).Holds }, "a hold longer than 20.00 s after none"},
 		"longer too late":          {"moving-up", "cut-8-60", func(f *figures) { f.Holds = []held{{At: 1081 * second, Lasted: 48 * second, OK: true}} }, "after 901.00 s"},
 		"two failures a probe":     {"moving-up", "cut-8-60", func(f *figures) { *f = f.failing(400*second, 460*second) }, "the nearest two 60.00 s apart"},
