@@ -183,7 +183,7 @@ func TestHabit(t *testing.T) {
 	var one pathprofile.Seat
 	for serial := range int64(20) {
 		one.Came(p, w.now, pathprofile.Came{Serial: serial + 1, Retry: true, Ack: -1})
-		one.Wrote(key(1), []int{240_000, 50}[serial/10], true, -1)
+		one.Wrote(key(1), []int{90_000, 50}[serial/10], true, -1)
 	}
 	require.Equal(t, 1, w.book.Stats(w.now).Sizes)
 
