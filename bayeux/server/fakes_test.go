@@ -269,6 +269,9 @@ func (s *sock) Close(int, string) {
 	s.Wake()
 }
 
+// Leave implements transport.Link.
+func (s *sock) Leave(code int, reason string) { s.Close(code, reason) }
+
 // Cut implements transport.Link, and plays a lost connection.
 func (s *sock) Cut(string) {
 	if !s.broken {

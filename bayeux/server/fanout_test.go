@@ -47,6 +47,7 @@ func (l *audienceLink) Wake() {
 }
 
 func (l *audienceLink) Close(int, string) {}
+func (l *audienceLink) Leave(int, string) {}
 func (l *audienceLink) Cut(string)        {}
 
 // take takes until nothing is left, as a flusher does.

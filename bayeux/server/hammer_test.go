@@ -36,6 +36,7 @@ func (l *lineLink) Wake() {
 }
 
 func (l *lineLink) Close(int, string) { l.Wake() }
+func (l *lineLink) Leave(int, string) { l.Wake() }
 func (l *lineLink) Cut(string)        { l.Wake() }
 
 func (l *lineLink) flush() {

@@ -29,6 +29,7 @@ type pass struct {
 	sess     *session // whom the batch is from; nil: nobody we know
 	holder   holder   // answers a held connect
 	port     *port    // nil on HTTP
+	stranded bool     // it is from one whose first WebSocket was dead
 	alone    bool     // the batch has one message, or the carrier is a WebSocket [R-WS-13, R-WS-14]
 }
 

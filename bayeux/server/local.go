@@ -246,9 +246,12 @@ func (k *localLink) Wake() {
 	}
 }
 
-// Close and Cut implement transport.Link. There is nothing to close: the end of
-// the session wakes the link.
+// Close implements transport.Link. There is nothing to close: the end of the
+// session wakes the link.
 func (k *localLink) Close(int, string) {}
+
+// Leave implements transport.Link.
+func (k *localLink) Leave(int, string) {}
 
 // Cut implements transport.Link.
 func (k *localLink) Cut(string) {}

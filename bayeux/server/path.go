@@ -19,6 +19,10 @@ import (
 // or its path is known for it: where nothing does, a connect costs a look at the
 // path, and a session nothing.
 
+// strandedPause is until when a client that was sent to another handshake has heard
+// of the end of its connection.
+const strandedPause = 250 * time.Millisecond
+
 // maxTries is how often a message leaves alone, and is lost, before it is given up.
 const maxTries = 3
 
@@ -321,6 +325,14 @@ func (g gate) Dead(to transport.Port) {
 		s.sitLocked(pathprofile.Bury())
 		s.mu.Unlock()
 	}
+}
+
+// strandedVerdict sends a client to another handshake, after the end of the
+// connection that brings it: CometD's is then free to choose its transport.
+func strandedVerdict() *bayeux.Error {
+	e := *bayeux.ErrSessionUnknown
+	e.Advice = &bayeux.Advice{Reconnect: bayeux.ReconnectHandshake, Interval: new(strandedPause)}
+	return &e
 }
 
 // stillborn tells that nothing has come through the WebSocket on which the session

@@ -25,7 +25,7 @@ func pathOptionTable() []OptionInfo {
 		{"pathShortPolls", "text", pathLearn, "server", "where nothing is let through that takes long, answer at once and have clients come back after one to ten seconds: learn or off"},
 		{"pathResponses", "text", pathLearn, "server", "how large a response networks carry: learn, off, or a number of bytes that no response passes"},
 		{"pathUpgrades", "text", pathLearn, "server", "refuse WebSockets for an hour where two in a row were opened and carried nothing, so that clients take long-polling: learn or off"},
-		{"pathSilence", "ms", "1500", "server", "how long a new WebSocket may be silent before it is asked for a sign of life, and how long that may take; 0: it is never asked"},
+		{"pathSilence", "ms", "1200", "server", "how long a new WebSocket may be silent before it is asked for a sign of life, and how long that may take; 0: it is never asked"},
 		{"pathProbe", "ms", "1800000", "server", "how often more is tried than what was learned, by one client of a network; twice as long after each failure; negative: never"},
 		{"pathTrickle", "ms", "0", "server", "send a blank into each held long poll so often, so that what waits for bytes has some; 0: never"},
 		{"pathTrickleFrom", "list", "", "server", "with pathTrickle: the networks whose clients get blanks, such as 10.1.0.0/16; empty: all"},
@@ -132,5 +132,5 @@ func (l lookup) silence() time.Duration {
 	if l.text("pathUpgrades", pathLearn) == pathOff {
 		return 0
 	}
-	return max(0, l.millis("pathSilence", 1500*time.Millisecond))
+	return max(0, l.millis("pathSilence", 1200*time.Millisecond))
 }

@@ -14,6 +14,10 @@ import (
 	"github.com/halleypush/halley/bayeux/internal/transport"
 )
 
+// closePolicy is the code with which the server closes a WebSocket of its own
+// accord (RFC 6455 section 7.4.1).
+const closePolicy = 1008
+
 // port is the server's end of a WebSocket connection.
 type port struct {
 	settings *settings
@@ -126,7 +130,7 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 	if batch[0].Channel == metaHandshake {
 		return p.handshake(ctx, w, batch[0])
 	}
-	if w.sess = p.resolve(batch[0].ClientID); w.sess != nil && w.sess.enter(p.settings) != p {
+	if w.sess, w.stranded = p.resolve(batch[0].ClientID); w.sess != nil && w.sess.enter(p.settings) != p {
 		p.attach(w.sess)
 	}
 	p.begin()
@@ -140,6 +144,9 @@ func (p *port) Receive(ctx context.Context, batch []*bayeux.Message) error {
 	p.finish(g)
 	if w.sess != nil {
 		w.sess.depart()
+	}
+	if w.stranded {
+		p.link.Leave(closePolicy, "nothing came through the session's first WebSocket")
 	}
 	return nil
 }
@@ -173,27 +180,30 @@ func (p *port) handshake(ctx context.Context, w *pass, m *bayeux.Message) error 
 
 // resolve finds the session of a batch: the connection's own, or on a fresh
 // connection any that the clientId names ([R-ID-5, R-RL-1]), unless each
-// connection needs its own handshake ([R-ID-6]).
-func (p *port) resolve(clientID string) *session {
+// connection needs its own handshake ([R-ID-6]). One that a dead WebSocket has
+// stranded ends: by its next handshake the client can choose another transport.
+func (p *port) resolve(clientID string) (s *session, stranded bool) {
 	p.mu.Lock()
 	own := p.sess
 	p.mu.Unlock()
 	if own != nil && !own.isOver() { // the socket outlives its session [R-DC-4]
 		if own.id() != clientID {
-			return nil
+			return nil, false
 		}
-		return own
+		return own, false
 	}
-	s := p.settings.srv.resolve(p.origin(), p.settings, clientID)
+	s = p.settings.srv.resolve(p.origin(), p.settings, clientID)
 	switch {
 	case s == nil:
-	case s.stillborn():
+	case p.trip.from.IsValid() && s.stillborn():
+		now := p.settings.srv.moment()
+		p.settings.srv.made(p.trip.from, now).Stranded(now)
 		s.end(machine.ReasonStranded)
-		return nil // by its next handshake the client can choose another transport
+		return nil, true
 	default:
 		p.adopt(s, false)
 	}
-	return s
+	return s, false
 }
 
 // adopt makes s the session of the connection, by which its handshake came, or

@@ -100,6 +100,9 @@ func (p *pass) stranger(m *bayeux.Message) *bayeux.Message {
 	if e := p.srv.epitaphs.get(m.ClientID); e != nil && p.settings.mayGoOn(e.home, p.origin) {
 		return machine.Sentenced(m, e.verdict)
 	}
+	if p.stranded {
+		return machine.Sentenced(m, strandedVerdict())
+	}
 	p.srv.stats.unknown.Add(1)
 	return machine.Unknown(m) // [R-ERR-1, R-ERR-2, R-ERR-3, R-ID-2]
 }

@@ -241,7 +241,7 @@ func (srv *Server) endSlow(s *session, limit string, most int64) {
 	s.queue.Clear()
 	s.mu.Unlock()
 	if p != nil {
-		p.link.Close(1008, "queue limit reached")
+		p.link.Close(closePolicy, "queue limit reached")
 	}
 }
 

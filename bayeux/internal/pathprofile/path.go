@@ -332,6 +332,24 @@ func (p *Path) Dead(now instant.Time) News {
 	return SocketDead | UpgradesRefused
 }
 
+// strandedFor is for how long WebSockets are refused on the way of a session that
+// its first one has stranded: its client shakes hands anew at once.
+const strandedFor = 5 * time.Second
+
+// Stranded says that a session whose first WebSocket was dead has come by another
+// one: where its client can choose another transport, it is to.
+func (p *Path) Stranded(now instant.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.config.off(Upgrades) {
+		return
+	}
+	p.gated.Store(true)
+	if until := now.Add(strandedFor); until > p.gate.refused {
+		p.gate.refused = until
+	}
+}
+
 // Alive says that messages come through one.
 func (p *Path) Alive() (news News) {
 	if !p.gated.Load() {

@@ -127,6 +127,9 @@ type Link interface {
 	// Close asks the connection to end with a close code, after what is
 	// already taken has been written. It never blocks and is idempotent.
 	Close(code int, reason string)
+	// Leave is Close for a peer that may not hear of it: its answer is waited for
+	// no longer than a tenth of a second.
+	Leave(code int, reason string)
 	// Cut ends the connection at once, also one that is stuck in a write. It
 	// never blocks and is idempotent.
 	Cut(reason string)

@@ -28,6 +28,10 @@ const wsControlMax = 1 << 10
 // Compressed, very many come with one read.
 const wsOwesMax = 256
 
+// wsDeafWait is how long what was written has until the end of the connection
+// overtakes it.
+const wsDeafWait = 100 * time.Millisecond
+
 // wsClosing is why a connection ends; the first reason counts.
 type wsClosing struct {
 	code   int
@@ -35,6 +39,8 @@ type wsClosing struct {
 	end    End
 	// drain takes from the port once more before the close frame.
 	drain bool
+	// deaf peers are waited for no longer than wsDeafWait.
+	deaf bool
 	// echo answers the peer's close frame: nothing is to come after it.
 	echo bool
 }
@@ -88,6 +94,11 @@ var _ Link = (*wsConn)(nil)
 // Close implements Link.
 func (c *wsConn) Close(code int, reason string) {
 	c.close(&wsClosing{code: code, reason: reason, drain: true})
+}
+
+// Leave implements Link.
+func (c *wsConn) Leave(code int, reason string) {
+	c.close(&wsClosing{code: code, reason: reason, drain: true, deaf: true})
 }
 
 // Cut implements Link.

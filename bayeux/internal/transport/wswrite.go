@@ -252,7 +252,11 @@ func (c *wsConn) sendClose(me *runner, why *wsClosing) {
 	w.write()
 	c.closeSent.Store(true)
 	if c.wrote(w) && !why.echo {
-		c.after(1, c.carrier.o.CloseTimeout, c.cut)
+		wait := c.carrier.o.CloseTimeout
+		if why.deaf {
+			wait = min(wait, wsDeafWait)
+		}
+		c.after(1, wait, c.cut)
 	}
 }
 
