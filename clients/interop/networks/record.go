@@ -164,7 +164,7 @@ type figures struct {
 	// from a publication to its arrival.
 	First     time.Duration `json:"first"`
 	Lag       time.Duration `json:"lag"`
-	Transport string        `json:"transport,omitempty"` // of its last answer
+	Transport string        `json:"transport,omitempty"` // of its last handshake or connect
 	Errors    []string      `json:"errors,omitempty"`    // of failed connects, at most four kinds
 }
 
@@ -197,6 +197,7 @@ func (f *figures) polls(events []event, began time.Time) {
 		case kindHandshake:
 			if e.OK {
 				f.Handshakes++
+				f.Transport = cmp.Or(e.Transport, f.Transport)
 			} else {
 				f.HandshakesFailed++
 			}
