@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -128,7 +129,7 @@ func BenchmarkPollCycle(b *testing.B) {
 	} {
 		p.say([]byte(text))
 	}
-	from := transport.Origin{Transport: transport.LongPolling, Request: &bayeux.Request{}}
+	from := transport.Origin{Transport: transport.LongPolling, Request: &bayeux.Request{Remote: netip.MustParseAddrPort("192.0.2.1:40000")}}
 	connect := []byte(`[{"channel":"/meta/connect","connectionType":"long-polling","clientId":"` + id + `"}]`)
 	m := &bayeux.Message{Channel: "/news", Data: bayeux.Raw(`{"headline":"a comet was seen"}`)}
 	due := false

@@ -136,11 +136,19 @@ func came(s *session, m *bayeux.Message, lane pathprofile.Lane, serial int64) pa
 	return c
 }
 
-// serial is the number in a message id, -1 if it is none.
-func serial(id string) int64 {
-	n, err := strconv.ParseInt(id, 10, 63)
-	if err != nil {
+// serial is the number in a message id, -1 if it is none: who has none makes no
+// garbage, as strconv's error would.
+func serial(id string) (n int64) {
+	const digits = 18 // always fit
+	if id == "" || len(id) > digits {
 		return -1
+	}
+	for i := range len(id) {
+		d := id[i] - '0'
+		if d > 9 {
+			return -1
+		}
+		n = 10*n + int64(d)
 	}
 	return n
 }
