@@ -44,6 +44,7 @@ type config struct {
 	jobs      int
 	unadapted bool
 	table     bool
+	from      []string // files of earlier runs: nothing is measured
 }
 
 func parse(args []string, log io.Writer) (*config, error) {
@@ -60,9 +61,12 @@ func parse(args []string, log io.Writer) (*config, error) {
 	flags.Uint64Var(&c.seed, "seed", 1, "of schedules and noise")
 	flags.Float64Var(&c.scale, "scale", 1, "multiplies all times, for trials: 0.02 to 1")
 	flags.IntVar(&c.jobs, "jobs", 3, "scenarios at a time, of those that mostly wait")
-	flags.BoolVar(&c.table, "table", false, "print the table for the document")
+	flags.BoolVar(&c.table, "table", false, "print the table for the document; with files that -json has written, of those, and nothing is measured")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
+	}
+	if c.from = flags.Args(); len(c.from) > 0 && !c.table {
+		return nil, errors.New("files are for -table")
 	}
 	if c.scale < 0.02 || c.scale > 1 || c.jobs < 1 {
 		return nil, errors.New("want a -scale of 0.02 to 1 and a -jobs above 0")
@@ -123,8 +127,15 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return err
 	}
 	r := &runner{conf: c, root: root, log: log}
-	for _, server := range c.servers {
-		r.all(ctx, server)
+	for _, file := range c.from {
+		if err := r.read(file); err != nil {
+			return err
+		}
+	}
+	if len(c.from) == 0 {
+		for _, server := range c.servers {
+			r.all(ctx, server)
+		}
 	}
 	if c.table {
 		if _, err := io.WriteString(out, table(r.outcomes)); err != nil {
@@ -174,6 +185,20 @@ type runner struct {
 	mu       sync.Mutex
 	log      io.Writer
 	outcomes []outcome
+}
+
+// read takes what an earlier run has written.
+func (r *runner) read(file string) error {
+	text, err := os.ReadFile(file) //nolint:gosec // whose name was given
+	if err != nil {
+		return err
+	}
+	var all []outcome
+	if err := json.Unmarshal(text, &all); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	r.outcomes = append(r.outcomes, all...)
+	return nil
 }
 
 // all runs the scenarios on a server: first those that need the machine, one after the other.

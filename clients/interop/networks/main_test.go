@@ -1,7 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +41,7 @@ func TestParse(t *testing.T) {
 		{"-done", "faye"},
 		{"-done", "halley", "-unadapted"},
 		{"-what"},
+		{"a.json"},
 	} {
 		_, err := parse(args, io.Discard)
 		require.Error(t, err, args)
@@ -114,4 +119,23 @@ func TestTable(t *testing.T) {
 
 All times were multiplied by 0.5.
 `, got)
+}
+
+// What runs have written makes one table.
+func TestFromFiles(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for i, server := range []string{ours, "faye"} {
+		o := outcome{Server: server, Version: "1.2", Scenario: "store", Scale: 1, seen: seen{Clients: []figures{{Client: "stored", Due: 3, Failed: i, Ordered: true}}}}
+		text, err := json.Marshal([]outcome{o})
+		require.NoError(t, err)
+		files = append(files, filepath.Join(dir, server+".json"))
+		require.NoError(t, os.WriteFile(files[i], text, 0o600))
+	}
+	var out strings.Builder
+	require.NoError(t, run(t.Context(), append([]string{"-table"}, files...), &out, io.Discard))
+	require.Contains(t, out.String(), "### store")
+	require.Contains(t, out.String(), "| Halley | stored | 0 | 0 | 0 of 3 |")
+	require.Contains(t, out.String(), "| Faye 1.2 | stored | 1 | 0 | 0 of 3 |")
+	require.Error(t, run(t.Context(), []string{"-table", files[0] + "x"}, &out, io.Discard))
 }
