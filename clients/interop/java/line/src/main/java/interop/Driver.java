@@ -147,10 +147,12 @@ public abstract class Driver {
             line.put("ack", object(message.get("ext")).get("ack"));
         }
         line.put("transport", transport);
+        // Before this is told: who hears it may subscribe at once.
+        String[] before = subscribed();
         tell(line);
         if (ok && "/meta/handshake".equals(message.get("channel"))) {
             batch(() -> {
-                for (String channel : subscribed()) {
+                for (String channel : before) {
                     subscribe(channel, (good, error) -> { });
                 }
             });
