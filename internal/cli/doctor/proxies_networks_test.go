@@ -18,8 +18,8 @@ import (
 	"github.com/halleypush/halley/internal/testkit"
 )
 
-// realProxy is one that many run, with a configuration in which LISTEN, TARGET
-// and DIR are to be replaced.
+// realProxy is one that many run, with a configuration in which LISTEN,
+// LISTENPORT, TARGET, HOST, PORT and DIR are to be replaced.
 type realProxy struct {
 	name, config string
 	start        func(file string) []string
@@ -85,12 +85,13 @@ const squidHead = `http_port LISTEN accel defaultsite=localhost
 cache_peer HOST parent PORT 0 no-query no-digest originserver
 http_access allow all
 cache deny all
-pid_filename DIR/pid
+pid_filename none
 access_log none
-cache_log DIR/cache.log
-coredump_dir DIR
+cache_log /dev/null
+netdb_filename none
+pinger_enable off
+coredump_dir /
 shutdown_lifetime 0 seconds
-cache_effective_user root
 `
 
 func realProxies() []realProxy {
@@ -99,10 +100,12 @@ func realProxies() []realProxy {
 	apache := func(file string) []string { return []string{"apache2", "-f", file, "-D", "FOREGROUND"} }
 	varnish := func(times string) func(file string) []string {
 		return func(file string) []string {
-			return strings.Fields("varnishd -F -a LISTEN -s malloc,32m -n DIR/work -f " + file + times)
+			return strings.Fields("varnishd -j none -F -a LISTEN -s malloc,32m -n DIR/work -f " + file + times)
 		}
 	}
-	squid := func(file string) []string { return []string{"squid", "-N", "-f", file} }
+	// Started by root it becomes another user, who may not read DIR; its name is
+	// that of its shared memory.
+	squid := func(file string) []string { return []string{"squid", "-N", "-n", "LISTENPORT", "-f", file} }
 	return []realProxy{
 		{
 			"nginx as it comes, 10 s", nginxHead + `server { listen LISTEN; location / { proxy_pass http://TARGET; proxy_read_timeout 10s; } } }`, nginx,
@@ -171,7 +174,9 @@ func (p realProxy) run(t *testing.T, target string) (address string) {
 	file := filepath.Join(dir, "config")
 	host, port, err := net.SplitHostPort(target)
 	require.NoError(t, err)
-	here := strings.NewReplacer("LISTEN", address, "TARGET", target, "HOST", host, "PORT", port, "DIR", dir)
+	_, listen, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	here := strings.NewReplacer("LISTENPORT", listen, "LISTEN", address, "TARGET", target, "HOST", host, "PORT", port, "DIR", dir)
 	require.NoError(t, os.WriteFile(file, []byte(here.Replace(p.config)), 0o600))
 	args := p.start(file)
 	for i := range args {
