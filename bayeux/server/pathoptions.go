@@ -78,10 +78,11 @@ func parseNetworks(list string) ([]netip.Prefix, error) {
 	return all, nil
 }
 
-// book makes what remembers networks, nil where nothing is to be learned.
-func (l lookup) book() *pathprofile.Book {
+// book makes what remembers networks, nil where nothing is to be learned, and tells
+// what holds and responses (bytes) are bounded by instead, 0 for nothing.
+func (l lookup) book() (b *pathprofile.Book, hold time.Duration, response int) {
 	if l.text("paths", pathLearn) == pathOff {
-		return nil
+		return nil, 0, 0
 	}
 	c := pathprofile.Config{
 		MinHold:    l.millis("pathMinHold", 0),
@@ -89,7 +90,7 @@ func (l lookup) book() *pathprofile.Book {
 	}
 	value := func(name string, what pathprofile.Adaptations) string {
 		text := l.text(name, pathLearn)
-		if text == pathOff {
+		if text != pathLearn {
 			c.Off |= what
 		}
 		return text
@@ -97,9 +98,9 @@ func (l lookup) book() *pathprofile.Book {
 	value("pathUpgrades", pathprofile.Upgrades)
 	value("pathShortPolls", pathprofile.ShortPolls)
 	// 0 for what is no number.
-	c.PinHold, _ = parseMillis(value("pathHolds", pathprofile.Holds))
-	c.PinResponse, _ = strconv.Atoi(value("pathResponses", pathprofile.Responses))
-	return pathprofile.New(c)
+	hold, _ = parseMillis(value("pathHolds", pathprofile.Holds))
+	response, _ = strconv.Atoi(value("pathResponses", pathprofile.Responses))
+	return pathprofile.New(c), hold, response
 }
 
 // trickle is what is done about networks that wait for bytes.

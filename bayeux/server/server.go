@@ -170,9 +170,8 @@ func (srv *Server) configure() {
 	srv.sweepPeriod = max(10*time.Millisecond, l.millis("sweepPeriod", 997*time.Millisecond))
 	srv.clock = instant.New(srv.now())
 	srv.moment = srv.clock.Now
-	if srv.paths, srv.trickle = l.book(), l.trickle(); srv.paths != nil {
-		srv.pinnedHold, srv.pinnedResponse = srv.paths.Pins()
-	}
+	srv.paths, srv.pinnedHold, srv.pinnedResponse = l.book()
+	srv.trickle = l.trickle()
 	srv.sweepZero = srv.moment()
 	if c.Limits.HandshakesPerSecond > 0 {
 		srv.admission = rate.NewLimiter(rate.Limit(c.Limits.HandshakesPerSecond), c.Limits.HandshakesPerSecond)

@@ -45,10 +45,6 @@ type Config struct {
 	MaxShortPollInterval time.Duration
 	// Off are the adaptations that are switched off.
 	Off Adaptations
-	// PinHold and PinResponse, where not 0, bound holds and responses (bytes)
-	// instead of what is learned.
-	PinHold     time.Duration
-	PinResponse int
 }
 
 func (c Config) withDefaults() Config {
@@ -77,12 +73,6 @@ func (c Config) withDefaults() Config {
 	}
 	c.MaxShortPollInterval = min(max(c.MaxShortPollInterval, c.ShortPollInterval), time.Minute)
 	return c
-}
-
-// Pins are the bounds of holds and responses that were set by hand, 0 for none.
-// They hold for sessions without a Seat too.
-func (b *Book) Pins() (hold time.Duration, response int) {
-	return b.config.PinHold, b.config.PinResponse
 }
 
 func (c *Config) off(a Adaptations) bool { return c.Off&a != 0 }

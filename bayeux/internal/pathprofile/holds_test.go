@@ -313,20 +313,10 @@ func TestSockets(t *testing.T) {
 	require.Equal(t, 30*second, poll.Hold(p, w.now, 30*second))
 }
 
-// Holds can be bounded by hand, and left alone.
-func TestPins(t *testing.T) {
-	pinned := newWorld(pathprofile.Config{PinHold: 9 * second, PinResponse: 5000}, 1)
-	cl := pinned.client(8*second, 30*second)
-	hold, response := pinned.book.Pins()
-	require.Equal(t, 9*second, hold)
-	require.Equal(t, 5000, response)
-	cl.idle(minute)
-	require.Greater(t, cl.failed, 2)
-	require.Equal(t, 9*second, cl.planned)
-	require.Equal(t, 5000, cl.seat.Limit(cl.path(), pinned.now, 1_000_000))
-
+// All of it can be switched off.
+func TestOff(t *testing.T) {
 	off := newWorld(pathprofile.Config{Off: pathprofile.Holds | pathprofile.Responses | pathprofile.Upgrades}, 1)
-	cl = off.client(8*second, 30*second)
+	cl := off.client(8*second, 30*second)
 	cl.idle(minute)
 	require.Equal(t, 30*second, cl.planned)
 	cl.seat.Wrote(cl.key, 100_000, false, -1)

@@ -217,7 +217,7 @@ func (s *Seat) giveWay(p *Path, now instant.Time) {
 
 // wasCut counts a cut.
 func (s *Seat) wasCut(p *Path, now instant.Time, age time.Duration) News {
-	if p.config.off(Holds) || p.config.PinHold > 0 {
+	if p.config.off(Holds) {
 		return Cut
 	}
 	if s.is(probing) {
@@ -290,13 +290,8 @@ func (s *Seat) ceilingOf(p *Path) time.Duration {
 // Hold says that the connect which came is about to be held for want, and returns
 // for how long it should be. Zero: not at all; Pause tells what to do instead.
 func (s *Seat) Hold(p *Path, now instant.Time, want time.Duration) time.Duration {
-	c := p.config
 	length := want
-	switch {
-	case c.PinHold > 0:
-		length = min(want, c.PinHold)
-	case c.off(Holds):
-	default:
+	if !p.config.off(Holds) {
 		length = s.length(p, now, want)
 	}
 	if s.way = p.key; length > 0 {

@@ -16,11 +16,7 @@ func (s *Seat) Limit(p *Path, now instant.Time, most int) int {
 	if most <= 0 {
 		most = math.MaxInt32
 	}
-	c := p.config
-	switch {
-	case c.PinResponse > 0:
-		return min(most, c.PinResponse)
-	case c.off(Responses):
+	if p.config.off(Responses) {
 		return most
 	}
 	s.set(sizing, false)
@@ -100,7 +96,7 @@ func (s *Seat) clean() bool {
 // tooLarge counts an answer that was lost, for its size it seems. again tells that
 // what was in it is still there.
 func (s *Seat) tooLarge(p *Path, now instant.Time, bytes int, again bool) News {
-	if p.config.off(Responses) || p.config.PinResponse > 0 {
+	if p.config.off(Responses) {
 		return 0
 	}
 	if s.is(sizing) {
