@@ -31,9 +31,8 @@ type trip struct {
 	from network // whom it comes from; 0: nothing is learned
 	// began is when its hold began; zero: it is not held, or something was written
 	// since, so that its end does not tell what a silence may take.
-	began instant.Time
-	// serial is the number of its message id; -1: it has none.
-	serial int64
+	began  instant.Time
+	serial int64 // of its message id, see serial
 }
 
 // lesson is what was learned with a lock held, to be told when it is not.
@@ -136,21 +135,30 @@ func came(s *session, m *bayeux.Message, lane pathprofile.Lane, serial int64) pa
 	return c
 }
 
-// serial is the number in a message id, -1 if it is none: who has none makes no
-// garbage, as strconv's error would.
+// serial is the number in a message id, -1 if there is none, and less, a mark of the
+// id, if it is no number.
 func serial(id string) (n int64) {
 	const digits = 18 // always fit
-	if id == "" || len(id) > digits {
-		return -1
-	}
 	for i := range len(id) {
 		d := id[i] - '0'
-		if d > 9 {
-			return -1
+		if d > 9 || i == digits {
+			return mark(id)
 		}
 		n = 10*n + int64(d)
 	}
+	if id == "" {
+		return -1
+	}
 	return n
+}
+
+// mark tells ids apart that are no numbers: -2 and less, in 31 bits (FNV-1a).
+func mark(id string) int64 {
+	h := uint32(2166136261)
+	for i := range len(id) {
+		h = (h ^ uint32(id[i])) * 16777619
+	}
+	return -2 - int64(h>>2)
 }
 
 // replacedLocked gives a session whose held poll is about to be replaced its

@@ -12,12 +12,13 @@
 //
 //	a held connect whose client went, and came back at      a cut: two in a row at the same age
 //	once, by the same path, with the next message id        (three where ages have disagreed before)
-//	and advice.timeout 0                                    make the ceiling of the session's holds
+//	and advice.timeout 0, or with the same connect          make the ceiling of the session's holds
+//	once more
 //	the same, with a message id that does not go on         nothing: a page was reloaded
 //	a client that does not come back, or by another path    nothing: a tab was closed, or the network
 //	                                                        was changed
-//	a hold that lasted longer than cuts of others           they were cut for themselves: newcomers
-//	                                                        begin without a ceiling
+//	a hold that lasted longer than cuts of others, whose    they were cut for themselves: newcomers
+//	client had the answer                                   begin without a ceiling
 //	an answer of 8 KiB or more that was not written whole,  responses are kept below a quarter, and
 //	or whose client came back as after a failure, or did    then grow to three quarters of the least
 //	not acknowledge it                                      that failed

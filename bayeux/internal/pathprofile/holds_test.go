@@ -46,6 +46,62 @@ func TestCuts(t *testing.T) {
 	}
 }
 
+// Faye's client does not ask for an answer at once after a failure: it sends the same
+// connect again, five seconds later.
+func TestSentAgain(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		w := newWorld(pathprofile.Config{}, 1)
+		p := w.book.Make(key(1), w.now)
+		var s pathprofile.Seat
+		came := func(id int64) (news pathprofile.News, hold time.Duration) {
+			news = s.Came(p, w.now, pathprofile.Came{Serial: id, Ack: -1})
+			return news, s.Hold(p, w.now, 30*second)
+		}
+		cut := func() {
+			w.now = w.now.Add(20 * second)
+			if !open {
+				s.Left(p, w.now, 20*second)
+			}
+			w.now = w.now.Add(5 * second)
+		}
+		_, hold := came(-7)
+		require.Equal(t, 30*second, hold)
+		cut()
+		news, hold := came(-7)
+		require.Equal(t, pathprofile.Cut, news)
+		require.Equal(t, 30*second, hold)
+		cut()
+		news, hold = came(-7)
+		require.Equal(t, pathprofile.Cut|pathprofile.CeilingSet|pathprofile.CeilingShared, news)
+		require.Equal(t, 16*second, hold)
+		w.now = w.now.Add(16 * second)
+		s.Held(p, w.now, true)
+		news, hold = came(-8)
+		require.Zero(t, news)
+		require.Equal(t, 16*second, hold)
+
+		// One whose connects all have the same id.
+		for range 5 {
+			w.now = w.now.Add(16 * second)
+			s.Held(p, w.now, true)
+			news, _ = came(-8)
+			require.Zero(t, news)
+		}
+		// Another id is another connect.
+		s.Left(p, w.now, 10*second)
+		news, _ = came(-9)
+		require.Equal(t, pathprofile.Ignored, news)
+		s.Left(p, w.now, 10*second)
+		news, _ = came(9)
+		require.Equal(t, pathprofile.Ignored, news)
+		s.Left(p, w.now, 10*second)
+		news, _ = came(9)
+		require.Equal(t, pathprofile.Cut, news)
+		s.Left(p, w.now, 10*second)
+		require.Equal(t, pathprofile.Ignored, s.Came(p, w.now, pathprofile.Came{Serial: 9, Retry: true, Ack: -1}), "a reloaded page")
+	}
+}
+
 // Without adaptation the same schedule is cut eight times and more.
 func TestCutsMatter(t *testing.T) {
 	for seed := range uint64(20) {

@@ -11,8 +11,10 @@ const (
 	// comeBack is how soon a client is back after a cut. Stock clients wait for a
 	// second, and a little longer each time.
 	comeBack = 15 * time.Second
-	// pauseBack is that second.
-	pauseBack = time.Second
+	// pauseBack is that second, pauseAgain what Faye's wait before they send the same
+	// connect again.
+	pauseBack  = time.Second
+	pauseAgain = 5 * time.Second
 	// shortest is the least age of a cut: what ends sooner was not cut for its
 	// duration.
 	shortest = 200 * time.Millisecond
@@ -97,7 +99,8 @@ func (s *Seat) lane() Lane {
 // Came is what a connect says.
 type Came struct {
 	Lane Lane
-	// Serial is the number that its message id is; -1: it is none.
+	// Serial is the number that its message id is. -1: there is none; less: the id is
+	// no number, and this a mark of it.
 	Serial int64
 	// Retry tells that its advice asks for an answer at once, as after a failure.
 	Retry bool
@@ -114,21 +117,25 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 	}
 	serial := short(c.Serial)
 	c.Serial = int64(serial)
-	goesOn := (serial < 0 || s.serial < 0 || serial > s.serial) && s.way == p.key
+	again := s.sentAgain(c)
+	goesOn := (serial < 0 || s.serial < 0 || serial > s.serial || again) && s.way == p.key
 	news |= s.accustom(p, c)
 	if !s.began.IsZero() {
 		// It comes while one is held: what lies between has ended the client's side,
 		// and left us ours. When the silence of a socket ended is not known.
 		// A poll's client has paused before it came.
-		age := now.Sub(s.began)
-		age = max(age-pauseBack, age/2)
+		age, pause := now.Sub(s.began), pauseBack
+		if again {
+			pause = pauseAgain
+		}
+		age = max(age-pause, age/2)
 		if s.is(socket) {
 			age = -1
 		}
 		s.Left(p, now, age)
 	}
 	if !s.left.IsZero() {
-		news |= s.back(p, now, goesOn && c.Retry)
+		news |= s.back(p, now, goesOn && (c.Retry || again && !s.is(answered)))
 	}
 	news |= s.judge(p, now, c, goesOn)
 	s.set(acks, c.Ack >= 0)
@@ -136,9 +143,17 @@ func (s *Seat) Came(p *Path, now instant.Time, c Came) (news News) {
 	return news
 }
 
+// sentAgain tells that it is the last connect once more, as Faye's client sends one
+// whose answer it has not seen. That counts where there was none: there are clients
+// all of whose connects have the same id. (The ids of a reloaded page of CometD's
+// begin anew, but then it asks for an answer at once.)
+func (s *Seat) sentAgain(c Came) bool {
+	return !c.Retry && c.Serial != -1 && c.Serial == int64(s.serial)
+}
+
 // short is a serial number as a seat keeps it: one that is too large is none.
 func short(serial int64) int32 {
-	if serial > math.MaxInt32 {
+	if serial > math.MaxInt32 || serial < math.MinInt32 {
 		return -1
 	}
 	return int32(serial) //nolint:gosec // bounded

@@ -21,13 +21,14 @@ import (
 // maxLine bounds the lines of drivers, in bytes.
 const maxLine = 1 << 20
 
-// The kinds of clients: the npm client in Node, in a page of Chromium, and the Java client.
+// The kinds of clients: the npm client in Node, in a page of Chromium, the Java client, and Faye's in Node.
 type kind int
 
 const (
 	inNode kind = iota
 	inPage
 	inJava
+	ofFaye
 )
 
 // spec says which client comes from where.
@@ -69,7 +70,7 @@ func (c *client) leave() {
 	})
 }
 
-// settings are what js/networks.mjs and the page are given.
+// settings are what js/networks.mjs, js/faye-networks.mjs and the page are given.
 type settings struct {
 	URL        string   `json:"url"`
 	Channel    string   `json:"channel"`
@@ -99,7 +100,7 @@ func (s *stage) join(ctx context.Context, sp spec) (*client, error) {
 	if sp.loose {
 		set.Sticky = new(bool)
 	}
-	start := map[kind]func(context.Context, *client, settings) error{inNode: s.startNode, inJava: s.startJava, inPage: s.startPage}[sp.kind]
+	start := map[kind]func(context.Context, *client, settings) error{inNode: s.startNode, inJava: s.startJava, inPage: s.startPage, ofFaye: s.startFaye}[sp.kind]
 	if err := start(ctx, c, set); err != nil {
 		_ = door.Close()
 		return nil, fmt.Errorf("client %s: %w", sp.name, err)
@@ -134,12 +135,20 @@ func (s *stage) await(ctx context.Context, c *client, condition func([]event) bo
 }
 
 func (s *stage) startNode(ctx context.Context, c *client, set settings) error {
+	return s.spawnNode(ctx, c, set, "networks.mjs")
+}
+
+func (s *stage) startFaye(ctx context.Context, c *client, set settings) error {
+	return s.spawnNode(ctx, c, set, "faye-networks.mjs")
+}
+
+func (s *stage) spawnNode(ctx context.Context, c *client, set settings, script string) error {
 	return s.spawn(ctx, c, set, "js", func(line []byte) {
 		var e event
 		if json.Unmarshal(line, &e) == nil {
 			c.diary.add(e)
 		}
-	}, "node", "networks.mjs")
+	}, "node", script)
 }
 
 // startJava starts the interop tests' driver of the Java client, which waits for commands.

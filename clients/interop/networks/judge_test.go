@@ -45,11 +45,15 @@ func goodEnds() map[string]seen {
 	early := fine("truncated", 3, second).failing(1, 2, 3, 4, 5)
 	early.GotAtFailure[4] = 60
 	up := fine("cut-8-60", 20, 48*second).failing(8*second, 17*second, 400*second, 400*second+probeEvery)
+	cut := func(failed ...time.Duration) seen {
+		return seen{Cuts: map[string]int{"cut-20": leastCuts}, Clients: []figures{
+			fine("cut-20", leastLong, 16*second).failing(failed...), fine("cut-20-second", 5, 16*second), fine("direct", 1, 29*second),
+		}}
+	}
 	return map[string]seen{
-		"cut": {Cuts: map[string]int{"cut-20": leastCuts}, Clients: []figures{
-			fine("cut-20", leastLong, 16*second).failing(20*second, 41*second), fine("cut-20-second", 5, 16*second), fine("direct", 1, 29*second),
-		}},
-		"cuts": cuts,
+		"cut":      cut(20*second, 41*second),
+		"faye-cut": cut(20*second, 45*second),
+		"cuts":     cuts,
 		"moving-down": {Marks: map[string]time.Duration{markChanged: 300 * second}, Clients: []figures{
 			fine("cut-20-8", 5, second).failing(20*second, 41*second, 308*second, 317*second), fine("direct", 9, 30*second),
 		}},

@@ -69,7 +69,11 @@ func scenarios() []scenario {
 		},
 		{
 			name: "cut", about: "polls are cut after 20 s; hold 30 s, 10 minutes, 600 messages",
-			hold: 30 * time.Second, run: runCut, judge: judgeCut, suffers: suffersCut,
+			hold: 30 * time.Second, run: runCut(inNode), judge: judgeCut, suffers: suffersCut,
+		},
+		{
+			name: "faye-cut", about: "the same with Faye's client",
+			hold: 30 * time.Second, run: runCut(ofFaye), judge: judgeCut, suffers: suffersCut,
 		},
 		{
 			name: "moving-down", about: "the cut of 20 s becomes one of 8 s; hold 30 s, 10 minutes",
@@ -160,21 +164,25 @@ func (s *stage) finish(ctx context.Context, hold time.Duration) error {
 	return s.settle(ctx, s.scaled(hold)+5*time.Second, s.all()...)
 }
 
-func runCut(ctx context.Context, s *stage) error {
-	const channel, cut, hold, total = "/networks/cut", 20 * time.Second, 30 * time.Second, 10 * time.Minute
-	plan, err := s.schedule(steady(total), "cut-20", cut, hold)
-	if err != nil {
-		return err
+// runCut has clients of a kind behind a cut.
+func runCut(by kind) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		const channel, cut, hold, total = "/networks/cut", 20 * time.Second, 30 * time.Second, 10 * time.Minute
+		plan, err := s.schedule(steady(total), "cut-20", cut, hold)
+		if err != nil {
+			return err
+		}
+		s.limit(1, cut, hostileproxy.ByAnswer)
+		err = s.joinAll(ctx, spec{name: "cut-20", kind: by, network: 1, channel: channel}, spec{name: "direct", kind: by, network: 2, channel: channel})
+		if err != nil {
+			return err
+		}
+		second := s.joins(s.scaled(total/6), spec{name: "cut-20-second", kind: by, network: 1, channel: channel, ack: by != ofFaye})
+		if err := s.play(ctx, sorted(append(s.bursts(channel, plan), second))); err != nil {
+			return err
+		}
+		return s.finish(ctx, hold)
 	}
-	s.limit(1, cut, hostileproxy.ByAnswer)
-	if err := s.joinAll(ctx, spec{name: "cut-20", network: 1, channel: channel}, spec{name: "direct", network: 2, channel: channel}); err != nil {
-		return err
-	}
-	second := s.joins(s.scaled(total/6), spec{name: "cut-20-second", network: 1, channel: channel, ack: true})
-	if err := s.play(ctx, sorted(append(s.bursts(channel, plan), second))); err != nil {
-		return err
-	}
-	return s.finish(ctx, hold)
 }
 
 // sideCut is one of the cuts side by side, and how often something is published there.
