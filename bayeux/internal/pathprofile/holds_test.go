@@ -313,6 +313,32 @@ func TestThreeAgree(t *testing.T) {
 	require.Zero(t, full.seat.Came(full.path(), w.now, pathprofile.Came{Serial: full.serial + 1, Ack: -1}))
 }
 
+// Where newcomers begin with something that somebody has seen pass, less takes three
+// as well, and what one says meanwhile is forgotten when more passes.
+func TestRivals(t *testing.T) {
+	w := newWorld(pathprofile.Config{}, 1)
+	w.client(20*second, 30*second).idle(2 * minute)
+	newcomer := func() time.Duration {
+		c := w.client(20*second, 30*second)
+		c.idle(minute)
+		require.Zero(t, c.failed)
+		return c.holds[0]
+	}
+	require.Equal(t, 16*second, newcomer())
+	odd := func() { w.client(7*second, 30*second).idle(minute) }
+	for range 5 {
+		odd()
+		require.Equal(t, 16*second, newcomer(), "which is longer than the odd one's cut")
+	}
+	odd()
+	odd()
+	require.Equal(t, 16*second, newcomer())
+	for range 3 {
+		odd()
+	}
+	require.Equal(t, 5600*time.Millisecond, newcomer())
+}
+
 // One that was first and cuts itself costs newcomers shorter holds, until one of
 // them holds longer.
 func TestFirstComer(t *testing.T) {

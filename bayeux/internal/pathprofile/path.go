@@ -58,6 +58,9 @@ func (p *poll) agrees(cut int64) bool {
 	return p.votes > 0 && cut >= p.cut-p.cut/4 && cut <= p.cut+p.cut/3
 }
 
+// denied tells that something larger has passed.
+func (p *poll) denied(figure int64) bool { return p.votes > 0 && figure > p.cut+p.cut/20 }
+
 // count counts a session. known tells that it has voted before.
 func (p *poll) count(cut int64, known bool) {
 	switch {
@@ -109,7 +112,10 @@ func (o *opinion) withdraw(cut int64) (withdrawn bool) {
 // began with less until now.
 func (o *opinion) pass(figure int64) (withdrawn bool) {
 	o.passed = max(o.passed, figure)
-	if o.found.votes == 0 || figure <= o.found.cut+o.found.cut/20 {
+	if o.rival.denied(figure) {
+		o.rival = poll{}
+	}
+	if !o.found.denied(figure) {
 		return false
 	}
 	withdrawn = o.limit > 0

@@ -156,7 +156,7 @@ func short(serial int64) int32 {
 	if serial > math.MaxInt32 || serial < math.MinInt32 {
 		return -1
 	}
-	return int32(serial) //nolint:gosec // bounded
+	return int32(serial)
 }
 
 // accustom finds out whether the client asks for answers at once by habit, as those
