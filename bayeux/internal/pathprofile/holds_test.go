@@ -46,6 +46,23 @@ func TestCuts(t *testing.T) {
 	}
 }
 
+// A session that was there before others found the cut has one failure of its own, not
+// two; where they have found another one, it has both.
+func TestThereBefore(t *testing.T) {
+	for _, c := range []struct {
+		cut  time.Duration
+		want int
+	}{{100 * second, 1}, {60 * second, 2}} {
+		w := newWorld(pathprofile.Config{}, 1)
+		early := w.client(c.cut, 120*second)
+		early.seat = pathprofile.Seat{} // nothing was known
+		w.client(100*second, 120*second).idle(10 * minute)
+		early.idle(10 * minute)
+		require.Equal(t, c.want, early.failed, "%v", c.cut)
+		require.LessOrEqual(t, early.longest(5), c.cut*4/5+second)
+	}
+}
+
 // Faye's client does not ask for an answer at once after a failure: it sends the same
 // connect again, five seconds later.
 func TestSentAgain(t *testing.T) {

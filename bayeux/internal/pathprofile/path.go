@@ -188,6 +188,17 @@ func (p *Path) ceiling(l Lane) time.Duration {
 	return time.Duration(p.holds[l].limit)
 }
 
+// knows tells that others have found such a cut, so that newcomers begin with less.
+func (p *Path) knows(l Lane, cut time.Duration) bool {
+	if !p.loud.Load() {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := &p.holds[l]
+	return o.limit > 0 && near(cut, time.Duration(o.found.cut))
+}
+
 func (p *Path) response() int {
 	if !p.loud.Load() {
 		return 0

@@ -239,8 +239,8 @@ func (s *Seat) wasCut(p *Path, now instant.Time, age time.Duration) News {
 		return Cut | s.probeFailed(p, now, age)
 	}
 	last := time.Duration(s.cut) * time.Millisecond
-	switch d := (age - last).Abs(); {
-	case s.cuts > 0 && d <= max(500*time.Millisecond, last/20):
+	switch {
+	case s.cuts > 0 && near(age, last):
 		s.cuts++
 		age = min(age, last)
 	case s.cuts > 0:
@@ -254,16 +254,26 @@ func (s *Seat) wasCut(p *Path, now instant.Time, age time.Duration) News {
 	if s.noise > 0 {
 		need = 3
 	}
-	if s.cuts < need {
-		return Cut
+	if s.cuts >= need {
+		return Cut | s.settle(p, now, age)
 	}
-	return Cut | s.settle(p, now, age)
+	if s.cuts+1 == need && p.knows(s.lane(), age) {
+		// Others have found it: a session that was there before they had does not wait
+		// for another cut. That is no vote.
+		_, news := s.take(p, age)
+		return Cut | news
+	}
+	return Cut
 }
 
-// settle makes a ceiling of cuts at that age.
-func (s *Seat) settle(p *Path, now instant.Time, age time.Duration) (news News) {
-	ceiling := age * 4 / 5
-	news = CeilingSet
+// near tells that two cuts may have the same reason.
+func near(cut, other time.Duration) bool {
+	return (cut - other).Abs() <= max(500*time.Millisecond, other/20)
+}
+
+// take makes a ceiling of a cut.
+func (s *Seat) take(p *Path, cut time.Duration) (ceiling time.Duration, news News) {
+	ceiling, news = cut*4/5, CeilingSet
 	switch {
 	case ceiling >= p.config.MinHold:
 	case p.config.off(ShortPolls):
@@ -273,6 +283,12 @@ func (s *Seat) settle(p *Path, now instant.Time, age time.Duration) (news News) 
 		news |= ShortPolling
 	}
 	s.ceiling, s.cuts, s.noise, s.cut = millis(ceiling), 0, 0, 0
+	return ceiling, news
+}
+
+// settle makes a ceiling of cuts at that age.
+func (s *Seat) settle(p *Path, now instant.Time, age time.Duration) News {
+	ceiling, news := s.take(p, age)
 	news |= p.found(s.lane(), now, ceiling, age, s.is(voted))
 	s.set(voted, true)
 	return news
