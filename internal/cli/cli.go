@@ -40,9 +40,15 @@ type Program struct {
 	Signals        <-chan os.Signal
 }
 
+// Server is the command that lives long. It is parsed alone, for what describes
+// the flags of the others would stay in its memory: half a megabyte.
+type Server struct {
+	Serve serve.Command `cmd:"" help:"Serve Bayeux clients."`
+}
+
 // commands are the commands of the program.
 type commands struct {
-	Serve             serve.Command        `cmd:"" help:"Serve Bayeux clients."`
+	Server
 	Sub               pubsub.Sub           `cmd:"" help:"Subscribe to channels and print their messages as JSON lines."`
 	Pub               pubsub.Pub           `cmd:"" help:"Publish a message, or JSON lines from standard input."`
 	Conform           conform.Command      `cmd:"" help:"Test any Bayeux server against the protocol."`
@@ -101,15 +107,22 @@ func description() string {
 	return about + "\n\nExit codes: " + strings.Join(texts, ", ") + "; bench, conform, doctor, explain-permission and import have their own."
 }
 
-func newParser(all *commands, options ...kong.Option) (*kong.Kong, error) {
-	return kong.New(all, append(options, kong.Name("halley"), kong.Description(description()))...)
+// grammar is what arguments are parsed by.
+func grammar(args []string) any {
+	if len(args) > 0 && args[0] == "serve" {
+		return &Server{}
+	}
+	return &commands{}
+}
+
+func newParser(grammar any, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(grammar, append(options, kong.Name("halley"), kong.Description(description()))...)
 }
 
 // Run parses the arguments, runs the command and returns the exit code.
 func (p Program) Run(ctx context.Context) int {
-	var all commands
 	left := -1 // what kong wants to exit with, after --help
-	parser, err := newParser(&all,
+	parser, err := newParser(grammar(p.Args),
 		kong.Writers(p.Stdout, p.Stderr), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { left = code }),
 		kong.Bind(manual.Facts{About: about, ExitCodes: exitCodes()}), kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(p.Stdout, (*io.Writer)(nil)),

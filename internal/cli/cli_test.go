@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -119,4 +120,24 @@ func TestServes(t *testing.T) {
 
 	signals <- syscall.SIGTERM
 	require.Zero(t, <-code)
+}
+
+// A server is parsed by its own command alone, which is that of the program.
+func TestGrammar(t *testing.T) {
+	alone, err := newParser(grammar([]string{"serve", "--help"}))
+	require.NoError(t, err)
+	require.Len(t, alone.Model.Children, 1)
+	all, err := newParser(grammar([]string{"sub", "serve"}))
+	require.NoError(t, err)
+	require.Greater(t, len(all.Model.Children), 10)
+	flags := func(n *kong.Node) (names []string) {
+		for _, f := range n.Flags {
+			names = append(names, f.String())
+		}
+		return names
+	}
+	one, other := alone.Model.Children[0], all.Model.Children[0]
+	require.Equal(t, other.Name, one.Name)
+	require.NotEmpty(t, flags(one))
+	require.Equal(t, flags(other), flags(one))
 }
