@@ -45,6 +45,7 @@ type client struct {
 	asked  int   // subscriptions sent
 	agreed int   // subscriptions answered
 	since  int64 // Churn: when this session was begun
+	first  []byte
 	held   []byte
 }
 
@@ -69,11 +70,14 @@ func (c *client) begin(w *wire, now int64, out []byte) []byte {
 	if c.eng.cfg.Wire == Centrifuge {
 		return c.beginCentrifuge(w, out)
 	}
-	ext := ""
-	if c.eng.cfg.Ack {
-		ext = `,"ext":{"ack":true}`
+	if c.first == nil {
+		ext := ""
+		if c.eng.cfg.Ack {
+			ext = `,"ext":{"ack":true}`
+		}
+		c.first = []byte(`[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["` + c.kind + `"],"id":"1"` + ext + `}]`)
 	}
-	return w.send(out, []byte(`[{"channel":"/meta/handshake","version":"1.0","supportedConnectionTypes":["`+c.kind+`"],"id":"1"`+ext+`}]`))
+	return w.send(out, c.first)
 }
 
 // connect sends the connect that is held.
@@ -196,8 +200,39 @@ func refusal(p []byte) error {
 	return nil
 }
 
+// pass makes and ends the session of a client that comes and goes, from answers in
+// their usual shape: to decode them was a quarter of the generator. It reports
+// false for others.
+func (c *client) pass(w *wire, p []byte, now int64, out []byte) ([]byte, bool, error) {
+	if c.eng.cfg.Mode != Churn || !bytes.Contains(p, []byte(`"successful":true`)) || bytes.Contains(p, []byte(`"successful":false`)) {
+		return out, false, nil
+	}
+	if c.stage == leaving {
+		if !bytes.Contains(p, []byte(`"channel":"/meta/disconnect"`)) {
+			return out, false, nil
+		}
+		out, err := c.left(w, now, out)
+		return out, true, err
+	}
+	_, rest, found := bytes.Cut(p, []byte(`"clientId":"`))
+	id, _, whole := bytes.Cut(rest, []byte{'"'})
+	if !found || !whole || len(id) == 0 || bytes.IndexByte(id, '\\') >= 0 || !bytes.Contains(p, []byte(`"channel":"/meta/handshake"`)) {
+		return out, false, nil
+	}
+	return c.leave(w, id, out), true, nil
+}
+
+// leave ends the session that the handshake has just made.
+func (c *client) leave(w *wire, id, out []byte) []byte {
+	c.id, c.stage = append(c.id[:0], id...), leaving
+	return w.send(out, c.meta("/meta/disconnect", ""))
+}
+
 // hello makes the session step by step.
 func (c *client) hello(w *wire, p []byte, now int64, out []byte) ([]byte, error) {
+	if out, done, err := c.pass(w, p, now, out); done {
+		return out, err
+	}
 	if err := refusal(p); err != nil {
 		return out, err
 	}
@@ -224,12 +259,10 @@ func (c *client) step(w *wire, m reply, now int64, out []byte) ([]byte, error) {
 		if !json.Valid([]byte(`"`+m.ClientID+`"`)) || m.ClientID == "" {
 			return out, fmt.Errorf("the handshake gave the client id %q", m.ClientID)
 		}
-		c.id = []byte(m.ClientID)
 		if c.eng.cfg.Mode == Churn {
-			c.stage = leaving
-			return w.send(out, c.meta("/meta/disconnect", "")), nil
+			return c.leave(w, []byte(m.ClientID), out), nil
 		}
-		c.stage = connecting
+		c.id, c.stage = []byte(m.ClientID), connecting
 		return w.send(out, c.meta("/meta/connect", `,"connectionType":"`+c.kind+`","advice":{"timeout":0}`)), nil
 	case c.stage == connecting && m.Channel == "/meta/connect":
 		if n, err := strconv.ParseInt(string(m.Ext.Ack), 10, 64); err == nil {
