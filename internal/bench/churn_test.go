@@ -3,6 +3,7 @@ package bench
 import (
 	"testing"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 )
 
@@ -51,8 +52,6 @@ func TestChurnAnswers(t *testing.T) {
 func unmasked(frame []byte) []byte {
 	key := maskKey()
 	payload := frame[2+len(key):]
-	for i := range payload {
-		payload[i] ^= key[i%len(key)]
-	}
+	ws.Cipher(payload, key, 0)
 	return payload
 }

@@ -39,14 +39,14 @@ type client struct {
 	id     []byte
 	cookie []byte
 	stage  stage
-	ack    int64 // the number to acknowledge next
-	subs   []sub // by stream
-	rooms  []int // channels to subscribe to
-	asked  int   // subscriptions sent
-	agreed int   // subscriptions answered
-	since  int64 // Churn: when this session was begun
-	first  []byte
-	held   []byte
+	ack    int64  // the number to acknowledge next
+	subs   []sub  // by stream
+	rooms  []int  // channels to subscribe to
+	asked  int    // subscriptions sent
+	agreed int    // subscriptions answered
+	since  int64  // Churn: when this session was begun
+	first  []byte // the handshake
+	held   []byte // the connect
 }
 
 // reply is what a client reads of a meta message.
@@ -110,7 +110,8 @@ func (c *client) take(w *wire, p []byte, now int64, out []byte) ([]byte, error) 
 		return c.hello(w, p, now, out)
 	}
 	if bytes.Contains(p, []byte(`"successful":false`)) {
-		return out, refusal(p)
+		_, err := replies(p)
+		return out, err
 	}
 	connects := 0
 	if !w.post && bytes.Contains(p, []byte(`/meta/connect"`)) {
@@ -186,18 +187,17 @@ func (c *client) find(stream uint32) *sub {
 	return nil
 }
 
-// refusal makes an error of the first message that was refused.
-func refusal(p []byte) error {
-	var all []reply
+// replies decodes a payload. The first message that was refused is the error.
+func replies(p []byte) (all []reply, err error) {
 	if err := json.Unmarshal(p, &all); err != nil {
-		return fmt.Errorf("no Bayeux: %w", err)
+		return nil, fmt.Errorf("no Bayeux: %w", err)
 	}
 	for _, m := range all {
 		if m.Successful != nil && !*m.Successful {
-			return fmt.Errorf("%s: %s", m.Channel, m.Error)
+			return nil, fmt.Errorf("%s: %s", m.Channel, m.Error)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // pass makes and ends the session of a client that comes and goes, from answers in
@@ -233,18 +233,14 @@ func (c *client) hello(w *wire, p []byte, now int64, out []byte) ([]byte, error)
 	if out, done, err := c.pass(w, p, now, out); done {
 		return out, err
 	}
-	if err := refusal(p); err != nil {
+	all, err := replies(p)
+	if err != nil {
 		return out, err
-	}
-	var all []reply
-	if err := json.Unmarshal(p, &all); err != nil {
-		return out, fmt.Errorf("no Bayeux: %w", err)
 	}
 	for _, m := range all {
 		if m.Successful == nil {
 			continue
 		}
-		var err error
 		if out, err = c.step(w, m, now, out); err != nil {
 			return out, err
 		}

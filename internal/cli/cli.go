@@ -115,8 +115,8 @@ func grammar(args []string) any {
 	return &commands{}
 }
 
-func newParser(grammar any, options ...kong.Option) (*kong.Kong, error) {
-	return kong.New(grammar, append(options, kong.Name("halley"), kong.Description(description()))...)
+func newParser(of any, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(of, append(options, kong.Name("halley"), kong.Description(description()))...)
 }
 
 // Run parses the arguments, runs the command and returns the exit code.
